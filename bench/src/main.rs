@@ -1,0 +1,45 @@
+//! Measures the promised figures of `SPEC.md` beside their peers, interleaved in one run, and prints ratios.
+//!
+//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds>`; `bench/run` prepares these.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark starts programs and waits for them as a user does"
+)]
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+mod client;
+mod floor;
+mod peers;
+mod review;
+mod server;
+mod start;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use crate::{floor::Floor, peers::Peers, server::Server, table::Table};
+
+/// Whatever went wrong, with its context; a benchmark has one reader.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, sandbar, ext4, tmpfs, rounds] = args.as_slice() else {
+        return Err("usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds>".into());
+    };
+    let (sandbar, rounds) = (PathBuf::from(sandbar), rounds.parse()?);
+    let peers = Peers::prepare(Path::new(ext4))?;
+    let mut table = Table::default();
+    for (name, dir) in [("ext4", ext4), ("tmpfs", tmpfs)] {
+        let server = Server::start(&sandbar, &Path::new(dir).join("data"))?;
+        let mut floor = Floor::prepare(&Path::new(dir).join("floor"), &peers.root())?;
+        start::measure(&server, &peers, &mut floor, name, rounds, &mut table)?;
+        if name == "ext4" {
+            review::measure(&server, Path::new(dir), rounds, &mut table)?;
+            start::memory(&server, &mut table)?;
+        }
+    }
+    print!("{table}");
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Errors as every client sees them: RFC 9457 problem documents with a stable code.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The content type of every error.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:literal;)+) => {
+        /// What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        pub enum ErrorCode {
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order in which they were added.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The code as it is on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+
+            /// The code that is written `text`, if there is one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status),+ }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is well formed but asks for something that cannot be.
+    InvalidRequest = "invalid_request", 400;
+    /// The body is not JSON, has a duplicate key or is nested too deep.
+    InvalidJson = "invalid_json", 400;
+    /// The body is JSON, but a field is unknown, missing or of another type.
+    InvalidField = "invalid_field", 400;
+    /// A query parameter is unknown, repeated or cannot be read.
+    InvalidQuery = "invalid_query", 400;
+    /// A header cannot be read.
+    InvalidHeader = "invalid_header", 400;
+    /// A path holds `..`, NUL, or leads out of the workspace.
+    InvalidPath = "invalid_path", 400;
+    /// The cursor is not one that this list gave.
+    InvalidCursor = "invalid_cursor", 400;
+    /// No token, or not the right one.
+    Unauthorized = "unauthorized", 401;
+    /// Another web site asked; browsers may not call this API from elsewhere.
+    ForbiddenOrigin = "forbidden_origin", 403;
+    /// The peer on the socket is another user.
+    ForbiddenPeer = "forbidden_peer", 403;
+    /// No route has this address.
+    RouteNotFound = "route_not_found", 404;
+    /// No sandbox has this id, prefix or name.
+    SandboxNotFound = "sandbox_not_found", 404;
+    /// The sandbox has no exec with this id.
+    ExecNotFound = "exec_not_found", 404;
+    /// The workspace has no such file.
+    FileNotFound = "file_not_found", 404;
+    /// The path is not among the changes.
+    ChangeNotFound = "change_not_found", 404;
+    /// The route does not know this method.
+    MethodNotAllowed = "method_not_allowed", 405;
+    /// Nothing that the client accepts can be given.
+    NotAcceptable = "not_acceptable", 406;
+    /// The client took too long to send its request.
+    RequestTimeout = "request_timeout", 408;
+    /// The state of the sandbox forbids it.
+    StateConflict = "state_conflict", 409;
+    /// The prefix fits more than one sandbox.
+    AmbiguousId = "ambiguous_id", 409;
+    /// Another sandbox has this name.
+    NameTaken = "name_taken", 409;
+    /// Another sandbox reserved an overlapping subtree.
+    ReservationConflict = "reservation_conflict", 409;
+    /// The idempotency key was used with another body.
+    IdempotencyKeyReused = "idempotency_key_reused", 409;
+    /// The first request with this idempotency key is still being carried out.
+    IdempotencyInProgress = "idempotency_in_progress", 409;
+    /// The source changed where the approve would write; nothing was written.
+    ReviewConflict = "review_conflict", 409;
+    /// Selected changes carry flags that need an explicit yes; nothing was written.
+    ConfirmationRequired = "confirmation_required", 409;
+    /// Something is already there.
+    FileExists = "file_exists", 409;
+    /// A directory was asked for, or is in the way, and the path is not one, or the other way round.
+    FileTypeConflict = "file_type_conflict", 409;
+    /// The directory is not empty.
+    DirectoryNotEmpty = "directory_not_empty", 409;
+    /// The changes are no longer those that the client saw.
+    DiffChanged = "diff_changed", 409;
+    /// `If-Match` names an older generation.
+    StaleGeneration = "stale_generation", 412;
+    /// The body is larger than this route takes.
+    BodyTooLarge = "body_too_large", 413;
+    /// The body is of a content type that this route does not take.
+    UnsupportedMediaType = "unsupported_media_type", 415;
+    /// The range lies outside the file or the log.
+    RangeNotSatisfiable = "range_not_satisfiable", 416;
+    /// The `Host` header names something that this server is not.
+    MisdirectedRequest = "misdirected_request", 421;
+    /// The source does not exist.
+    SourceNotFound = "source_not_found", 422;
+    /// The source is not a directory.
+    SourceNotDirectory = "source_not_directory", 422;
+    /// The source may not be used: `/`, the data directory, or one that holds it.
+    SourceForbidden = "source_forbidden", 422;
+    /// The source is on a file system that cannot be the lower layer.
+    SourceUnsupported = "source_unsupported", 422;
+    /// The operation needs a source directory, and the sandbox has none.
+    NoSource = "no_source", 422;
+    /// An upgrade to WebSocket is required here.
+    UpgradeRequired = "upgrade_required", 426;
+    /// A limit of the sandbox or the server is reached.
+    LimitReached = "limit_reached", 429;
+    /// The server failed; its log says why.
+    Internal = "internal", 500;
+    /// A step of the launch failed; nothing of it is left.
+    LaunchFailed = "launch_failed", 500;
+    /// This host lacks something that a sandbox must have.
+    HostUnsupported = "host_unsupported", 501;
+    /// The server is starting or draining, or what it needs does not answer.
+    Unavailable = "unavailable", 503;
+    /// Something inside did not answer in time.
+    Timeout = "timeout", 504;
+    /// There is no space left for it.
+    StorageFull = "storage_full", 507;
+    /// The command has ended, so it takes no more input.
+    ExecEnded = "exec_ended", 409;
+    /// The sandbox ended before the command did, and nobody saw its status.
+    ExecLost = "exec_lost", 409;
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error, as `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// A reference that names the code: `urn:sandbar:error:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means, the same for every occurrence.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: ErrorCode,
+    /// What was wrong this time.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// More, by code: the overlap of a reservation, the conflicts of an approve, the field that was wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub details: Option<serde_json::Value>,
+    /// Names the request, here and in the log.
+    pub request_id: String,
+}
+
+impl Problem {
+    /// A problem without hint, details and request id.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:sandbar:error:{code}"),
+            title: code.meaning().trim().trim_end_matches('.').to_owned(),
+            status: code.status(),
+            code,
+            message: message.into(),
+            hint: None,
+            details: None,
+            request_id: String::new(),
+        }
+    }
+}
+
+/// The table of `docs/errors.md`.
+#[must_use]
+pub fn table() -> String {
+    use std::fmt::Write;
+
+    let mut out = String::from(
+        "# Error codes\n\nEvery error of the API is `application/problem+json` with one of these codes.\nCodes are only ever added.\n\n| Code | Status | Meaning |\n|---|---|---|\n",
+    );
+    for code in ErrorCode::ALL {
+        writeln!(out, "| `{code}` | {} | {} |", code.status(), code.meaning().trim())
+            .expect("a String takes all that is written to it");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_only_ever_added() {
+        let codes: Vec<_> =
+            ErrorCode::ALL.iter().map(|code| format!("{} {code}", code.status())).collect();
+        insta::assert_snapshot!(codes.join("\n"));
+    }
+
+    #[test]
+    fn a_code_is_written_as_it_is_named() {
+        for code in ErrorCode::ALL {
+            let json = serde_json::to_value(code).unwrap();
+            assert_eq!(json, code.as_str());
+            assert_eq!(serde_json::from_value::<ErrorCode>(json).unwrap(), *code);
+        }
+    }
+
+    #[test]
+    fn the_documented_table_is_the_one_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, table()).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(
+            committed == table(),
+            "docs/errors.md is not up to date: run the tests of this crate with UPDATE_DOCS=1"
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! The `/v1` API as values: paths, request and response bodies, error codes, the frames of an attached exec.
+//!
+//! Server and clients share this crate, so neither can drift from the other.
+//! It knows no row of the store and opens no socket.
+//! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
+
+pub mod attach;
+mod error;
+mod events;
+mod execs;
+mod files;
+mod health;
+mod page;
+pub mod paths;
+mod review;
+mod sandboxes;
+mod usage;
+
+pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
+pub use events::{Event, EventsQuery};
+pub use execs::{
+    AttachQuery, CapturedOutput, Exec, ExecCreateRequest, ExecResult, LIMIT_OUTPUT_BYTES_DEFAULT,
+    LIMIT_OUTPUT_BYTES_MAX, OutputChunk, OutputQuery, SignalRequest,
+};
+pub use files::{
+    ArchiveResult, FileEntry, FileKind, FileList, FilePathQuery, FileQuery, FileRemoveQuery,
+    FileSearchQuery, FileWriteQuery, MkdirRequest, MoveRequest, SearchMatch, SearchResult,
+};
+pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
+pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
+pub use review::{
+    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, FileHunks, Hunk, HunkLine, HunksQuery,
+    LineKind, RejectOutcome, RejectRequest,
+};
+pub use sandboxes::{Sandbox, SandboxListQuery, StateName, StopRequest};
+pub use usage::{DiskUsage, GcAction, GcOutcome, GcRequest, SandboxDiskUsage, SandboxUsage};
+
+/// The header that makes a repeated create one create.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header of a response that was replayed for an idempotency key.
+pub const IDEMPOTENCY_REPLAYED: &str = "idempotency-replayed";
+/// The header that names a request, in both directions.
+pub const REQUEST_ID: &str = "x-request-id";

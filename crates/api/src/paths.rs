@@ -1,0 +1,72 @@
+//! Addresses of the API. `{sandbox}` is an id, the unique beginning of one, or a name.
+
+use std::fmt::Display;
+
+/// `GET`: the server lives.
+pub const HEALTHZ: &str = "/v1/healthz";
+/// `GET`: the server takes work.
+pub const READYZ: &str = "/v1/readyz";
+/// `GET`: metrics in Prometheus' text format.
+pub const METRICS: &str = "/v1/metrics";
+/// `GET`: what the host lacks.
+pub const DOCTOR: &str = "/v1/doctor";
+/// `GET`: this API as a document.
+pub const OPENAPI: &str = "/v1/openapi.json";
+/// `GET` lists, `POST` creates.
+pub const SANDBOXES: &str = "/v1/sandboxes";
+/// `GET`: what the data directory holds.
+pub const USAGE: &str = "/v1/usage";
+/// `POST`: cleans up.
+pub const GC: &str = "/v1/gc";
+
+/// Escapes what may not stand in a segment of a path, or in a value of a query.
+#[must_use]
+pub fn escape(text: &[u8]) -> String {
+    use std::fmt::Write;
+
+    text.iter().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            out.push(char::from(*byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("a String takes all that is written to it");
+        }
+        out
+    })
+}
+
+/// `GET`, `DELETE`.
+#[must_use]
+pub fn sandbox(sandbox: &str) -> String {
+    format!("{SANDBOXES}/{}", escape(sandbox.as_bytes()))
+}
+
+/// One thing below a sandbox, for example `start`, `stop`, `pause`, `resume`, `execs`, `files`, `files/stat`,
+/// `files/content`, `files/mkdir`, `files/move`, `files/archive`, `files/search`, `changes`, `changes/hunks`, `diff`,
+/// `approve`, `reject`, `events`, `usage`.
+#[must_use]
+pub fn below_sandbox(name: &str, what: &str) -> String {
+    format!("{}/{what}", sandbox(name))
+}
+
+/// `GET`.
+#[must_use]
+pub fn exec(sandbox: &str, exec: impl Display) -> String {
+    below_sandbox(sandbox, &format!("execs/{exec}"))
+}
+
+/// One thing below an exec: `signal`, `output`, `attach`.
+#[must_use]
+pub fn below_exec(sandbox: &str, exec: impl Display, what: &str) -> String {
+    below_sandbox(sandbox, &format!("execs/{exec}/{what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_segment() {
+        assert_eq!(sandbox("a/../b?c"), "/v1/sandboxes/a%2F..%2Fb%3Fc");
+        assert_eq!(escape(b"\xff \n"), "%FF%20%0A");
+    }
+}

@@ -1,0 +1,133 @@
+//! Bodies of changes, diff, approve and reject.
+//!
+//! An approve answers with [`sandbar_types::ApproveOutcome`].
+
+use std::collections::BTreeSet;
+
+use sandbar_types::{Change, ChangeFlag, DiffId, Selection, WorkspacePath};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Which page of the changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangesQuery {
+    /// Items on the page, 1 to 200; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before. A cursor of an earlier set of changes is 409 `diff_changed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A page of the changes of one instant, ordered by path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangesPage {
+    /// Names the whole set by its content. The `ETag` is the generation of the decisions, a dot, and this.
+    pub diff_id: DiffId,
+    /// How many changes the whole set has.
+    pub total: u64,
+    /// The changes of this page.
+    pub items: Vec<Change>,
+    /// Ask again with this as `cursor` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// What to show as a unified diff.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiffQuery {
+    /// Only this path, or what is below it; everything when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The path as bytes in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+}
+
+/// Whose hunks to show.
+pub type HunksQuery = crate::FileQuery;
+
+/// The hunks of one changed text file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileHunks {
+    /// Names the set of changes that the hunks belong to.
+    pub diff_id: DiffId,
+    /// The file.
+    pub path: WorkspacePath,
+    /// The hunks, from the top down; empty for what is not text.
+    pub hunks: Vec<Hunk>,
+}
+
+/// Lines that differ, with the lines around them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Hunk {
+    /// First line in the source, from 1; 0 where it has none.
+    pub old_start: u64,
+    /// Lines in the source.
+    pub old_lines: u64,
+    /// First line in the workspace, from 1; 0 where it has none.
+    pub new_start: u64,
+    /// Lines in the workspace.
+    pub new_lines: u64,
+    /// The lines.
+    pub lines: Vec<HunkLine>,
+}
+
+/// Where a line of a hunk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// In both.
+    Context,
+    /// Only in the workspace.
+    Added,
+    /// Only in the source.
+    Removed,
+}
+
+/// One line of a hunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HunkLine {
+    /// Where it is.
+    pub kind: LineKind,
+    /// Its text, without the end of line where it is UTF-8; other bytes are replaced.
+    pub text: String,
+    /// Whether an end of line follows.
+    pub has_newline: bool,
+}
+
+/// Writes changes to the source. `If-Match` with the `ETag` of the changes is honored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// The set that was looked at; another one by now is 409 `diff_changed`.
+    pub diff_id: DiffId,
+    /// Which of its changes.
+    pub selection: Selection,
+    /// Flags to which the person said yes.
+    #[serde(default)]
+    pub confirm: BTreeSet<ChangeFlag>,
+}
+
+/// Drops changes from the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RejectRequest {
+    /// The set that was looked at; another one by now is 409 `diff_changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_id: Option<DiffId>,
+    /// Which of its changes.
+    pub selection: Selection,
+}
+
+/// What a reject did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RejectOutcome {
+    /// Paths that are again what the source has, ordered.
+    pub rejected: Vec<WorkspacePath>,
+}

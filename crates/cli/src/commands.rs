@@ -1,0 +1,76 @@
+//! One file for each command.
+
+pub(crate) mod approve;
+pub(crate) mod changes;
+pub(crate) mod completions;
+pub(crate) mod cp;
+pub(crate) mod create;
+pub(crate) mod diff;
+pub(crate) mod doctor;
+pub(crate) mod du;
+pub(crate) mod exec;
+pub(crate) mod gc;
+pub(crate) mod logs;
+pub(crate) mod ls;
+pub(crate) mod reject;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod shell;
+pub(crate) mod show;
+pub(crate) mod start;
+pub(crate) mod stop;
+
+use crate::{context::Context, failure::Failure};
+
+/// The commands, in the order in which a newcomer meets them.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Run(run::Args),
+    Changes(changes::Args),
+    Diff(diff::Args),
+    Approve(approve::Args),
+    Reject(reject::Args),
+    Create(create::Args),
+    Ls(ls::Args),
+    Show(show::Args),
+    Exec(exec::Args),
+    Shell(shell::Args),
+    Logs(logs::Args),
+    Cp(cp::Args),
+    Stop(stop::Args),
+    Start(start::Args),
+    Rm(rm::Args),
+    Du(du::Args),
+    Gc(gc::Args),
+    Doctor(doctor::Args),
+    Serve(serve::Args),
+    Completions(completions::Args),
+}
+
+/// Carries out a command that asks the server, and returns the exit code.
+pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, Failure> {
+    match command {
+        Command::Run(args) => Box::pin(run::run(args, context)).await,
+        Command::Changes(args) => changes::run(args, context).await,
+        Command::Diff(args) => Box::pin(diff::run(args, context)).await,
+        Command::Approve(args) => Box::pin(approve::run(args, context)).await,
+        Command::Reject(args) => Box::pin(reject::run(args, context)).await,
+        Command::Create(args) => create::run(args, context).await,
+        Command::Ls(args) => ls::run(args, context).await,
+        Command::Show(args) => show::run(args, context).await,
+        Command::Exec(args) => Box::pin(exec::run(args, context)).await,
+        Command::Shell(args) => Box::pin(shell::run(args, context)).await,
+        Command::Logs(args) => Box::pin(logs::run(args, context)).await,
+        Command::Cp(args) => Box::pin(cp::run(args, context)).await,
+        Command::Stop(args) => stop::run(args, context).await,
+        Command::Start(args) => start::run(args, context).await,
+        Command::Rm(args) => Box::pin(rm::run(args, context)).await,
+        Command::Du(args) => du::run(args, context).await,
+        Command::Gc(args) => gc::run(args, context).await,
+        Command::Doctor(args) => doctor::run(args, context).await,
+        Command::Serve(_) | Command::Completions(_) => {
+            unreachable!("they ask no server and were carried out before")
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `sandbar approve`: writes changes to the source.
+
+use std::{collections::BTreeSet, ffi::OsString};
+
+use sandbar_api::{ApproveRequest, Sandbox, paths};
+use sandbar_types::{ApproveOutcome, Change, ChangeFlag, ChangeSet, DiffId, Selection, Sha256};
+
+use crate::{
+    commands::changes::fetch_changes,
+    context::Context,
+    failure::Failure,
+    output::{
+        changes::{counts, flag_name},
+        units::counted,
+        visible,
+    },
+    select::{self, Paths},
+};
+
+/// Write changes to your directory: all of them, or those below the paths.
+///
+/// All of what is selected is written, or nothing. A file that you changed yourself meanwhile is never overwritten:
+/// the approve is refused and names it. Changes that the host may obey without being asked (hooks, editor tasks) need
+/// an explicit yes by `--allow`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open"
+)]
+pub(crate) struct Args {
+    /// Name or id of the sandbox (default: the only one over the current directory), then paths.
+    #[arg(value_name = "[SANDBOX] PATH")]
+    words: Vec<OsString>,
+    /// Approve every change.
+    #[arg(long, short)]
+    all: bool,
+    /// Say yes to changes with this flag, as `sandbar changes` shows it. May be repeated.
+    #[arg(long, value_name = "FLAG", value_parser = parse_flag)]
+    allow: Vec<ChangeFlag>,
+    /// Only if the changes are still those of this id, as `sandbar changes --json` prints it.
+    #[arg(long, value_name = "ID", value_parser = parse_diff_id)]
+    if_diff: Option<DiffId>,
+}
+
+pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
+    let (sandbox, words) = select::sandbox_and_paths(context, &args.words).await?;
+    let paths = selected(&sandbox, &words, args.all)?;
+    let out = context.out;
+    let id = sandbox.id.to_string();
+    let set = out.during("looking at the changes", fetch_changes(context, &id)).await?;
+    let changes = meant(&set, &paths);
+    if changes.is_empty() {
+        return Err(Failure::not_found("nothing to approve: no change is there")
+            .hint(format!("see `sandbar changes {}`", sandbox.name)));
+    }
+    let request = ApproveRequest {
+        diff_id: args.if_diff.unwrap_or(set.diff_id),
+        selection: selection(paths),
+        confirm: args.allow.into_iter().collect::<BTreeSet<_>>(),
+    };
+    let outcome: ApproveOutcome = out
+        .during("approving", context.client.post(&paths::below_sandbox(&id, "approve"), &request))
+        .await?;
+    if out.is_json() {
+        out.json(&outcome)?;
+        return Ok(0);
+    }
+    report(context, &sandbox, &set, &outcome);
+    Ok(0)
+}
+
+fn report(context: &Context, sandbox: &Sandbox, set: &ChangeSet, outcome: &ApproveOutcome) {
+    let out = context.out;
+    let applied: Vec<_> = set
+        .changes
+        .iter()
+        .filter(|change| outcome.applied.binary_search(&change.path).is_ok())
+        .cloned()
+        .collect();
+    let place = select::source_path(sandbox).map_or_else(String::new, |source| {
+        format!(" to {}", visible::line(source.as_os_str().as_encoded_bytes()))
+    });
+    let counts = match counts(&applied) {
+        counts if counts.is_empty() => counts,
+        counts => format!(" ({counts})"),
+    };
+    out.say(&format!("approved {}{place}{counts}", counted(outcome.applied.len(), "change")));
+    for skipped in &outcome.skipped {
+        out.say(&format!(
+            "  left pending: {} ({})",
+            visible::line(skipped.path.as_bytes()),
+            flag_name(skipped.flag)
+        ));
+    }
+    let left = set.changes.len().saturating_sub(outcome.applied.len());
+    match left {
+        0 => out
+            .say(&format!("nothing is left in {0}; remove it with `sandbar rm {0}`", sandbox.name)),
+        left => out.say(&format!(
+            "{} left; see `sandbar changes {}`",
+            counted(left, "change"),
+            sandbox.name
+        )),
+    }
+}
+
+/// The paths that a decision is about. Everything must be asked for in words: a missing path is no way to say it.
+pub(crate) fn selected(
+    sandbox: &Sandbox,
+    words: &[OsString],
+    is_all: bool,
+) -> Result<Paths, Failure> {
+    match (is_all, words) {
+        (true, []) => Ok(Paths::All),
+        (true, [..]) => Err(Failure::usage("--all and paths exclude each other")
+            .hint("name a sandbox and --all, or a sandbox and paths")),
+        (false, []) => Err(Failure::usage("nothing is selected").hint("name paths, or say --all")),
+        (false, words) => select::workspace_paths(sandbox, words),
+    }
+}
+
+/// The changes below `paths`.
+pub(crate) fn meant<'a>(set: &'a ChangeSet, paths: &Paths) -> Vec<&'a Change> {
+    let is_meant = |change: &&Change| match paths {
+        Paths::All => true,
+        Paths::Some(paths) => paths.iter().any(|path| change.path.is_within(path)),
+    };
+    set.changes.iter().filter(is_meant).collect()
+}
+
+pub(crate) fn selection(paths: Paths) -> Selection {
+    match paths {
+        Paths::All => Selection::All,
+        Paths::Some(paths) => Selection::Paths(paths),
+    }
+}
+
+fn parse_flag(text: &str) -> Result<ChangeFlag, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|_| {
+        format!("`{text}` is not a flag; `sandbar changes` shows them, for example exec_on_open")
+    })
+}
+
+fn parse_diff_id(text: &str) -> Result<DiffId, String> {
+    text.parse::<Sha256>().map(DiffId).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbar_types::{ChangeKind, WorkspacePath};
+
+    use super::*;
+    use crate::sample::{change, sandbox};
+
+    #[test]
+    fn everything_must_be_said_in_words() {
+        let sandbox = sandbox("x", Some("/code"));
+        let words = ["/code/src".into()];
+        assert!(selected(&sandbox, &[], false).is_err());
+        assert!(selected(&sandbox, &words, true).is_err());
+        assert_eq!(selected(&sandbox, &[], true).unwrap(), Paths::All);
+        assert_eq!(
+            selected(&sandbox, &words, false).unwrap(),
+            Paths::Some(vec![WorkspacePath::parse("src").unwrap()])
+        );
+    }
+
+    #[test]
+    fn a_directory_stands_for_what_is_below_it() {
+        let changes =
+            ["src", "src/a", "src_old"].map(|path| change(path, ChangeKind::Added)).to_vec();
+        let set = ChangeSet { diff_id: DiffId(Sha256([0; 32])), changes };
+        let paths = Paths::Some(vec![WorkspacePath::parse("src").unwrap()]);
+        assert_eq!(meant(&set, &paths).len(), 2);
+        assert_eq!(meant(&set, &Paths::All).len(), 3);
+    }
+
+    #[test]
+    fn a_flag_is_read_as_it_is_shown() {
+        assert_eq!(parse_flag("exec_on_open"), Ok(ChangeFlag::ExecOnOpen));
+        assert!(parse_flag("ExecOnOpen").is_err());
+    }
+}

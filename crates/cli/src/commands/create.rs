@@ -1,0 +1,26 @@
+//! `sandbar create`: a sandbox that waits for commands.
+
+use sandbar_api::{Sandbox, paths};
+
+use crate::{context::Context, failure::Failure, spec::SpecArgs};
+
+/// Make a sandbox over this directory, and print its name.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sandbar create --name shop --scope src --reserve src")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    spec: SpecArgs,
+}
+
+pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
+    let spec = args.spec.into_spec()?;
+    let out = context.out;
+    let sandbox: Sandbox =
+        out.during("creating the sandbox", context.client.post(paths::SANDBOXES, &spec)).await?;
+    if out.is_json() {
+        out.json(&sandbox)?;
+    } else {
+        out.line(sandbox.name.as_str())?;
+    }
+    Ok(0)
+}

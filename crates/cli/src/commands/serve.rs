@@ -1,0 +1,152 @@
+//! `sandbar serve`: the server, in the foreground.
+
+use std::{
+    error::Error,
+    fs::{DirBuilder, File, OpenOptions},
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process,
+};
+
+use rustix::{fs::FlockOperation, io::Errno};
+
+use crate::{
+    Serve,
+    failure::{Code, Failure},
+    settings,
+};
+
+/// Run the server in the foreground.
+///
+/// Sandboxes outlive it: stop it with Ctrl-C, and start it again later.
+/// The other commands start one by themselves when none runs.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  sandbar serve\n  sandbar serve --listen 127.0.0.1:7070   # also over TCP, with the token in <data>/token"
+)]
+pub(crate) struct Args {
+    /// Listen on this loopback address as well, for whoever has the token.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// What to log, for example `debug` or `info,sandbar_engine=debug`.
+    #[arg(long, value_name = "FILTER", env = "SANDBAR_LOG", hide_env_values = true)]
+    log: Option<String>,
+    /// Leave the session of the command line that started it.
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+/// What a server is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Holds everything; absolute.
+    pub data_dir: PathBuf,
+    /// The unix socket to listen on.
+    pub socket: PathBuf,
+    /// A loopback address to listen on as well.
+    pub listen: Option<SocketAddr>,
+    /// What to log.
+    pub log: Option<String>,
+}
+
+/// A server that could not start, or that ended by itself.
+#[derive(Debug)]
+pub struct ServeFailure {
+    /// What went wrong.
+    pub error: Box<dyn Error + Send + Sync>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How a server ended: well, when it was asked to.
+pub type ServeResult = Result<(), ServeFailure>;
+
+pub(crate) fn run(args: Args, data_dir: Option<&Path>, serve: Serve) -> Result<u8, Failure> {
+    if args.detached {
+        // A session of its own: neither Ctrl-C in the terminal of the first command nor its end reaches the server.
+        // It fails for a process that leads a group already, which then is apart enough.
+        rustix::process::setsid().ok();
+    }
+    let data_dir = settings::resolve_data_dir(data_dir)?;
+    let socket = settings::socket_path(&data_dir);
+    make_private(&data_dir)?;
+    make_private(socket.parent().expect("a socket is in a directory"))?;
+    let claim = Claim::take(&data_dir)?;
+    let served = serve(ServeOptions { data_dir, socket, listen: args.listen, log: args.log });
+    claim.release();
+    served.map(|()| 0).map_err(|ServeFailure { error, hint }| {
+        let failure = Failure::new(Code::Unexpected, "the server cannot run").caused_by(&*error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
+}
+
+/// `<data>/server.pid`, locked while the server lives: two servers that start at once find out here, before either
+/// has touched anything, and whoever reads the file finds the one that won.
+struct Claim(File);
+
+impl Claim {
+    fn take(data_dir: &Path) -> Result<Self, Failure> {
+        let path = data_dir.join("server.pid");
+        let cannot = |error: &dyn Error| {
+            Failure::unexpected(format!("cannot write `{}`", path.display())).caused_by(error)
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| cannot(&error))?;
+        // A record lock, which belongs to this process alone: one of flock(2) would be shared by every process that the
+        // server starts, until that process executes its program, and so outlive a server that is killed just then.
+        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK | Errno::ACCESS) => {
+                return Err(Failure::new(
+                    Code::Refused,
+                    format!("another server uses the data directory `{}`", data_dir.display()),
+                )
+                .hint("use it, stop it, or choose another directory with --data-dir"));
+            }
+            Err(errno) => return Err(cannot(&errno)),
+        }
+        file.set_len(0)
+            .and_then(|()| (&file).write_all(format!("{}\n", process::id()).as_bytes()))
+            .map_err(|error| cannot(&error))?;
+        Ok(Self(file))
+    }
+
+    /// Leaves no number behind that another process may have by then.
+    fn release(self) {
+        self.0.set_len(0).ok();
+    }
+}
+
+fn make_private(dir: &Path) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
+        Failure::unexpected(format!("cannot make the directory `{}`", dir.display()))
+            .caused_by(&error)
+            .hint("choose another data directory with --data-dir or SANDBAR_DATA_DIR")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // That a second server gives way is tested from outside: a record lock never stands in the way of its own process.
+    #[test]
+    fn a_claim_says_who_has_it_until_it_is_released() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.pid");
+        let claim = Claim::take(dir.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", process::id()));
+        claim.release();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    }
+}

@@ -1,0 +1,150 @@
+//! The command line: a client of the API, and nothing else.
+//!
+//! A command parses, asks the server, and prints: data on stdout, talk on stderr, an exit code from one table.
+//! It never reaches a sandbox other than through the API; only `serve` is a server itself.
+//! Whatever a sandbox chose, such as the name of a file, is escaped before a terminal sees it.
+
+mod client;
+mod commands;
+mod context;
+mod failure;
+mod input;
+mod output;
+#[cfg(test)]
+mod sample;
+mod select;
+mod session;
+mod settings;
+mod signals;
+mod spec;
+mod terminal;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, error::ErrorKind};
+
+pub use crate::commands::serve::{ServeFailure, ServeOptions, ServeResult};
+use crate::{
+    commands::Command,
+    context::Context,
+    failure::{Code, Failure},
+    output::{Format, Output, Talk},
+    settings::Endpoint,
+};
+
+/// How the binary runs a server; it wires what this crate may not import.
+pub type Serve = fn(ServeOptions) -> ServeResult;
+
+/// Agents and commands work in a copy-on-write view of your code; nothing reaches it until you approve.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sandbar",
+    version,
+    after_help = failure::EXIT_CODES,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Server to use: http://127.0.0.1:PORT (with SANDBAR_TOKEN) or unix:PATH; default: your own, started when needed.
+    #[arg(
+        long,
+        global = true,
+        env = "SANDBAR_SERVER",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
+    server: Option<String>,
+    /// Data directory of your own server; without effect where another server is named.
+    #[arg(
+        long,
+        global = true,
+        env = "SANDBAR_DATA_DIR",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
+    data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// Runs the command line of this process and returns its exit code.
+pub fn main(serve: Serve) -> ExitCode {
+    ExitCode::from(run(std::env::args_os().collect(), serve))
+}
+
+fn run(args: Vec<OsString>, serve: Serve) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions go to stdout and are no failure; clap knows which is which.
+            drop(error.print());
+            return if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                0
+            } else {
+                Code::Usage as u8
+            };
+        }
+    };
+    match dispatch(cli, serve) {
+        Ok(code) => code,
+        Err(failure) => {
+            if failure.code() != Code::BrokenPipe {
+                drop(io::stderr().lock().write_all(failure.render().as_bytes()));
+            }
+            failure.code() as u8
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other command asks the server, whatever is added"
+)]
+fn dispatch(cli: Cli, serve: Serve) -> Result<u8, Failure> {
+    let Global { server, data_dir, json, quiet } = cli.global;
+    let talk = if quiet { Talk::Quiet } else { Talk::Normal };
+    let format = if json { Format::Json } else { Format::Text };
+    let command = match cli.command {
+        Command::Serve(args) => return commands::serve::run(args, data_dir.as_deref(), serve),
+        Command::Completions(args) => return commands::completions::run(&args),
+        command => command,
+    };
+    let endpoint = Endpoint::parse(
+        server.as_deref(),
+        data_dir.as_deref(),
+        settings::token_from_environment(),
+    )?;
+    // One thread is enough for one connection, and starts faster than many.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unexpected("cannot start").caused_by(&error))?;
+    let mut context = Context::new(endpoint, Output::new(talk, format));
+    let result = runtime.block_on(commands::run(command, &mut context));
+    // A thread that still reads stdin must not keep us.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

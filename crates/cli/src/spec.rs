@@ -1,0 +1,153 @@
+//! The options that `run` and `create` share: what the new sandbox is to be.
+
+use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
+
+use sandbar_types::{
+    EnvName, Expiry, SandboxName, SandboxSpec, Source, ToolchainPolicy, WorkspacePath,
+};
+
+use crate::{
+    failure::Failure,
+    output::units::{parse_cpus, parse_duration, parse_size},
+    select,
+};
+
+/// What the new sandbox is to be.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct SpecArgs {
+    /// Name of the sandbox; made up when absent.
+    #[arg(long, short, value_name = "NAME")]
+    name: Option<SandboxName>,
+    /// Directory that the workspace is a view of; default: the current one.
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+    /// Start with an empty workspace instead of a view of a directory.
+    #[arg(long, conflicts_with_all = ["source", "scope", "reserve"])]
+    empty: bool,
+    /// Only this subtree may change; the rest is read-only inside.
+    #[arg(long, value_name = "PATH", value_parser = parse_workspace_path)]
+    scope: Option<WorkspacePath>,
+    /// Keep other sandboxes from reserving this subtree while this one lives; `.` is everything. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    reserve: Vec<String>,
+    /// Set a variable inside; without `=VALUE` it is taken from here. May be repeated.
+    #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_variable)]
+    env: Vec<(EnvName, String)>,
+    /// Memory at the most, for example 2G.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
+    /// Processors at the most, for example 1.5.
+    #[arg(long, value_name = "NUMBER", value_parser = parse_cpus)]
+    cpus: Option<u32>,
+    /// Processes and threads at the most.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pids: Option<u32>,
+    /// Disk space for changes at the most, for example 10G.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    disk: Option<u64>,
+    /// Toolchains of your home to show inside: `known`, `none`, or names apart by commas, such as cargo,rustup.
+    #[arg(long, value_name = "WHICH", value_parser = parse_toolchains)]
+    toolchains: Option<ToolchainPolicy>,
+    /// Stop the sandbox this long after its creation, for example 8h.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    ttl: Option<Duration>,
+    /// Stop the sandbox after this long without activity.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    idle_timeout: Option<Duration>,
+}
+
+impl SpecArgs {
+    /// The specification for the API.
+    ///
+    /// # Errors
+    /// The source is not there; a path is no path of a workspace.
+    pub(crate) fn into_spec(self) -> Result<SandboxSpec, Failure> {
+        let source = if self.empty {
+            Source::Empty
+        } else {
+            Source::Directory { path: select::source_dir(self.source.as_deref())? }
+        };
+        let mut spec = SandboxSpec::over(source);
+        spec.name = self.name;
+        spec.scope = self.scope;
+        for path in self.reserve {
+            if matches!(path.as_str(), "." | "./") {
+                spec.reserve_all = true;
+            } else {
+                spec.reserve.push(parse_workspace_path(&path).map_err(Failure::usage)?);
+            }
+        }
+        spec.env = self.env.into_iter().collect::<BTreeMap<_, _>>();
+        let limits = &mut spec.limits;
+        limits.memory_bytes_max = self.memory.unwrap_or(limits.memory_bytes_max);
+        limits.cpu_millis_max = self.cpus.unwrap_or(limits.cpu_millis_max);
+        limits.pids_max = self.pids.unwrap_or(limits.pids_max);
+        limits.disk_bytes_max = self.disk.unwrap_or(limits.disk_bytes_max);
+        spec.toolchains = self.toolchains.unwrap_or(ToolchainPolicy::Known);
+        spec.expiry =
+            Expiry { ttl_ms: self.ttl.map(millis), idle_timeout_ms: self.idle_timeout.map(millis) };
+        Ok(spec)
+    }
+}
+
+/// Whole milliseconds; what does not fit is as good as for ever.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads `NAME=VALUE`, or `NAME` with the value that it has here.
+pub(crate) fn parse_variable(text: &str) -> Result<(EnvName, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => (
+            text,
+            env::var(text).map_err(|_| format!("`{text}` is not set here; write {text}=VALUE"))?,
+        ),
+    };
+    let name = name.parse::<EnvName>().map_err(|error| format!("`{name}` is {error}"))?;
+    Ok((name, value))
+}
+
+fn parse_workspace_path(text: &str) -> Result<WorkspacePath, String> {
+    WorkspacePath::parse(text).map_err(|error| format!("`{text}`: {error}"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape that clap wants")]
+fn parse_toolchains(text: &str) -> Result<ToolchainPolicy, String> {
+    Ok(match text {
+        "known" => ToolchainPolicy::Known,
+        "none" | "" => ToolchainPolicy::None,
+        names => {
+            ToolchainPolicy::Only(names.split(',').map(|name| name.trim().to_owned()).collect())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_given_or_taken_from_here() {
+        assert_eq!(parse_variable("A=b=c").unwrap(), ("A".parse().unwrap(), "b=c".to_owned()));
+        assert_eq!(parse_variable("EMPTY=").unwrap().1, "");
+        assert!(parse_variable("PATH").is_ok());
+        for wrong in ["", "=x", "1A=x", "SANDBAR_SURELY_NOT_SET", "A B=x"] {
+            assert!(parse_variable(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_that_are_not_named_keep_their_defaults() {
+        let args = SpecArgs {
+            empty: true,
+            memory: Some(2 << 30),
+            reserve: vec![".".to_owned()],
+            ..SpecArgs::default()
+        };
+        let spec = args.into_spec().unwrap();
+        assert_eq!(spec.limits.memory_bytes_max, 2 << 30);
+        assert_eq!(spec.limits.pids_max, sandbar_types::Limits::default().pids_max);
+        assert!(spec.reserve_all && spec.reserve.is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! What the operator sets, and what is taken from outside so that tests can set it.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use sandbar_runtime::Runtime;
+
+/// Tells the time.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Everything the engine is started with.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Holds everything; made with mode 0700 when it is not there.
+    pub data_dir: PathBuf,
+    /// How sandboxes are isolated.
+    pub runtime: Arc<dyn Runtime>,
+    /// Writes an approve to its source.
+    pub applier: Arc<dyn crate::Applier>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// LIMIT: sandboxes that live at once, the stopped ones included.
+    pub sandboxes_max: u64,
+    /// How long a stop waits before it kills, where the request does not say.
+    pub stop_grace: Duration,
+    /// How often the host is compared with the store.
+    pub reconcile_interval: Duration,
+    /// How long an idempotency key is remembered.
+    pub idempotency_ttl: Duration,
+    /// How long what is left of a deleted sandbox, its history, is kept.
+    pub history_ttl: Duration,
+    /// How often upper layers are measured.
+    pub size_interval: Duration,
+}
+
+impl EngineConfig {
+    /// The defaults, over `data_dir`.
+    #[must_use]
+    pub fn new(
+        data_dir: PathBuf,
+        runtime: Arc<dyn Runtime>,
+        applier: Arc<dyn crate::Applier>,
+    ) -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self {
+            data_dir,
+            runtime,
+            applier,
+            clock: Arc::new(SystemClock),
+            sandboxes_max: 1000,
+            stop_grace: Duration::from_secs(10),
+            reconcile_interval: Duration::from_mins(1),
+            idempotency_ttl: 7 * DAY,
+            history_ttl: 30 * DAY,
+            size_interval: Duration::from_secs(3),
+        }
+    }
+}

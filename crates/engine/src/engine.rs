@@ -1,0 +1,232 @@
+//! The handle that everything is asked through: starting, being ready, and leaving.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sandbar_runtime::doctor::Finding;
+use sandbar_store::Store;
+use sandbar_types::{ApproveId, HostPath, SandboxId};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    EngineConfig, Error, ErrorKind, Result,
+    actor::ActorHandle,
+    layout::{self, Layout},
+    reconcile,
+};
+
+/// Asks the engine; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: EngineConfig,
+    pub(crate) layout: Layout,
+    pub(crate) store: Store,
+    pub(crate) boot_id: String,
+    /// Every actor and every task that belongs to no sandbox.
+    pub(crate) tasks: TaskTracker,
+    /// Canceled when the server leaves.
+    pub(crate) leaving: CancellationToken,
+    /// Held from the check of a create until its actor is known, so that a repeated create finds it.
+    pub(crate) creating: Mutex<()>,
+    /// The last event that was written.
+    pub(crate) events: watch::Sender<i64>,
+    pub(crate) trash_nudge: Notify,
+    /// One approve at a time for each source.
+    pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
+    /// Approves whose stage is kept because somebody wrote to what they replaced; said once in the life of a server.
+    pub(crate) kept: Mutex<BTreeSet<ApproveId>>,
+    actors: RwLock<BTreeMap<SandboxId, ActorHandle>>,
+    is_ready: AtomicBool,
+    _lock: File,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made or used.
+    #[error("cannot use the data directory `{path}`", path = path.display())]
+    DataDir {
+        /// Which one.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another server has it.
+    #[error("another server uses the data directory `{path}`", path = path.display())]
+    Locked {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// The database was refused.
+    #[error("cannot open the store")]
+    Store(#[source] sandbar_store::OpenError),
+    /// What is recorded could not be read, or compared with the host.
+    #[error("cannot compare the store with the host")]
+    Reconcile(#[source] Error),
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(err) => err.hint(),
+            Self::Locked { .. } => {
+                Some("stop the other server, or choose another data directory".to_owned())
+            }
+            Self::DataDir { .. } | Self::Reconcile(_) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Takes the data directory, opens the store, compares it with the host, and adopts what runs.
+    ///
+    /// When this returns, the engine is ready to serve. Sandboxes that ran still run.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
+        let layout = Layout(config.data_dir.clone());
+        let path = || config.data_dir.clone();
+        let failed = |source| StartError::DataDir { path: path(), source };
+        layout.prepare().map_err(failed)?;
+        let lock = lock(&layout)
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| StartError::Locked { path: path() })?;
+        let boot_id = layout::boot_id().map_err(failed)?;
+        let store = Store::open(&layout.database()).await.map_err(StartError::Store)?;
+        let inner = Arc::new(Inner {
+            config,
+            layout,
+            store,
+            boot_id,
+            tasks: TaskTracker::new(),
+            leaving: CancellationToken::new(),
+            creating: Mutex::new(()),
+            events: watch::Sender::new(0),
+            trash_nudge: Notify::new(),
+            sources: Mutex::default(),
+            kept: Mutex::default(),
+            actors: RwLock::default(),
+            is_ready: AtomicBool::new(false),
+            _lock: lock,
+        });
+        reconcile::at_start(&inner).await.map_err(StartError::Reconcile)?;
+        inner.tasks.spawn(reconcile::every_interval(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::gc::empty_trash(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::size::measure_all(Arc::clone(&inner)));
+        inner.is_ready.store(true, Ordering::Release);
+        Ok(Self { inner })
+    }
+
+    /// Whether it has compared the store with the host, and is not leaving.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.inner.is_ready.load(Ordering::Acquire) && !self.inner.leaving.is_cancelled()
+    }
+
+    /// Refuses what is new, lets what is under way finish for `deadline`, and closes the store. Sandboxes run on.
+    pub async fn drain(&self, deadline: Duration) {
+        self.inner.leaving.cancel();
+        self.inner.tasks.close();
+        if tokio::time::timeout(deadline, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "not everything ended within the deadline; what is half done is ended at the next start"
+            );
+        }
+        self.inner.actors_mut().clear();
+        drop(tokio::time::timeout(deadline, self.inner.store.close()).await);
+    }
+
+    /// Probes the host.
+    pub async fn doctor(&self) -> Vec<Finding> {
+        self.inner.config.runtime.doctor().await
+    }
+
+    /// What commits of the store took since the start.
+    #[must_use]
+    pub fn commit_times(&self) -> sandbar_store::CommitTimes {
+        self.inner.store.commit_times()
+    }
+
+    /// How often idempotency keys that are still known were replayed.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn idempotency_replay_count(&self) -> Result<u64> {
+        let mut conn = self.inner.store.read().await?;
+        Ok(sandbar_store::idempotency_replay_count(&mut conn).await?)
+    }
+}
+
+impl Inner {
+    pub(crate) fn actors(&self) -> RwLockReadGuard<'_, BTreeMap<SandboxId, ActorHandle>> {
+        self.actors.read().expect("nobody panics while holding the table of actors")
+    }
+
+    pub(crate) fn actors_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<SandboxId, ActorHandle>> {
+        self.actors.write().expect("nobody panics while holding the table of actors")
+    }
+
+    /// Finds the actor of a living sandbox.
+    pub(crate) fn actor(&self, id: SandboxId) -> Result<ActorHandle> {
+        if self.leaving.is_cancelled() {
+            return Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"));
+        }
+        self.actors().get(&id).cloned().ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "sandbox_not_found",
+                format!("there is no sandbox {id}"),
+            )
+            .hint("`sandbar ls` lists them")
+        })
+    }
+
+    /// Distinguishes one launch from every other.
+    pub(crate) fn nonce(&self) -> String {
+        short_random()
+    }
+}
+
+fn short_random() -> String {
+    let mut text = uuid::Uuid::new_v4().simple().to_string();
+    text.truncate(12);
+    text
+}
+
+/// LIMIT: how long the lock of a server that was killed may outlive it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Takes the lock of the data directory.
+///
+/// A process that a killed server was just about to start holds a copy of every descriptor until it has executed its
+/// program, this one included; so the lock may be free only a moment after the server is gone.
+async fn lock(layout: &Layout) -> io::Result<Option<File>> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        let taken = layout.lock()?;
+        if taken.is_some() || Instant::now() >= deadline {
+            return Ok(taken);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

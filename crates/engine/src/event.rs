@@ -1,0 +1,190 @@
+//! What happened to a sandbox, in words that a program can read.
+
+use jiff::Timestamp;
+use sandbar_store::{event_insert_in_txn, event_list, sandbox_fetch};
+use sandbar_types::{ApproveId, ExecEnd, ExecId, FailureReason, SandboxId, WorkspacePath};
+use serde::{Deserialize, Serialize};
+
+use crate::{Engine, Error, ErrorKind, Result, engine::Inner};
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Grows with every event.
+    pub id: u64,
+    /// What it is about.
+    pub sandbox_id: SandboxId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub payload: EventPayload,
+}
+
+/// What happened. Never output, values of variables, or command lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum EventPayload {
+    /// It was asked for.
+    Created,
+    /// It runs.
+    Running,
+    /// A server that was restarted found it running.
+    Adopted,
+    /// It was frozen.
+    Paused,
+    /// It was let run again.
+    Resumed,
+    /// It was stopped.
+    Stopped {
+        /// Why.
+        reason: StopReason,
+    },
+    /// It failed; its files were kept.
+    Failed {
+        /// Why.
+        reason: FailureReason,
+    },
+    /// It was removed.
+    Deleted,
+    /// A command was started.
+    ExecStarted {
+        /// Which.
+        exec_id: ExecId,
+    },
+    /// A command ended.
+    ExecEnded {
+        /// Which.
+        exec_id: ExecId,
+        /// How; `None` when nobody saw it.
+        end: Option<ExecEnd>,
+    },
+    /// Changes were written to the source.
+    Approved {
+        /// Which approve.
+        approve_id: ApproveId,
+        /// How many paths.
+        paths: u64,
+    },
+    /// An approve that a crash interrupted was carried to its end, or taken back.
+    ApproveRecovered {
+        /// Which approve.
+        approve_id: ApproveId,
+        /// Whether its changes are in the source now.
+        is_applied: bool,
+    },
+    /// Files of the host were written to while an approve replaced them, through descriptors that were open then. What
+    /// was written is in the approve's `.sandbar-stage-…` directory at the top of the source, and is removed by nobody.
+    ApproveKept {
+        /// Which approve.
+        approve_id: ApproveId,
+        /// Which files.
+        paths: Vec<WorkspacePath>,
+    },
+    /// Changes were dropped.
+    Rejected {
+        /// How many paths.
+        paths: u64,
+    },
+    /// The upper layer is nearly as large as it may be.
+    DiskWarning {
+        /// What it holds.
+        upper_bytes: u64,
+        /// What it may hold.
+        limit_bytes: u64,
+    },
+}
+
+/// Why a sandbox was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody asked.
+    Requested,
+    /// Its lease ended.
+    LeaseEnded,
+    /// Nobody used it for long enough.
+    Idle,
+    /// Its upper layer is as large as it may be.
+    DiskFull,
+}
+
+impl EventPayload {
+    pub(crate) fn to_value(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a plain value can be written as JSON")
+    }
+}
+
+impl Inner {
+    /// Tells everybody who waits for events.
+    pub(crate) fn event_written(&self, id: i64) {
+        self.events.send_modify(|last| *last = id.max(*last));
+    }
+
+    /// Appends an event by itself.
+    pub(crate) async fn event_append(&self, id: SandboxId, payload: &EventPayload) {
+        let written = async {
+            let mut txn = self.store.begin().await?;
+            let event =
+                event_insert_in_txn(&mut txn, id, self.config.clock.now(), &payload.to_value())
+                    .await?;
+            txn.commit().await?;
+            Ok::<_, Error>(event)
+        };
+        match written.await {
+            Ok(event) => self.event_written(event),
+            Err(err) => {
+                tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an event could not be written");
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// At most `limit` events after the event `after` (0: from the beginning), oldest first; of a deleted sandbox, too.
+    ///
+    /// # Errors
+    /// `sandbox_not_found`.
+    pub async fn event_list(&self, id: SandboxId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let mut conn = self.inner.store.read().await?;
+        let rows = event_list(&mut conn, id, after, limit).await?;
+        if rows.is_empty() && sandbox_fetch(&mut conn, id).await?.is_none() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "sandbox_not_found",
+                format!("there is no sandbox {id}"),
+            ));
+        }
+        rows.into_iter()
+            .map(|row| {
+                Ok(Event {
+                    id: row.id.unsigned_abs(),
+                    sandbox_id: row.sandbox_id,
+                    at: row.at,
+                    payload: serde_json::from_value(row.payload).map_err(Error::internal)?,
+                })
+            })
+            .collect()
+    }
+
+    /// As [`Engine::event_list`], but waits until there is at least one. Empty: the sandbox is gone, or the server leaves.
+    ///
+    /// # Errors
+    /// `sandbox_not_found`.
+    pub async fn event_wait(&self, id: SandboxId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let mut written = self.inner.events.subscribe();
+        loop {
+            // Seen before it is looked, so that what is written in between is not missed.
+            written.borrow_and_update();
+            let events = self.event_list(id, after, limit).await?;
+            let is_over = self.inner.leaving.is_cancelled() || self.inner.actor(id).is_err();
+            if !events.is_empty() || is_over {
+                return Ok(events);
+            }
+            tokio::select! {
+                () = self.inner.leaving.cancelled() => {}
+                _changed = written.changed() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Where things are below the data directory, and how they are made and removed.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use sandbar_runtime::SandboxDir;
+use sandbar_types::{ExecId, SandboxId};
+use serde::Serialize;
+
+/// What one sandbox has below its directory; the runtime gives `upper`, `work` and `home` their owner.
+const PARTS: [&str; 5] = ["upper", "work", "home", "logs", "run"];
+
+/// The data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout(pub(crate) PathBuf);
+
+impl Layout {
+    /// Makes what every server needs.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        for dir in [self.0.clone(), self.sandboxes(), self.trash(), self.journal()] {
+            make_dir(&dir)?;
+        }
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700))
+    }
+
+    /// Takes the data directory for this process until the file is closed, even by a crash; `None`: another one has it.
+    pub(crate) fn lock(&self) -> io::Result<Option<File>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.0.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(err)) => Err(err),
+        }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("sandbar.db")
+    }
+
+    pub(crate) fn sandboxes(&self) -> PathBuf {
+        self.0.join("sandboxes")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.0.join("trash")
+    }
+
+    pub(crate) fn sandbox(&self, id: SandboxId) -> SandboxDir {
+        SandboxDir(self.sandboxes().join(id.to_string()))
+    }
+
+    /// Makes the directories of a sandbox; those that are there stay as they are.
+    pub(crate) fn sandbox_prepare(&self, id: SandboxId) -> io::Result<()> {
+        let SandboxDir(dir) = self.sandbox(id);
+        make_dir(&dir)?;
+        PARTS.iter().try_for_each(|part| make_dir(&dir.join(part)))
+    }
+
+    /// Writes what is enough to know a sandbox again when the database is lost.
+    pub(crate) fn record_write(&self, id: SandboxId, record: &impl Serialize) -> io::Result<()> {
+        let SandboxDir(dir) = self.sandbox(id);
+        let (path, fresh) = (dir.join("record.json"), dir.join("record.json.new"));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(&serde_json::to_vec_pretty(record)?)?;
+        // Not synced: the database is what counts, and it is.
+        fs::rename(fresh, path)
+    }
+
+    /// Makes the log of an exec. It must be new: a link or a file that is there is somebody else's.
+    pub(crate) fn log_create(&self, id: SandboxId, exec: ExecId) -> io::Result<File> {
+        // `O_EXCL` follows no link, see open(2).
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.log(id, exec))
+    }
+
+    /// Opens the log of an exec for reading.
+    pub(crate) fn log_open(&self, id: SandboxId, exec: ExecId) -> io::Result<File> {
+        File::open(self.log(id, exec))
+    }
+
+    pub(crate) fn log_remove(&self, id: SandboxId, exec: ExecId) -> io::Result<()> {
+        fs::remove_file(self.log(id, exec))
+    }
+
+    fn log(&self, id: SandboxId, exec: ExecId) -> PathBuf {
+        self.sandbox(id).0.join("logs").join(format!("{exec}.log"))
+    }
+
+    /// Moves the directory of a sandbox out of sight at once; `None` when there is none.
+    pub(crate) fn sandbox_discard(&self, id: SandboxId) -> io::Result<Option<PathBuf>> {
+        let SandboxDir(dir) = self.sandbox(id);
+        for number in 0_u32.. {
+            let target = self.trash().join(format!("{id}-{number}"));
+            if target.try_exists()? {
+                continue;
+            }
+            return match fs::rename(&dir, &target) {
+                Ok(()) => Ok(Some(target)),
+                Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(err) => Err(err),
+            };
+        }
+        Ok(None)
+    }
+
+    /// Lists what lies in the trash.
+    pub(crate) fn trash_list(&self) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(self.trash())?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    /// Lists directories of sandboxes, whether or not they are recorded.
+    pub(crate) fn sandbox_list(&self) -> io::Result<Vec<SandboxId>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.sandboxes())? {
+            if let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+                found.push(id);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    let parents = path.parent().filter(|parent| !parent.exists());
+    if let Some(parent) = parents {
+        make_dir(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(()),
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(err) => Err(err),
+    }
+}
+
+/// Removes a tree of the trash. The standard library walks by descriptors and follows no link; directories without
+/// permissions, which a sandbox can leave, are opened up on the way.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path)?;
+            fs::remove_dir_all(path)
+        }
+        done => done,
+    }
+}
+
+fn open_up(path: &Path) -> io::Result<()> {
+    let mut pending = vec![path.to_owned()];
+    while let Some(dir) = pending.pop() {
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names this boot of the host; another one means that nothing of before runs.
+pub(crate) fn boot_id() -> io::Result<String> {
+    let mut text = String::new();
+    File::open("/proc/sys/kernel/random/boot_id")?.read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,47 @@
+//! Decides: what may happen to a sandbox, in which order, and what to do when the host shows something else.
+//!
+//! Knows neither HTTP nor a system call. Three machines are kept apart:
+//! the *record* (what the store says), the *actor* (what we are doing; one for each sandbox, and only it changes the
+//! sandbox), and the *observed* (what the host shows). [`lifecycle`] decides with values; `actor` carries out;
+//! `reconcile` compares record and observed at the start and every minute, and is the same code after a crash.
+
+mod actor;
+mod config;
+mod engine;
+mod error;
+mod event;
+mod exec;
+mod files;
+mod gc;
+mod layout;
+pub mod lifecycle;
+pub mod reconcile;
+mod record;
+mod review;
+mod sandbox;
+mod size;
+mod workspace_view;
+
+pub use config::{Clock, EngineConfig, SystemClock};
+pub use engine::{Engine, StartError};
+pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, EventPayload, StopReason};
+pub use exec::{Captured, Exec, ExecItem, ExecReader, ExecResult, ExecSession, ExecWriter};
+pub use files::{
+    Extracted, FileArchive, FileContent, FileEntry, FileKind, FileList, Overwrite, Recursion,
+    SearchMatch, SearchParams, SearchResult,
+};
+pub use gc::{GcAction, GcMode, GcReport};
+pub use review::{
+    Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, Hunk, HunkLine,
+    InProcessApplier, LineKind, RejectOutcome, RejectParams, WorkerApplier,
+};
+pub use sandbar_runtime::{
+    Caller, Usage,
+    doctor::{Finding, Verdict},
+};
+pub use sandbar_store::CommitTimes;
+pub use sandbar_workspace::Sizes;
+pub use sandbox::{
+    IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
+};

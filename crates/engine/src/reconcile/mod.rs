@@ -1,0 +1,135 @@
+//! Compares what is recorded with what the host shows, at the start and every minute: the crash path is the daily path.
+//!
+//! No input, no hints; what to do is decided by [`diff`], and each sandbox's actor does it.
+
+mod approve;
+mod diff;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use sandbar_runtime::SandboxDir;
+use sandbar_store::{SandboxRow, sandbox_list_living};
+use sandbar_types::{SandboxId, SandboxState};
+use tokio::time::MissedTickBehavior;
+
+pub use self::diff::{Action, Desired, Owner, diff};
+use crate::{
+    Error, Result,
+    actor::{Beginning, Ordinary, effects},
+    engine::Inner,
+};
+
+/// Everything that the store records, compared with the host, before anybody is served.
+pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
+    let rows = sandbox_list_living(&mut inner.store.read().await?).await?;
+    let mut actions = find(inner, &rows, Owner::Nobody).await?;
+    for row in rows {
+        let found = actions.remove(&row.id).unwrap_or_default();
+        inner.actor_spawn(row, Beginning::Found(found));
+    }
+    kill_strangers(inner, actions);
+    // After the actors, which it asks to freeze; before anybody is served, because it decides what the source is.
+    approve::recover_all(inner).await;
+    approve::forget_all(inner).await;
+    Ok(())
+}
+
+/// The same, again and again, until the server leaves.
+pub(crate) async fn every_interval(inner: Arc<Inner>) {
+    let mut tick = tokio::time::interval(inner.config.reconcile_interval);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            () = inner.leaving.cancelled() => return,
+            _now = tick.tick() => {}
+        }
+        if let Err(err) = once(&inner).await {
+            tracing::warn!(
+                error = &err as &dyn std::error::Error,
+                "the host could not be compared with the store"
+            );
+        }
+        approve::recover_all(&inner).await;
+        approve::forget_all(&inner).await;
+        crate::gc::expire(&inner).await;
+    }
+}
+
+async fn once(inner: &Arc<Inner>) -> Result<()> {
+    let rows: Vec<SandboxRow> =
+        inner.actors().values().map(|handle| (*handle.row()).clone()).collect();
+    let mut actions = find(inner, &rows, Owner::Actor).await?;
+    for row in rows {
+        let Some(found) = actions.remove(&row.id) else {
+            continue;
+        };
+        let Ok(handle) = inner.actor(row.id) else {
+            continue;
+        };
+        for action in found {
+            // A full mailbox: the next round finds the same.
+            drop(handle.send(Ordinary::Found { generation: row.generation, action }));
+        }
+    }
+    kill_strangers(inner, actions);
+    Ok(())
+}
+
+async fn find(
+    inner: &Inner,
+    rows: &[SandboxRow],
+    owner: Owner,
+) -> Result<BTreeMap<SandboxId, Vec<Action>>> {
+    let mut asked: BTreeMap<SandboxId, SandboxDir> =
+        rows.iter().map(|row| (row.id, inner.layout.sandbox(row.id))).collect();
+    // Directories without a record, too: somebody may still run in one.
+    for id in inner.layout.sandbox_list().map_err(Error::internal)? {
+        asked.entry(id).or_insert_with(|| inner.layout.sandbox(id));
+    }
+    let asked: Vec<(SandboxId, SandboxDir)> = asked.into_iter().collect();
+    let observed = inner.config.runtime.observe(&asked).await.map_err(Error::internal)?;
+    let desired = rows
+        .iter()
+        .map(|row| {
+            let desired = Desired {
+                state: row.state.clone(),
+                nonce: row.nonce.clone(),
+                is_this_boot: row.boot_id == inner.boot_id,
+                owner,
+            };
+            (row.id, desired)
+        })
+        .collect();
+    let mut actions: BTreeMap<SandboxId, Vec<Action>> = BTreeMap::new();
+    for (id, action) in diff(&desired, &observed) {
+        actions.entry(id).or_default().push(action);
+    }
+    Ok(actions)
+}
+
+/// What runs on the host and is recorded nowhere: left over from a crash, and in nobody's way once it is gone.
+fn kill_strangers(inner: &Arc<Inner>, actions: BTreeMap<SandboxId, Vec<Action>>) {
+    for id in actions.into_keys() {
+        let inner = Arc::clone(inner);
+        inner.tasks.clone().spawn(async move {
+            // It may have been created since the host was looked at; its actor is known before it is launched.
+            if inner.actors().contains_key(&id) {
+                return;
+            }
+            let dir = inner.layout.sandbox(id);
+            match effects::release(&inner, &dir, id).await {
+                Ok(()) => tracing::info!(sandbox.id = %id, "released what belonged to no sandbox"),
+                Err(err) => tracing::warn!(sandbox.id = %id, error = %err, "what belongs to no sandbox could not be released"),
+            }
+        });
+    }
+}
+
+impl Desired {
+    /// Whether processes of it should run.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self.state, SandboxState::Running | SandboxState::Paused)
+    }
+}

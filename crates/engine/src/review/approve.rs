@@ -1,0 +1,253 @@
+//! Approve: what a person saw, and nothing else, is written to the source.
+
+use std::{fs::File, os::unix::fs::MetadataExt, sync::Arc};
+
+use sandbar_runtime::View;
+use sandbar_store::{ApproveRow, approve_find, approve_insert_in_txn};
+use sandbar_types::{
+    ApproveId, ApproveOutcome, ChangeSet, Generation, HostPath, SandboxId, Sha256, Source,
+};
+use sandbar_workspace::{
+    applier::{Reply, Request},
+    apply::{self, ApplyError, ApplyLimits, ApplyPlan, Refused},
+    journal::Journal,
+};
+use sha2::Digest;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{
+    ApproveParams,
+    applier::ApplierFds,
+    changes::Still,
+    end::{end, forget},
+};
+use crate::{Engine, Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
+
+impl Engine {
+    /// Writes changes to the source, all or nothing. The same request again has the same result.
+    ///
+    /// Dropping the future does not take it back: an approve that was begun is finished.
+    ///
+    /// # Errors
+    /// `diff_changed` (with what changed), `stale_generation`, `confirmation_required` (with the paths),
+    /// `review_conflict` (with the conflicts), `no_source`, `change_not_found`, `limit_reached`, `state_conflict`.
+    pub async fn approve(&self, id: SandboxId, params: ApproveParams) -> Result<ApproveOutcome> {
+        let inner = Arc::clone(&self.inner);
+        let approved = self.inner.tasks.spawn(Box::pin(approve(inner, id, params)));
+        approved.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
+    }
+}
+
+async fn approve(
+    inner: Arc<Inner>,
+    id: SandboxId,
+    params: ApproveParams,
+) -> Result<ApproveOutcome> {
+    let row = inner.actor(id)?.row();
+    let Source::Directory { path: source } = &row.spec.source else {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "no_source",
+            "the workspace began empty: there is nowhere to write to",
+        )
+        .hint("copy files out with `sandbar cp`"));
+    };
+    let _source = inner.source_lock(source).await;
+    let request_hash = hash(&params)?;
+    let still = inner.changes_still(id).await?;
+    if still.set.diff_id != params.diff_id {
+        // Perhaps this very request was carried out before, and its answer was lost.
+        return match approve_find(&mut inner.store.read().await?, id, request_hash).await? {
+            Some(ApproveRow { outcome: Some(outcome), .. }) => {
+                serde_json::from_value(outcome).map_err(Error::internal)
+            }
+            Some(_) | None => Err(diff_changed(&still.set)),
+        };
+    }
+    refuse_stale(params.generation, still.generation)?;
+    super::changes::refuse_unmatched(&still.set, &params.selection)?;
+    let plan = apply::plan(&still.set, &params.selection, &params.confirm, ApplyLimits::default())
+        .map_err(refused)?;
+    let approve_id = ApproveId::generate();
+    let row = ApproveRow {
+        id: approve_id,
+        sandbox_id: id,
+        diff_id: params.diff_id,
+        request_hash,
+        source: source.clone(),
+        outcome: None,
+        started_at: inner.config.clock.now(),
+        ended_at: None,
+    };
+    let mut txn = inner.store.begin().await?;
+    approve_insert_in_txn(&mut txn, &row).await?;
+    txn.commit().await?;
+    carry_out(&inner, &row, &still, plan).await
+}
+
+async fn carry_out(
+    inner: &Inner,
+    row: &ApproveRow,
+    still: &Still,
+    plan: ApplyPlan,
+) -> Result<ApproveOutcome> {
+    let fds = match open(inner, row, Some(&still.view)).await {
+        Ok(fds) => fds,
+        Err(err) => {
+            end(inner, row, None).await?;
+            return Err(err);
+        }
+    };
+    // INVARIANT: whatever the answer is, it is recorded before anything of the approve is forgotten.
+    let reply = inner.config.applier.run(fds, Request::Apply { id: row.id, plan }).await;
+    match reply.map_err(Error::internal)? {
+        Reply::Applied { report } => {
+            end(inner, row, Some(&report)).await?;
+            forget(inner, row).await;
+            Ok(report.outcome)
+        }
+        // Its row stays open: the reconciler ends it from its journal.
+        Reply::Failed { error: error @ ApplyError::Unfinished { .. } } => Err(failed(error)),
+        Reply::Failed { error } => {
+            end(inner, row, None).await?;
+            forget(inner, row).await;
+            Err(failed(error))
+        }
+        Reply::Recovered { .. } | Reply::Forgotten { .. } => {
+            Err(Error::internal("the applier answered something else"))
+        }
+    }
+}
+
+/// Opens what the applier of `row` works on.
+pub(crate) async fn open(
+    inner: &Inner,
+    row: &ApproveRow,
+    view: Option<&Arc<View>>,
+) -> Result<ApplierFds> {
+    let (source, journals, id) = (row.source.clone(), inner.layout.journal(), row.id);
+    let view = view.map(Arc::clone);
+    let opened = blocking(move || {
+        let source = File::open(&source)?;
+        let owner = source.metadata()?;
+        let journal = Journal::create(File::open(journals)?, id, (owner.uid(), owner.gid()))?;
+        let merged = match &view {
+            Some(view) => view.merged.try_clone()?,
+            None => source.try_clone()?.into(),
+        };
+        let journal = journal.dir().try_clone_to_owned()?;
+        std::io::Result::Ok(ApplierFds { source: source.into(), merged, journal })
+    });
+    opened.await?.map_err(|err| {
+        Error::new(
+            ErrorKind::Unavailable,
+            "unavailable",
+            "the source or the journal cannot be opened",
+        )
+        .because(err)
+    })
+}
+
+impl Inner {
+    /// Waits until nobody else of this server writes to `source`.
+    pub(crate) async fn source_lock(&self, source: &HostPath) -> OwnedMutexGuard<()> {
+        self.source_mutex(source).await.lock_owned().await
+    }
+
+    pub(crate) async fn source_mutex(&self, source: &HostPath) -> Arc<Mutex<()>> {
+        let mut sources = self.sources.lock().await;
+        // Those that nobody holds or waits for are only in this table.
+        sources.retain(|_, mutex| Arc::strong_count(mutex) > 1);
+        Arc::clone(sources.entry(source.clone()).or_default())
+    }
+}
+
+fn hash(params: &ApproveParams) -> Result<Sha256> {
+    let asked = serde_json::to_vec(&(params.diff_id, &params.selection, &params.confirm))
+        .map_err(Error::internal)?;
+    Ok(Sha256(sha2::Sha256::digest(asked).into()))
+}
+
+pub(super) fn refuse_stale(sent: Option<Generation>, current: Generation) -> Result<()> {
+    match sent {
+        Some(sent) if sent != current => Err(Error::new(
+            ErrorKind::Stale,
+            "stale_generation",
+            format!("the changes were decided about since: generation is {current}, not {sent}"),
+        )
+        .hint("look at the changes again")
+        .details(&serde_json::json!({ "generation": current }))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(super) fn diff_changed(set: &ChangeSet) -> Error {
+    Error::new(ErrorKind::Stale, "diff_changed", "the changes are not those that were reviewed")
+        .hint("look at the changes again: `sandbar changes`")
+        .details(&serde_json::json!({ "diff_id": set.diff_id, "changes": set.changes.len() }))
+}
+
+pub(super) fn refused(refused: Refused) -> Error {
+    let message = refused.to_string();
+    match refused {
+        Refused::Unchanged { paths } => {
+            Error::new(ErrorKind::NotFound, "change_not_found", message)
+                .details(&serde_json::json!({ "paths": paths }))
+        }
+        Refused::Requires { missing } => Error::new(ErrorKind::Invalid, "invalid_field", message)
+            .hint("select these paths as well")
+            .details(&serde_json::json!({ "missing": missing })),
+        Refused::Unconfirmed { changes } => {
+            let changes: Vec<_> = changes
+                .into_iter()
+                .map(|(path, flag)| serde_json::json!({ "path": path, "flag": flag }))
+                .collect();
+            Error::new(ErrorKind::Conflict, "confirmation_required", message)
+                .hint("look at them, then say yes to their flags")
+                .details(&serde_json::json!({ "changes": changes }))
+        }
+        Refused::TooLarge { path, size, limit } => {
+            Error::new(ErrorKind::LimitReached, "limit_reached", message).details(
+                &serde_json::json!({ "path": path, "size_bytes": size, "limit_bytes": limit }),
+            )
+        }
+        Refused::Conflict { conflicts } => {
+            conflict(message, &serde_json::json!({ "conflicts": conflicts }))
+        }
+    }
+}
+
+fn conflict(message: String, details: &serde_json::Value) -> Error {
+    Error::new(ErrorKind::Conflict, "review_conflict", message)
+        .hint("bring the host's version into the sandbox, or approve the other paths")
+        .details(details)
+}
+
+fn failed(error: ApplyError) -> Error {
+    let message = error.to_string();
+    match &error {
+        ApplyError::Conflict { conflicts, kept } => {
+            conflict(message, &serde_json::json!({ "conflicts": conflicts, "kept": kept }))
+        }
+        ApplyError::WorkspaceChanged { path } => {
+            Error::new(ErrorKind::Stale, "diff_changed", message)
+                .details(&serde_json::json!({ "paths": [path] }))
+        }
+        ApplyError::LinkLeavesTree { path } => {
+            Error::new(ErrorKind::Conflict, "confirmation_required", message).details(
+                &serde_json::json!({ "changes": [{ "path": path, "flag": "symlink_external" }] }),
+            )
+        }
+        ApplyError::NoSpace { needed, free } => {
+            Error::new(ErrorKind::Unavailable, "storage_full", message)
+                .details(&serde_json::json!({ "needed_bytes": needed, "free_bytes": free }))
+        }
+        ApplyError::ExchangeUnsupported => {
+            Error::new(ErrorKind::Invalid, "source_unsupported", message)
+        }
+        ApplyError::Busy => Error::new(ErrorKind::Unavailable, "unavailable", message),
+        ApplyError::Step { .. } | ApplyError::Unfinished { .. } => {
+            Error::new(ErrorKind::Internal, "internal", message).because(error)
+        }
+    }
+}

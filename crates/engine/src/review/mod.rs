@@ -1,0 +1,16 @@
+//! The decision about changes: seen at one instant, approved as they were seen, or dropped.
+
+mod applier;
+pub(crate) mod approve;
+mod changes;
+pub(crate) mod end;
+mod model;
+mod reject;
+
+pub use self::{
+    applier::{Applier, ApplierFds, InProcessApplier, WorkerApplier},
+    model::{
+        ApproveParams, Changes, Consistency, FileHunks, Hunk, HunkLine, LineKind, RejectOutcome,
+        RejectParams,
+    },
+};

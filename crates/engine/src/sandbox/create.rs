@@ -1,0 +1,241 @@
+//! Create: checked and recorded in one transaction, then carried out by the sandbox's own actor.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sandbar_store::{
+    IdempotencyRow, SandboxRow, WriteTxn, event_insert_in_txn, idempotency_fetch,
+    idempotency_insert_in_txn, idempotency_replayed_in_txn, operation_insert_in_txn,
+    reservation_insert_in_txn, reservation_list, sandbox_count_living, sandbox_find_name,
+    sandbox_insert_in_txn,
+};
+use sandbar_types::{
+    Generation, HostPath, SandboxId, SandboxName, SandboxSpec, SandboxState, Source,
+};
+use tokio::sync::oneshot;
+
+use super::{IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, admission};
+use crate::{
+    Error, ErrorKind, Result,
+    actor::{ActorHandle, Beginning, Ordinary},
+    engine::Inner,
+    event::EventPayload,
+    record::LAUNCH_STEPS,
+};
+
+/// The route that a key belongs to.
+const ROUTE: &str = "sandbox_create";
+
+enum Begun {
+    New(ActorHandle, oneshot::Receiver<Result<()>>),
+    Replayed(SandboxId),
+}
+
+pub(super) async fn create(
+    inner: Arc<Inner>,
+    params: SandboxCreateParams,
+) -> Result<SandboxCreated> {
+    if inner.leaving.is_cancelled() {
+        return Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"));
+    }
+    let spec = admission::check(params.spec, &inner.config.data_dir)?;
+    let params = SandboxCreateParams { spec, ..params };
+    match begin(&inner, params).await? {
+        Begun::New(handle, answer) => {
+            answer.await.unwrap_or_else(|_gone| {
+                Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"))
+            })?;
+            Ok(SandboxCreated::New(Box::new(Sandbox::of(&handle.row()))))
+        }
+        Begun::Replayed(id) => replay(&inner, id).await,
+    }
+}
+
+async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams) -> Result<Begun> {
+    let _creating = inner.creating.lock().await;
+    let now = inner.config.clock.now();
+    let mut txn = inner.store.begin().await?;
+    if let Some(key) = &params.idempotency
+        && let Some(id) = find_replay(&mut txn, key, now).await?
+    {
+        idempotency_replayed_in_txn(&mut txn, ROUTE, &key.key).await?;
+        txn.commit().await?;
+        return Ok(Begun::Replayed(id));
+    }
+    let row = plan_row(inner, &mut txn, &params, now).await?;
+    let reserved = admission::reservations(&row.spec)?;
+    refuse_overlap(&mut txn, &reserved).await?;
+    sandbox_insert_in_txn(&mut txn, &row).await?;
+    for path in &reserved {
+        reservation_insert_in_txn(&mut txn, row.id, path).await?;
+    }
+    if let Some(key) = params.idempotency {
+        let row = IdempotencyRow {
+            key: key.key,
+            route: ROUTE.to_owned(),
+            request_hash: key.request_hash,
+            sandbox_id: Some(row.id),
+            response: None,
+            expires_at: now + inner.config.idempotency_ttl,
+            replays: 0,
+        };
+        idempotency_insert_in_txn(&mut txn, &row).await?;
+    }
+    operation_insert_in_txn(&mut txn, row.id, "launch", &LAUNCH_STEPS, &row.nonce, now).await?;
+    let event =
+        event_insert_in_txn(&mut txn, row.id, now, &EventPayload::Created.to_value()).await?;
+    txn.commit().await?;
+    inner.event_written(event);
+    let (reply, answer) = oneshot::channel();
+    let handle = inner.actor_spawn(row, Beginning::Create { reply });
+    Ok(Begun::New(handle, answer))
+}
+
+/// The sandbox that a key made before; an error when the key was used for something else.
+async fn find_replay(
+    txn: &mut WriteTxn,
+    key: &IdempotencyKey,
+    now: Timestamp,
+) -> Result<Option<SandboxId>> {
+    let Some(found) = idempotency_fetch(txn, ROUTE, &key.key, now).await? else {
+        return Ok(None);
+    };
+    if found.request_hash != key.request_hash {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "idempotency_key_reused",
+            "this idempotency key was used with another request",
+        )
+        .hint("use a new key for a new request"));
+    }
+    Ok(found.sandbox_id)
+}
+
+async fn replay(inner: &Arc<Inner>, id: SandboxId) -> Result<SandboxCreated> {
+    let Ok(handle) = inner.actor(id) else {
+        // A retry that comes after the delete must not bring the sandbox back, and cannot return what is gone.
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "idempotency_key_reused",
+            "the sandbox that this idempotency key made was deleted",
+        )
+        .hint("use a new key to create another one")
+        .details(&serde_json::json!({ "sandbox_id": id })));
+    };
+    if handle.row().state == SandboxState::Creating {
+        handle.ask(|reply| Ordinary::Start { reply }).await?;
+    }
+    Ok(SandboxCreated::Replayed(Box::new(Sandbox::of(&handle.row()))))
+}
+
+async fn plan_row(
+    inner: &Inner,
+    txn: &mut WriteTxn,
+    params: &SandboxCreateParams,
+    now: Timestamp,
+) -> Result<SandboxRow> {
+    let limit = inner.config.sandboxes_max;
+    if sandbox_count_living(txn).await? >= limit {
+        return Err(Error::new(
+            ErrorKind::LimitReached,
+            "limit_reached",
+            format!("there are {limit} sandboxes already"),
+        )
+        .hint("delete some: `sandbar gc` shows which may go")
+        .details(&serde_json::json!({ "limit": "sandboxes_max", "value": limit })));
+    }
+    let id = SandboxId::generate();
+    let name = choose_name(txn, &params.spec, id).await?;
+    let mut spec = params.spec.clone();
+    spec.name = Some(name.clone());
+    let lease_until = match spec.expiry.ttl_ms {
+        Some(ttl) => {
+            Some(now.checked_add(std::time::Duration::from_millis(ttl)).map_err(|_err| {
+                Error::new(ErrorKind::Invalid, "invalid_field", "`expiry.ttl_ms` is too long")
+            })?)
+        }
+        None => None,
+    };
+    Ok(SandboxRow {
+        id,
+        name,
+        spec,
+        caller: serde_json::to_value(&params.caller).map_err(Error::internal)?,
+        state: SandboxState::Creating,
+        generation: Generation::FIRST,
+        review_generation: Generation::FIRST,
+        nonce: inner.nonce(),
+        boot_id: inner.boot_id.clone(),
+        uid_base: None,
+        isolation: None,
+        created_at: now,
+        beginning_ns: sandbar_workspace::Base::beginning_ns(),
+        updated_at: now,
+        lease_until,
+        last_active_at: now,
+        upper_bytes: 0,
+        upper_files: 0,
+        deleted_at: None,
+    })
+}
+
+async fn choose_name(txn: &mut WriteTxn, spec: &SandboxSpec, id: SandboxId) -> Result<SandboxName> {
+    if let Some(name) = &spec.name {
+        return match sandbox_find_name(txn, name).await? {
+            None => Ok(name.clone()),
+            Some(holder) => Err(Error::new(
+                ErrorKind::Conflict,
+                "name_taken",
+                format!("sandbox {holder} has the name `{name}`"),
+            )
+            .hint("choose another name, or none")
+            .details(&serde_json::json!({ "holder": holder }))),
+        };
+    }
+    let id = id.to_string();
+    // The end of the id is its random part; the more of it, the surer.
+    for len in [4, 8, 32] {
+        let name = generated_name(&spec.source, &id[id.len() - len..]);
+        if sandbox_find_name(txn, &name).await?.is_none() {
+            return Ok(name);
+        }
+    }
+    Err(Error::internal("no generated name is free"))
+}
+
+/// A name that says which project it is: the source's own name, as far as a name can hold it.
+fn generated_name(source: &Source, tail: &str) -> SandboxName {
+    let own = match source {
+        Source::Directory { path } => {
+            path.as_path().file_name().map(|name| name.to_string_lossy().to_lowercase())
+        }
+        Source::Empty => None,
+    };
+    let mut own: String = own
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect::<String>()
+        .trim_matches('-')
+        .to_owned();
+    own.truncate(24);
+    let stem = if own.is_empty() { "sandbox" } else { own.trim_end_matches('-') };
+    format!("{stem}-{tail}")
+        .parse()
+        .expect("letters, digits and dashes, a letter or digit first, at most 57 bytes")
+}
+
+async fn refuse_overlap(txn: &mut WriteTxn, asked: &[HostPath]) -> Result<()> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let held = reservation_list(txn).await?;
+    for asked in asked {
+        for row in &held {
+            if let Some(kind) = admission::overlap(asked, &row.path) {
+                return Err(admission::overlap_refusal(row.sandbox_id, kind, &row.path, asked));
+            }
+        }
+    }
+    Ok(())
+}

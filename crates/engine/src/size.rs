@@ -1,0 +1,94 @@
+//! What upper layers hold: measured now and then, and on request.
+
+use std::{fs::File, os::fd::AsFd, sync::Arc};
+
+use sandbar_types::{SandboxId, SandboxState};
+use sandbar_workspace::{SizeLimits, Sizes, sizes};
+use tokio::time::Instant;
+
+use crate::{
+    Engine, Error, Result, actor::Ordinary, engine::Inner, sandbox::SandboxSize,
+    workspace_view::blocking,
+};
+
+impl Inner {
+    async fn sizes(&self, id: SandboxId) -> Result<Sizes> {
+        let upper = self.layout.sandbox(id).0.join("upper");
+        let measured = blocking(move || {
+            // Our own directory; what is below it is walked by descriptors, and no link is followed.
+            sizes(File::open(upper)?.as_fd(), &SizeLimits::default())
+        });
+        measured.await?.map_err(Error::internal)
+    }
+
+    async fn logs_bytes(&self, id: SandboxId) -> u64 {
+        let logs = self.layout.sandbox(id).0.join("logs");
+        let summed = blocking(move || {
+            use std::os::unix::fs::MetadataExt;
+            let entries = std::fs::read_dir(logs)?;
+            // Blocks, not length: a log that dropped its oldest records has a hole there.
+            let bytes =
+                entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks() * 512));
+            std::io::Result::Ok(bytes.sum())
+        });
+        // No directory holds no bytes.
+        summed.await.ok().and_then(std::io::Result::ok).unwrap_or(0)
+    }
+}
+
+/// Measures what runs, one after the other, until the server leaves.
+pub(crate) async fn measure_all(inner: Arc<Inner>) {
+    let mut pause = inner.config.size_interval;
+    loop {
+        tokio::select! {
+            () = inner.leaving.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let begun = Instant::now();
+        let handles: Vec<_> =
+            inner.actors().iter().map(|(&id, handle)| (id, handle.clone())).collect();
+        for (id, handle) in handles {
+            if inner.leaving.is_cancelled() {
+                return;
+            }
+            if handle.row().state != SandboxState::Running {
+                continue;
+            }
+            match inner.sizes(id).await {
+                Ok(found) => {
+                    let measured =
+                        Ordinary::Measured { upper_bytes: found.bytes, upper_files: found.files };
+                    // A full mailbox: measured again soon.
+                    drop(handle.send(measured));
+                }
+                Err(err) => {
+                    tracing::debug!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an upper layer could not be measured");
+                }
+            }
+        }
+        // LIMIT: a twentieth of the time at the most, however large the layers are.
+        pause = inner.config.size_interval.max(begun.elapsed() * 20);
+    }
+}
+
+impl Engine {
+    /// What is on disk of it, measured now.
+    ///
+    /// # Errors
+    /// `sandbox_not_found`.
+    pub async fn sandbox_size(&self, id: SandboxId) -> Result<SandboxSize> {
+        self.inner.actor(id)?;
+        let found = self.inner.sizes(id).await?;
+        let logs_bytes = self.inner.logs_bytes(id).await;
+        Ok(SandboxSize { upper_bytes: found.bytes, upper_files: found.files, logs_bytes })
+    }
+
+    /// What is large in it: files, and directories that builds make.
+    ///
+    /// # Errors
+    /// `sandbox_not_found`.
+    pub async fn sandbox_du(&self, id: SandboxId) -> Result<Sizes> {
+        self.inner.actor(id)?;
+        self.inner.sizes(id).await
+    }
+}

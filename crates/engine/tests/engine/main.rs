@@ -1,0 +1,16 @@
+//! The engine over a fake host and a real database: what it decides, and what a crash leaves.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "in a test, a panic is the report"
+)]
+
+mod bad_input;
+mod execs;
+mod forgetting;
+mod lifecycle;
+mod reservations;
+mod restart;
+mod review;
+mod support;

@@ -1,0 +1,128 @@
+//! A data directory, a source, a fake host, a clock that stands still, and an engine over them.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use sandbar_engine::{
+    Caller, Clock, Engine, EngineConfig, InProcessApplier, Result, Sandbox, SandboxCreateParams,
+    SandboxCreated, StartError,
+};
+use sandbar_runtime::{SandboxDir, fake::Fake};
+use sandbar_types::{ExecSpec, HostPath, SandboxId, SandboxSpec, Source};
+
+/// A clock that goes when it is told to.
+#[derive(Debug)]
+pub(crate) struct TestClock(Mutex<Timestamp>);
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap();
+        *now += by;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) host: Fake,
+    pub(crate) clock: Arc<TestClock>,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("source")).unwrap();
+        std::fs::write(dir.path().join("source/a"), "old\n").unwrap();
+        std::fs::write(dir.path().join("source/b"), "other\n").unwrap();
+        let clock = Arc::new(TestClock(Mutex::new(Timestamp::now())));
+        Self { dir, host: Fake::new(), clock }
+    }
+
+    pub(crate) fn source(&self) -> PathBuf {
+        self.dir.path().join("source")
+    }
+
+    pub(crate) fn config(&self) -> EngineConfig {
+        let runtime = Arc::new(self.host.clone());
+        let mut config =
+            EngineConfig::new(self.dir.path().join("data"), runtime, Arc::new(InProcessApplier));
+        config.clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        config.stop_grace = Duration::ZERO;
+        config
+    }
+
+    /// Starts an engine; waits while a dying one still has the data directory.
+    pub(crate) async fn engine(&self) -> Engine {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            match Engine::start(self.config()).await {
+                Ok(engine) => return engine,
+                Err(StartError::Locked { .. }) if std::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err(err) => panic!("{err:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn spec(&self) -> SandboxSpec {
+        SandboxSpec::over(Source::Directory { path: HostPath::parse(self.source()).unwrap() })
+    }
+
+    pub(crate) fn sandbox_dir(&self, id: SandboxId) -> SandboxDir {
+        SandboxDir(self.dir.path().join("data/sandboxes").join(id.to_string()))
+    }
+}
+
+pub(crate) fn params(spec: SandboxSpec) -> SandboxCreateParams {
+    let caller = Caller {
+        home: HostPath::parse("/home/agent").unwrap(),
+        name: "agent".to_owned(),
+        path: "/bin".to_owned(),
+    };
+    SandboxCreateParams { spec, caller, idempotency: None }
+}
+
+pub(crate) async fn create(engine: &Engine, spec: SandboxSpec) -> Result<Sandbox> {
+    match engine.sandbox_create(params(spec)).await? {
+        SandboxCreated::New(sandbox) | SandboxCreated::Replayed(sandbox) => Ok(*sandbox),
+    }
+}
+
+pub(crate) fn command(argv: &[&str]) -> ExecSpec {
+    ExecSpec {
+        argv: argv.iter().map(|&word| word.to_owned()).collect(),
+        env: [("TOKEN".parse().unwrap(), "hunter2".to_owned())].into(),
+        cwd: None,
+        terminal: None,
+        stdin: false,
+        timeout_ms: None,
+    }
+}
+
+/// Waits until `is_so`, and fails after ten seconds.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Runs `work` in a server that is then killed: every task of it is dropped where it is.
+pub(crate) fn in_a_server_that_is_killed<T>(work: impl Future<Output = T>) -> T {
+    let server =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let result = server.block_on(work);
+    server.shutdown_timeout(Duration::from_secs(5));
+    result
+}

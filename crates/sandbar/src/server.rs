@@ -1,0 +1,78 @@
+//! The server's parts, put together.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sandbar_cli::{ServeFailure, ServeOptions, ServeResult};
+use sandbar_engine::{EngineConfig, WorkerApplier};
+use sandbar_runtime::{
+    Caller,
+    native::{NativeConfig, NativeRuntime},
+};
+use sandbar_server::{LogFormat, ServeConfig, ServeError};
+
+use crate::caller;
+
+/// Our own binary, as it is in memory: a server whose file was replaced by an upgrade goes on starting launchers and
+/// supervisors of its own version, which speak its protocol.
+const OWN_EXE: &str = "/proc/self/exe";
+/// Launchers that are kept warm: a person starts one sandbox at a time, an orchestrator a few.
+const POOL_SIZE: usize = 4;
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn serve(options: ServeOptions) -> ServeResult {
+    let caller = caller::current().map_err(|error| ServeFailure {
+        error: error.into(),
+        hint: Some("set HOME to your home directory".to_owned()),
+    })?;
+    // Before the runtime exists, which may have something to say.
+    sandbar_server::start_logging(LogFormat::Auto, options.log.as_deref());
+    sandbar_server::serve(|| config(options, caller))
+        .map_err(|error: ServeError| ServeFailure { hint: error.hint(), error: error.into() })
+}
+
+fn config(options: ServeOptions, caller: Caller) -> ServeConfig {
+    let exe = PathBuf::from(OWN_EXE);
+    let runtime = NativeRuntime::new(NativeConfig {
+        exe: exe.clone(),
+        data_dir: options.data_dir.clone(),
+        instance: instance(&options.data_dir),
+        pool_size: POOL_SIZE,
+    });
+    let applier = WorkerApplier { exe };
+    ServeConfig {
+        engine: EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier)),
+        caller,
+        socket: options.socket,
+        tcp: options.listen,
+        log: LogFormat::Auto,
+        log_filter: options.log,
+    }
+}
+
+/// Names the servers of one host apart by their data directories, the same after every restart and upgrade, because
+/// the names of control groups begin with it. FNV-1a: the standard library's own hash may change between versions.
+fn instance(data_dir: &Path) -> String {
+    let hash = data_dir
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_is_the_same_for_ever_and_differs_by_directory() {
+        // A published value of FNV-1a.
+        assert_eq!(instance(Path::new("a")), "af63dc4c8601ec8c");
+        assert_ne!(instance(Path::new("/a")), instance(Path::new("/b")));
+    }
+}

@@ -1,0 +1,272 @@
+//! What a request holds, parsed at the door; whatever cannot be parsed is a problem document.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use sandbar_api::{ErrorCode, LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX};
+use sandbar_types::{ExecId, SandboxId, WorkspacePath};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::{error::ApiError, json, state::AppState};
+
+/// LIMIT: bytes of a body that is not an upload.
+pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
+
+/// A JSON body of at most [`LIMIT_BODY_BYTES`].
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        require_json(request.headers())?;
+        parse(&read_body(request.into_body()).await?).map(Self)
+    }
+}
+
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let is_json = require_json(request.headers());
+        let body = read_body(request.into_body()).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        is_json?;
+        parse(&body).map(Self)
+    }
+}
+
+/// A JSON body together with its exact bytes.
+#[derive(Debug)]
+pub(crate) struct JsonWithBytes<T>(pub(crate) T, pub(crate) Bytes);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonWithBytes<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        require_json(request.headers())?;
+        let body = read_body(request.into_body()).await?;
+        Ok(Self(parse(&body)?, body))
+    }
+}
+
+/// The query, with every parameter known and given once.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|rejection| {
+                let source = std::error::Error::source(&rejection);
+                let why = source.map_or_else(|| rejection.to_string(), ToString::to_string);
+                ApiError::new(ErrorCode::InvalidQuery, format!("the query cannot be read: {why}"))
+            })
+    }
+}
+
+/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, or name.
+#[derive(Debug)]
+pub(crate) struct Sandbox(pub(crate) SandboxId);
+
+impl FromRequestParts<AppState> for Sandbox {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "sandbox").await?;
+        Ok(Self(state.engine.sandbox_resolve(&text)?))
+    }
+}
+
+/// The exec that `{exec}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Exec(pub(crate) ExecId);
+
+impl FromRequestParts<AppState> for Exec {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "exec").await?;
+        // A text that is no id names no exec: the same answer as for an id that nobody has.
+        text.parse().map(Self).map_err(|error| {
+            ApiError::new(ErrorCode::ExecNotFound, "the sandbox has no such exec")
+                .hint(format!("{error}; `GET …/execs` lists them"))
+        })
+    }
+}
+
+async fn segment(parts: &mut Parts, state: &AppState, name: &str) -> Result<String, ApiError> {
+    let unreadable = || ApiError::new(ErrorCode::InvalidRequest, "the address is not UTF-8");
+    let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
+    let text = params.iter().find(|(key, _)| *key == name).map(|(_, text)| text.to_owned());
+    text.ok_or_else(unreadable)
+}
+
+/// Reads how many items a page has.
+pub(crate) fn page_limit(limit: Option<u32>) -> Result<u32, ApiError> {
+    match limit {
+        None => Ok(LIMIT_PAGE_DEFAULT),
+        Some(limit @ 1..=LIMIT_PAGE_MAX) => Ok(limit),
+        Some(_) => Err(ApiError::new(
+            ErrorCode::InvalidQuery,
+            format!("`limit` must be 1 to {LIMIT_PAGE_MAX}"),
+        )),
+    }
+}
+
+/// Reads a path of the workspace from `path` or `path_b64`; `None` is the root.
+pub(crate) fn workspace_path(
+    path: Option<&str>,
+    path_b64: Option<&str>,
+) -> Result<Option<WorkspacePath>, ApiError> {
+    let bytes = match (path, path_b64) {
+        (None, None) => return Ok(None),
+        (Some(text), None) => text.as_bytes().to_vec(),
+        (None, Some(encoded)) => BASE64_STANDARD
+            .decode(encoded)
+            .map_err(|_| ApiError::new(ErrorCode::InvalidPath, "`path_b64` is not base64"))?,
+        (Some(_), Some(_)) => {
+            return Err(ApiError::new(
+                ErrorCode::InvalidQuery,
+                "`path` and `path_b64` exclude each other",
+            ));
+        }
+    };
+    if matches!(bytes.as_slice(), b"" | b".") {
+        return Ok(None);
+    }
+    WorkspacePath::parse(bytes)
+        .map(Some)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidPath, error.to_string()))
+}
+
+/// As [`workspace_path`], where the root makes no sense.
+pub(crate) fn workspace_path_required(
+    path: Option<&str>,
+    path_b64: Option<&str>,
+) -> Result<WorkspacePath, ApiError> {
+    workspace_path(path, path_b64)?.ok_or_else(|| {
+        ApiError::new(ErrorCode::InvalidPath, "a path below the workspace is required")
+            .hint("name it with `path`, or with `path_b64` where it is not UTF-8")
+    })
+}
+
+/// Reads a header that may be given once, as text.
+pub(crate) fn header_text<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, ApiError> {
+    let unreadable = || ApiError::new(ErrorCode::InvalidHeader, format!("`{name}` cannot be read"));
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| unreadable()),
+        (Some(_), Some(_)) => Err(unreadable()),
+    }
+}
+
+/// Reads the generation or the id that `If-Match` names, without its quotes; `*` is as if it were absent.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    match header_text(headers, &header::IF_MATCH)? {
+        None | Some("*") => Ok(None),
+        Some(text) => text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .map(Some)
+            .ok_or_else(|| {
+                ApiError::new(ErrorCode::InvalidHeader, "`If-Match` must be one strong entity tag")
+            }),
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let essence = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim);
+    match essence {
+        Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
+        Some(_) | None => Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            "the body must be `application/json`",
+        )
+        .hint("send `Content-Type: application/json`")),
+    }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    Limited::new(body, LIMIT_BODY_BYTES)
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ApiError::new(
+                    ErrorCode::BodyTooLarge,
+                    format!("the body is larger than {LIMIT_BODY_BYTES} bytes"),
+                )
+            } else {
+                ApiError::new(ErrorCode::InvalidRequest, "the body ended early")
+            }
+        })
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    json::check(body).map_err(|error| json_error(ErrorCode::InvalidJson, &error))?;
+    serde_json::from_slice(body).map_err(|error| json_error(ErrorCode::InvalidField, &error))
+}
+
+fn json_error(code: ErrorCode, error: &serde_json::Error) -> ApiError {
+    ApiError::new(code, error.to_string())
+        .details(json!({ "line": error.line(), "column": error.column() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_at_least_one_item_and_not_too_many() {
+        assert_eq!(page_limit(None).unwrap(), 50);
+        assert_eq!(page_limit(Some(200)).unwrap(), 200);
+        assert!(page_limit(Some(0)).is_err() && page_limit(Some(201)).is_err());
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        assert_eq!(workspace_path(None, None).unwrap(), None);
+        assert_eq!(workspace_path(Some("."), None).unwrap(), None);
+        assert!(workspace_path(Some("a"), Some("YQ==")).is_err());
+        assert!(workspace_path(Some("../a"), None).is_err());
+        assert!(workspace_path(Some("/a"), None).is_err());
+        let path = workspace_path(None, Some("/w==")).unwrap().unwrap();
+        assert_eq!(path.as_bytes(), b"\xff");
+    }
+
+    #[test]
+    fn if_match_takes_one_strong_tag() {
+        let headers =
+            |text: &'static str| HeaderMap::from_iter([(header::IF_MATCH, text.parse().unwrap())]);
+        assert_eq!(if_match(&headers("\"7\"")).unwrap(), Some("7"));
+        assert_eq!(if_match(&headers("*")).unwrap(), None);
+        assert!(if_match(&headers("W/\"7\"")).is_err());
+        assert!(if_match(&headers("7")).is_err());
+    }
+}

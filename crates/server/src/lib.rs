@@ -1,0 +1,37 @@
+//! The HTTP front of the engine: parse, ask who it is, call, answer. No decision is made here.
+//!
+//! One file for each resource below `routes`, registered by `router`; `observe` is around all of them.
+//! Served on a unix socket for the same user, and on a loopback port for who has the token.
+//! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
+
+mod auth;
+mod error;
+mod extract;
+mod json;
+mod listen;
+mod logging;
+mod metrics;
+mod observe;
+mod openapi;
+mod range;
+mod router;
+mod routes;
+mod serve;
+mod sse;
+mod state;
+
+pub use crate::{
+    auth::TokenError,
+    listen::ListenError,
+    logging::{LogFormat, start as start_logging},
+    serve::{ServeConfig, ServeError, Server, serve},
+};
+
+/// The document of the API (OpenAPI 3.1), as it is committed in `openapi.json`.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut json =
+        router::document().to_pretty_json().expect("the document can be written as JSON");
+    json.push('\n');
+    json
+}

@@ -1,0 +1,116 @@
+//! What happens around every request: its id, the gate, the problem document, the log line, the metrics.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use sandbar_api::{PROBLEM_JSON, REQUEST_ID};
+
+use crate::{
+    auth::{Transport, admit},
+    error::{ApiError, of_status},
+    state::AppState,
+};
+
+const REQUEST_ID_NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
+/// LIMIT: bytes of a request id that a client gives.
+const LIMIT_REQUEST_ID: usize = 64;
+
+/// Wraps every route, the fallbacks included.
+pub(crate) async fn observe(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let admitted = request.extensions().get::<Transport>().map_or_else(
+        // A request that came by no listener: a bug of ours, so closed.
+        || Err(of_status(http::StatusCode::INTERNAL_SERVER_ERROR)),
+        |transport| admit(*transport, state.token.as_deref(), request.uri(), request.headers()),
+    );
+    let response = match admitted {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let response = finish(response, &request_id);
+    let took = started.elapsed();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    state.metrics.observe(route, &method, response.status(), took);
+    tracing::debug!(
+        request.id = request_id,
+        http.method = %method,
+        http.route = route,
+        http.status = response.status().as_u16(),
+        duration_us = took.as_micros(),
+        "request answered"
+    );
+    response
+}
+
+fn finish(mut response: Response, request_id: &str) -> Response {
+    let error = response.extensions_mut().remove::<ApiError>();
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if let Some(ApiError(mut problem)) =
+        error.or_else(|| is_error.then(|| foreign(&response)).flatten())
+    {
+        request_id.clone_into(&mut problem.request_id);
+        let body = serde_json::to_vec(&problem).expect("a problem can be written as JSON");
+        *response.body_mut() = Body::from(body);
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID_NAME, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// The problem for an answer that a library wrote; `None` for a document that we wrote ourselves.
+fn foreign(response: &Response) -> Option<ApiError> {
+    let is_ours = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value == PROBLEM_JSON || value == "application/json");
+    (!is_ours).then(|| of_status(response.status()))
+}
+
+/// Takes the client's id when it is a sane one, else makes one.
+fn request_id(headers: &HeaderMap) -> String {
+    let is_sane = |id: &&str| {
+        (1..=LIMIT_REQUEST_ID).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    headers
+        .get(REQUEST_ID_NAME)
+        .and_then(|value| value.to_str().ok())
+        .filter(is_sane)
+        .map_or_else(fresh_id, ToOwned::to_owned)
+}
+
+/// Enough to find a request in the log: 128 random bits would be more than a person wants to read aloud.
+fn fresh_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}-{count:x}", *START)
+}

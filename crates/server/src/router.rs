@@ -1,0 +1,40 @@
+//! Every route, and what is around them.
+
+use axum::{Router, middleware};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    error::of_status,
+    observe::observe,
+    openapi,
+    routes::{attach, events, execs, files, health, output, review, sandboxes, usage},
+    state::AppState,
+};
+
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::root())
+        .merge(health::router())
+        .merge(sandboxes::router())
+        .merge(execs::router())
+        .merge(output::router())
+        .merge(attach::router())
+        .merge(files::router())
+        .merge(review::router())
+        .merge(events::router())
+        .merge(usage::router())
+}
+
+/// The document of every route. A route cannot be registered without being in it.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    openapi::finish(routes().into_openapi())
+}
+
+/// The router, with its state.
+pub(crate) fn router(state: AppState) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(async || of_status(http::StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || of_status(http::StatusCode::METHOD_NOT_ALLOWED))
+        .layer(middleware::from_fn_with_state(state.clone(), observe))
+        .with_state(state)
+}

@@ -1,0 +1,91 @@
+//! The history of a sandbox: a page at a time, or as it happens.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response, sse},
+};
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use sandbar_api::{ErrorCode, Event, EventsQuery, LIMIT_PAGE_MAX, Page};
+use sandbar_types::SandboxId;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    extract::{Query, Sandbox, page_limit},
+    sse::{is_wanted, last_event_id, respond},
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(event_list))
+}
+
+/// Lists events, oldest first; or streams them, with `Accept: text/event-stream`.
+///
+/// In the stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/events", tag = "sandboxes",
+    params(("sandbox" = String, Path), EventsQuery, ("Last-Event-ID" = Option<u64>, Header)),
+    responses((status = 200, content((Page<Event> = "application/json"), (String = "text/event-stream")))))]
+async fn event_list(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let after = match query.cursor.as_deref() {
+        None => 0,
+        Some(cursor) => cursor.parse().map_err(|_| {
+            ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
+        })?,
+    };
+    let limit = page_limit(query.limit)?;
+    if is_wanted(&headers) {
+        let after = last_event_id(&headers)?.unwrap_or(after);
+        // Asked here once, so that an unknown sandbox is a problem and not an empty stream.
+        state.engine.event_list(id, after, 1).await?;
+        return Ok(stream_after(state, id, after));
+    }
+    // One more than asked for tells whether another page follows.
+    let mut found = state.engine.event_list(id, after, limit + 1).await?;
+    let has_more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let items: Vec<_> = found.iter().map(wire).collect();
+    let last = items.last().filter(|_| has_more);
+    let next_cursor = last.map(|event| event.id.to_string());
+    Ok(Answer(Page { items, next_cursor }).into_response())
+}
+
+fn stream_after(state: AppState, id: SandboxId, after: u64) -> Response {
+    let batches = stream::unfold((state.engine, after), move |(engine, after)| async move {
+        // The sandbox is gone, or we are leaving: the stream says so by ending.
+        let batch = engine.event_wait(id, after, LIMIT_PAGE_MAX).await.ok()?;
+        let last = batch.last().map_or(after, |event| event.id);
+        Some((batch, (engine, last)))
+    });
+    let frames = batches.flat_map(|batch| {
+        let frames: Vec<_> = batch.iter().map(|event| frame(&wire(event))).collect();
+        stream::iter(frames)
+    });
+    respond(frames, state.stop)
+}
+
+fn frame(event: &Event) -> sse::Event {
+    sse::Event::default()
+        .id(event.id.to_string())
+        .event(&event.kind)
+        .json_data(event)
+        .expect("an event can be written as JSON")
+}
+
+fn wire(event: &sandbar_engine::Event) -> Event {
+    let payload = serde_json::to_value(&event.payload).expect("a payload can be written as JSON");
+    Event {
+        id: event.id,
+        at: event.at,
+        sandbox_id: event.sandbox_id,
+        kind: payload["type"].as_str().unwrap_or("unknown").to_owned(),
+        data: payload.get("data").cloned().unwrap_or_else(|| serde_json::json!({})),
+    }
+}

@@ -1,0 +1,124 @@
+//! Whether the server lives and is ready, what it counts, what the host lacks, and this API as a document.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use sandbar_api::{Doctor, Finding, Health, Ready, ReadyCheck, StateName, Verdict};
+use sandbar_engine::Engine;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::state::AppState;
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(healthz_at_root))
+        .routes(routes!(readyz))
+        .routes(routes!(readyz_at_root))
+        .routes(routes!(metrics))
+        .routes(routes!(metrics_at_root))
+        .routes(routes!(doctor))
+        .routes(routes!(openapi))
+}
+
+/// Says that the server lives. Needs no token.
+#[utoipa::path(get, path = "/v1/healthz", tag = "server", responses((status = 200, body = Health)))]
+async fn healthz() -> Answer<Health> {
+    Answer(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
+}
+
+/// Says that the server lives, where probes look for it.
+#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, body = Health)))]
+async fn healthz_at_root() -> Answer<Health> {
+    healthz().await
+}
+
+/// Says whether the server takes work.
+#[utoipa::path(get, path = "/v1/readyz", tag = "server",
+    responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
+async fn readyz(State(state): State<AppState>) -> Response {
+    let check = |name: &str, is_ok: bool, message: &str| ReadyCheck {
+        name: name.to_owned(),
+        is_ok,
+        message: (!is_ok).then(|| message.to_owned()),
+    };
+    let checks = vec![
+        check("engine", state.engine.is_ready(), "the store and the host are being compared"),
+        check("server", !state.stop.is_cancelled(), "the server is draining"),
+    ];
+    let is_ready = checks.iter().all(|check| check.is_ok);
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Answer(Ready { is_ready, checks })).into_response()
+}
+
+/// Says whether the server takes work, where probes look for it.
+#[utoipa::path(get, path = "/readyz", tag = "server",
+    responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
+async fn readyz_at_root(state: State<AppState>) -> Response {
+    readyz(state).await
+}
+
+/// What the server counts, in Prometheus' text format.
+#[utoipa::path(get, path = "/v1/metrics", tag = "server",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(state): State<AppState>) -> Response {
+    const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
+    let text = state.metrics.render(&count_by_state(&state.engine), state.engine.commit_times());
+    ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
+}
+
+/// What the server counts, where Prometheus looks for it.
+#[utoipa::path(get, path = "/metrics", tag = "server",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics_at_root(state: State<AppState>) -> Response {
+    metrics(state).await
+}
+
+fn count_by_state(engine: &Engine) -> BTreeMap<&'static str, u64> {
+    let all = ["creating", "running", "paused", "stopping", "stopped", "failed", "deleting"];
+    let mut counts: BTreeMap<_, _> = all.into_iter().map(|state| (state, 0)).collect();
+    for sandbox in engine.sandbox_list() {
+        *counts.entry(StateName::from(&sandbox.state).as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// Probes the host by doing, and names what is missing and what to do about it.
+#[utoipa::path(get, path = "/v1/doctor", tag = "server", responses((status = 200, body = Doctor)))]
+async fn doctor(State(state): State<AppState>) -> Answer<Doctor> {
+    let findings: Vec<_> = state
+        .engine
+        .doctor()
+        .await
+        .into_iter()
+        .map(|found| Finding {
+            code: found.code,
+            verdict: match found.verdict {
+                sandbar_engine::Verdict::Ok => Verdict::Ok,
+                sandbar_engine::Verdict::Degraded => Verdict::Degraded,
+                sandbar_engine::Verdict::Missing => Verdict::Missing,
+            },
+            message: found.message,
+            hint: found.hint,
+        })
+        .collect();
+    let worst = findings.iter().map(|finding| finding.verdict).max();
+    Answer(Doctor {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        verdict: worst.unwrap_or(Verdict::Ok),
+        findings,
+    })
+}
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "server",
+    responses((status = 200, body = Object, content_type = "application/json")))]
+async fn openapi() -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, JSON)], crate::openapi_json()).into_response()
+}

@@ -1,0 +1,11 @@
+//! One file for each resource; each gives the router its routes together with their documentation.
+
+pub(crate) mod attach;
+pub(crate) mod events;
+pub(crate) mod execs;
+pub(crate) mod files;
+pub(crate) mod health;
+pub(crate) mod output;
+pub(crate) mod review;
+pub(crate) mod sandboxes;
+pub(crate) mod usage;

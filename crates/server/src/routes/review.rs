@@ -1,0 +1,202 @@
+//! What changed, and the decision about it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, header};
+use sandbar_api::{
+    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, ErrorCode, FileHunks, FileQuery, Hunk,
+    HunkLine, LineKind, RejectOutcome, RejectRequest,
+};
+use sandbar_engine::{ApproveParams, Changes, RejectParams};
+use sandbar_types::{ApproveOutcome, DiffId, Generation, SandboxId, Selection};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    extract::{
+        Json, Query, Sandbox, if_match, page_limit, workspace_path, workspace_path_required,
+    },
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(change_list))
+        .routes(routes!(change_hunks))
+        .routes(routes!(diff))
+        .routes(routes!(approve))
+        .routes(routes!(reject))
+}
+
+/// Lists the changes of one instant, ordered by path.
+///
+/// The pages of one list are of the same instant. The `ETag` is for `If-Match` of approve and reject.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/changes", tag = "review",
+    params(("sandbox" = String, Path), ChangesQuery), responses((status = 200, body = ChangesPage)))]
+async fn change_list(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Query(query): Query<ChangesQuery>,
+) -> Result<Response, ApiError> {
+    let limit = page_limit(query.limit)? as usize;
+    let (changes, first) = match query.cursor.as_deref() {
+        None => (Arc::new(state.engine.changes(id).await?), 0),
+        Some(cursor) => continued(&state, id, cursor).await?,
+    };
+    let all = &changes.set.changes;
+    let page: Vec<_> = all.iter().skip(first).take(limit).cloned().collect();
+    let next = first + page.len();
+    let has_more = next < all.len();
+    let diff_id = changes.set.diff_id;
+    let etag = format!("\"{}.{diff_id}\"", changes.generation);
+    let answer = ChangesPage {
+        diff_id,
+        total: all.len() as u64,
+        items: page,
+        next_cursor: has_more.then(|| format!("{diff_id}.{next}")),
+    };
+    if has_more {
+        state.listed.keep(id, changes);
+    }
+    Ok(([(header::ETAG, etag)], Answer(answer)).into_response())
+}
+
+async fn continued(
+    state: &AppState,
+    id: SandboxId,
+    cursor: &str,
+) -> Result<(Arc<Changes>, usize), ApiError> {
+    let (diff_id, first) = cursor
+        .split_once('.')
+        .and_then(|(diff_id, first)| Some((DiffId(diff_id.parse().ok()?), first.parse().ok()?)))
+        .ok_or_else(|| {
+            ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
+        })?;
+    if let Some(kept) = state.listed.find(id, diff_id) {
+        return Ok((kept, first));
+    }
+    let changes = state.engine.changes(id).await?;
+    if changes.set.diff_id == diff_id { Ok((Arc::new(changes), first)) } else { Err(stale()) }
+}
+
+fn stale() -> ApiError {
+    ApiError::new(ErrorCode::DiffChanged, "the changes are no longer those that you saw")
+        .hint("list them again")
+}
+
+/// Shows one changed text file as hunks.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/changes/hunks", tag = "review",
+    params(("sandbox" = String, Path), FileQuery), responses((status = 200, body = FileHunks)))]
+async fn change_hunks(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Query(query): Query<FileQuery>,
+) -> Result<Answer<FileHunks>, ApiError> {
+    let path = workspace_path_required(query.path.as_deref(), query.path_b64.as_deref())?;
+    let found = state.engine.hunks(id, path).await?;
+    Ok(Answer(FileHunks {
+        diff_id: found.diff_id,
+        path: found.path,
+        hunks: found.hunks.into_iter().map(hunk).collect(),
+    }))
+}
+
+fn hunk(found: sandbar_engine::Hunk) -> Hunk {
+    let line = |line: sandbar_engine::HunkLine| HunkLine {
+        kind: match line.kind {
+            sandbar_engine::LineKind::Context => LineKind::Context,
+            sandbar_engine::LineKind::Added => LineKind::Added,
+            sandbar_engine::LineKind::Removed => LineKind::Removed,
+        },
+        text: line.text,
+        has_newline: line.has_newline,
+    };
+    Hunk {
+        old_start: found.old_start,
+        old_lines: found.old_lines,
+        new_start: found.new_start,
+        new_lines: found.new_lines,
+        lines: found.lines.into_iter().map(line).collect(),
+    }
+}
+
+/// Shows the changes as a patch that `git apply` accepts.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/diff", tag = "review",
+    params(("sandbox" = String, Path), DiffQuery),
+    responses((status = 200, body = String, content_type = "text/x-diff")))]
+async fn diff(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Query(query): Query<DiffQuery>,
+) -> Result<Response, ApiError> {
+    const PATCH: HeaderValue = HeaderValue::from_static("text/x-diff");
+    let path = workspace_path(query.path.as_deref(), query.path_b64.as_deref())?;
+    let selection = path.map_or(Selection::All, |path| Selection::Paths(vec![path]));
+    let patch = state.engine.diff(id, selection).await?;
+    Ok(([(header::CONTENT_TYPE, PATCH)], patch).into_response())
+}
+
+/// Writes changes to the source, all or nothing. The same request again has the same result.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/approve", tag = "review",
+    params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = ApproveRequest, responses((status = 200, body = ApproveOutcome)))]
+async fn approve(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    headers: HeaderMap,
+    Json(request): Json<ApproveRequest>,
+) -> Result<Answer<ApproveOutcome>, ApiError> {
+    let params = ApproveParams {
+        generation: seen_generation(&headers, Some(request.diff_id))?,
+        diff_id: request.diff_id,
+        selection: request.selection,
+        confirm: request.confirm,
+    };
+    Ok(Answer(state.engine.approve(id, params).await?))
+}
+
+/// Drops changes: the workspace has again what the source has.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/reject", tag = "review",
+    params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = RejectRequest, responses((status = 200, body = RejectOutcome)))]
+async fn reject(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    headers: HeaderMap,
+    Json(request): Json<RejectRequest>,
+) -> Result<Answer<RejectOutcome>, ApiError> {
+    let params = RejectParams {
+        generation: seen_generation(&headers, request.diff_id)?,
+        diff_id: request.diff_id,
+        selection: request.selection,
+    };
+    let outcome = state.engine.reject(id, params).await?;
+    Ok(Answer(RejectOutcome { rejected: outcome.rejected }))
+}
+
+/// Reads the generation from the `ETag` of the changes. Both halves must be those that the client saw.
+fn seen_generation(
+    headers: &HeaderMap,
+    diff_id: Option<DiffId>,
+) -> Result<Option<Generation>, ApiError> {
+    let Some(tag) = if_match(headers)? else {
+        return Ok(None);
+    };
+    let (generation, seen) = tag
+        .split_once('.')
+        .and_then(|(generation, seen)| Some((generation.parse().ok()?, DiffId(seen.parse().ok()?))))
+        .ok_or_else(|| {
+            let message = "`If-Match` is not the `ETag` of the changes";
+            ApiError::new(ErrorCode::InvalidHeader, message)
+        })?;
+    if diff_id.is_some_and(|diff_id| diff_id != seen) {
+        let message = "`If-Match` names other changes than the `diff_id` of the body";
+        return Err(ApiError::new(ErrorCode::StaleGeneration, message).hint("list them again"));
+    }
+    Ok(Some(Generation(generation)))
+}

@@ -1,0 +1,236 @@
+//! Sandboxes: create, list, look at, start, stop, pause, resume, delete.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use sandbar_api::{
+    ErrorCode, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, Page, Sandbox as Body, SandboxListQuery,
+    StateName, StopRequest, paths,
+};
+use sandbar_engine::{IdempotencyKey, Sandbox as Record, SandboxCreateParams, SandboxCreated};
+use sandbar_types::{HostPath, SandboxId, SandboxSpec, Sha256, Source};
+use sha2::Digest as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    extract::{JsonWithBytes, OptionalJson, Query, Sandbox, header_text, page_limit},
+    state::AppState,
+};
+
+/// LIMIT: bytes of an idempotency key.
+const LIMIT_KEY_BYTES: usize = 255;
+/// LIMIT: how long a stop may wait before it kills.
+const LIMIT_GRACE_MS: u64 = 600_000;
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(sandbox_list, sandbox_create))
+        .routes(routes!(sandbox_fetch, sandbox_delete))
+        .routes(routes!(sandbox_start))
+        .routes(routes!(sandbox_stop))
+        .routes(routes!(sandbox_pause))
+        .routes(routes!(sandbox_resume))
+}
+
+/// Creates a sandbox, and answers when it runs.
+///
+/// With `Idempotency-Key` a repeated request answers with the sandbox that the first one made.
+#[utoipa::path(post, path = "/v1/sandboxes", tag = "sandboxes",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = SandboxSpec,
+    responses((status = 201, body = Body), (status = 200, body = Body, description = "Replayed.")))]
+async fn sandbox_create(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    JsonWithBytes(spec, bytes): JsonWithBytes<SandboxSpec>,
+) -> Result<Response, ApiError> {
+    const KEY: HeaderName = HeaderName::from_static(IDEMPOTENCY_KEY);
+    let key = header_text(&headers, &KEY)?.map(idempotency_key).transpose()?;
+    let params = SandboxCreateParams {
+        spec,
+        caller: (*state.caller).clone(),
+        idempotency: key.map(|key| IdempotencyKey {
+            key,
+            request_hash: Sha256(sha2::Sha256::digest(&bytes).into()),
+        }),
+    };
+    match state.engine.sandbox_create(params).await? {
+        SandboxCreated::New(record) => {
+            state.metrics.creates.fetch_add(1, Ordering::Relaxed);
+            let location = paths::sandbox(&record.id.to_string());
+            let location = HeaderValue::try_from(location).expect("an id is plain text");
+            let answer = (StatusCode::CREATED, [(header::LOCATION, location)], tagged(*record));
+            Ok(answer.into_response())
+        }
+        SandboxCreated::Replayed(record) => {
+            const REPLAYED: HeaderName = HeaderName::from_static(IDEMPOTENCY_REPLAYED);
+            state.metrics.replays.fetch_add(1, Ordering::Relaxed);
+            let replayed = [(REPLAYED, HeaderValue::from_static("true"))];
+            Ok((replayed, tagged(*record)).into_response())
+        }
+    }
+}
+
+fn idempotency_key(text: &str) -> Result<String, ApiError> {
+    let fits = (1..=LIMIT_KEY_BYTES).contains(&text.len());
+    if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    let message =
+        format!("`Idempotency-Key` must be 1 to {LIMIT_KEY_BYTES} visible ASCII characters");
+    Err(ApiError::new(ErrorCode::InvalidHeader, message))
+}
+
+/// Lists sandboxes, newest first.
+#[utoipa::path(get, path = "/v1/sandboxes", tag = "sandboxes", params(SandboxListQuery),
+    responses((status = 200, body = Page<Body>)))]
+async fn sandbox_list(
+    State(state): State<AppState>,
+    Query(query): Query<SandboxListQuery>,
+) -> Result<Answer<Page<Body>>, ApiError> {
+    let limit = page_limit(query.limit)? as usize;
+    let before: Option<SandboxId> = query.cursor.as_deref().map(parse_cursor).transpose()?;
+    let source = query.source.as_deref().map(parse_source).transpose()?;
+    let is_wanted = |record: &Record| {
+        before.is_none_or(|before| record.id < before)
+            && query.name.as_ref().is_none_or(|name| record.name == *name)
+            && query.state.is_none_or(|state| StateName::from(&record.state) == state)
+            && source.as_ref().is_none_or(|wanted| match &record.spec.source {
+                Source::Directory { path } => path == wanted,
+                Source::Empty => false,
+            })
+    };
+    let mut records: Vec<_> = state.engine.sandbox_list().into_iter().filter(is_wanted).collect();
+    records.sort_unstable_by_key(|record| std::cmp::Reverse(record.id));
+    let has_more = records.len() > limit;
+    records.truncate(limit);
+    let last = records.last().filter(|_| has_more);
+    let next_cursor = last.map(|record| record.id.to_string());
+    let items = records.into_iter().map(body).collect();
+    Ok(Answer(Page { items, next_cursor }))
+}
+
+fn parse_cursor(text: &str) -> Result<SandboxId, ApiError> {
+    text.parse().map_err(|_| {
+        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
+    })
+}
+
+fn parse_source(text: &str) -> Result<HostPath, ApiError> {
+    HostPath::parse(text)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidPath, format!("`source`: {error}")))
+}
+
+/// Looks at a sandbox.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
+    params(("sandbox" = String, Path), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, body = Body), (status = 304, description = "As it was.")))]
+async fn sandbox_fetch(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let record = state.engine.sandbox_fetch(id)?;
+    let etag = etag(&record);
+    let seen = header_text(&headers, &header::IF_NONE_MATCH)?;
+    if seen.is_some_and(|seen| seen.split(',').any(|tag| tag.trim() == etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(tagged(record))
+}
+
+/// Stops a sandbox if need be, and removes it with its files.
+#[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
+    params(("sandbox" = String, Path)), responses((status = 204)))]
+async fn sandbox_delete(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<StatusCode, ApiError> {
+    state.engine.sandbox_delete(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Starts a stopped or failed sandbox over the files that were kept.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/start", tag = "sandboxes",
+    params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
+async fn sandbox_start(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Response, ApiError> {
+    Ok(tagged(state.engine.sandbox_start(id).await?))
+}
+
+/// Stops a sandbox: asks, waits, kills. Its files are kept.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/stop", tag = "sandboxes",
+    params(("sandbox" = String, Path)), request_body = Option<StopRequest>, responses((status = 200, body = Body)))]
+async fn sandbox_stop(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    OptionalJson(request): OptionalJson<StopRequest>,
+) -> Result<Response, ApiError> {
+    if request.grace_ms.is_some_and(|grace| grace > LIMIT_GRACE_MS) {
+        let message = format!("`grace_ms` must be at most {LIMIT_GRACE_MS}");
+        return Err(ApiError::new(ErrorCode::InvalidField, message));
+    }
+    let grace = request.grace_ms.map(Duration::from_millis);
+    Ok(tagged(state.engine.sandbox_stop(id, grace).await?))
+}
+
+/// Freezes a sandbox with its memory.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/pause", tag = "sandboxes",
+    params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
+async fn sandbox_pause(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Response, ApiError> {
+    Ok(tagged(state.engine.sandbox_pause(id).await?))
+}
+
+/// Lets a paused sandbox run on.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/resume", tag = "sandboxes",
+    params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
+async fn sandbox_resume(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Response, ApiError> {
+    Ok(tagged(state.engine.sandbox_resume(id).await?))
+}
+
+fn etag(record: &Record) -> String {
+    format!("\"{}\"", record.generation)
+}
+
+fn tagged(record: Record) -> Response {
+    ([(header::ETAG, etag(&record))], Answer(body(record))).into_response()
+}
+
+fn body(record: Record) -> Body {
+    let spec = record.spec;
+    Body {
+        id: record.id,
+        name: record.name,
+        generation: record.generation,
+        state: record.state,
+        source: spec.source,
+        workspace_path: record.workspace_path,
+        scope: spec.scope,
+        reserve: spec.reserve,
+        reserve_all: spec.reserve_all,
+        limits: spec.limits,
+        env_names: spec.env.into_keys().collect(),
+        toolchains: spec.toolchains,
+        expiry: spec.expiry,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+        last_active_at: record.last_active_at,
+        upper_bytes: record.upper_bytes,
+        upper_files: record.upper_files,
+        expires_at: record.expires_at,
+        isolation: record.isolation,
+    }
+}

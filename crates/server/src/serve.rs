@@ -1,0 +1,203 @@
+//! From a configuration to a server that answers, and to its end.
+//!
+//! Order: lock, store, reconcile (all in [`Engine::start`]), then listen. The end: stop listening, let requests end,
+//! close the store. Sandboxes run on.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use sandbar_engine::{Caller, Engine, EngineConfig, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::{Token, TokenError},
+    listen::{self, ListenError},
+    logging::{self, LogFormat},
+    metrics::Metrics,
+    router,
+    state::AppState,
+};
+
+/// LIMIT: time for the engine to finish what is under way.
+const ENGINE_DRAIN: Duration = Duration::from_secs(10);
+
+/// LIMIT: time for blocking calls to return after the engine drained.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// What the operator sets.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// The engine: its data directory, and how sandboxes are isolated.
+    pub engine: EngineConfig,
+    /// On whose behalf sandboxes are made: the user that runs the server.
+    pub caller: Caller,
+    /// The unix socket; its directory exists.
+    pub socket: PathBuf,
+    /// A loopback address to listen on, too. Port 0 takes any.
+    pub tcp: Option<SocketAddr>,
+    /// How log lines look.
+    pub log: LogFormat,
+    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`; `info` when absent.
+    pub log_filter: Option<String>,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The threads cannot be started.
+    #[error("cannot start the server's threads")]
+    Threads(#[source] io::Error),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+    /// The engine did not start.
+    #[error("cannot start the engine")]
+    Engine(#[source] StartError),
+    /// The token cannot be used.
+    #[error("cannot use the token")]
+    Token(#[source] TokenError),
+    /// A listener cannot be made.
+    #[error("cannot listen")]
+    Listen(#[source] ListenError),
+}
+
+impl ServeError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Engine(error) => error.hint(),
+            Self::Listen(ListenError::Tcp { .. }) => Some(
+                "choose another port with `--listen`, or leave it out: the unix socket needs none"
+                    .to_owned(),
+            ),
+            Self::Listen(ListenError::SocketInUse { .. }) => {
+                Some("stop the other server, or choose another data directory".to_owned())
+            }
+            Self::Listen(ListenError::Unix { path, .. }) if path.as_os_str().len() > 107 => Some(
+                "the path of a socket has at most 107 bytes: choose a shorter data directory"
+                    .to_owned(),
+            ),
+            Self::Listen(ListenError::NotLoopback { .. }) => {
+                Some("use 127.0.0.1 or [::1]: without TLS nothing else is served".to_owned())
+            }
+            Self::Threads(_) | Self::Signals(_) | Self::Token(_) | Self::Listen(_) => None,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. Blocks; starts the threads it needs.
+///
+/// `config` is called on one of them: a runtime that keeps launchers warm must be made inside tokio.
+///
+/// # Errors
+/// The server did not start; see [`ServeError`].
+pub fn serve(config: impl FnOnce() -> ServeConfig) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::Threads)?;
+    let served = runtime.block_on(async {
+        let config = config();
+        logging::start(config.log, config.log_filter.as_deref());
+        // Before anything else, so that a signal while starting is not lost.
+        let stop = stop_on_signal().map_err(ServeError::Signals)?;
+        let server = Server::start(config).await?;
+        server.run(stop).await;
+        Ok(())
+    });
+    // The engine had its time to finish; a blocking call that still hangs must not keep the process, and its lock.
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    served
+}
+
+fn stop_on_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A server that listens, but does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    engine: Engine,
+    unix: listen::UnixGuard,
+    tcp: Option<tokio::net::TcpListener>,
+    state: AppState,
+}
+
+impl Server {
+    /// Starts the engine, then listens.
+    ///
+    /// # Errors
+    /// See [`ServeError`]; nothing is left of what was started.
+    pub async fn start(config: ServeConfig) -> Result<Self, ServeError> {
+        let data_dir = config.engine.data_dir.clone();
+        let engine = Engine::start(config.engine).await.map_err(ServeError::Engine)?;
+        let listeners = async {
+            let unix = listen::unix(&config.socket).map_err(ServeError::Listen)?;
+            let (tcp, token) = match config.tcp {
+                None => (None, None),
+                Some(address) => {
+                    let token = Token::load(&data_dir).map_err(ServeError::Token)?;
+                    let tcp = listen::tcp(address).await.map_err(ServeError::Listen)?;
+                    (Some(tcp), Some(Arc::new(token)))
+                }
+            };
+            Ok::<_, ServeError>((unix, tcp, token))
+        };
+        let (unix, tcp, token) = match listeners.await {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                engine.drain(ENGINE_DRAIN).await;
+                return Err(error);
+            }
+        };
+        let state = AppState {
+            engine: engine.clone(),
+            caller: Arc::new(config.caller),
+            data_dir: data_dir.into(),
+            token,
+            metrics: Arc::new(Metrics::default()),
+            listed: Arc::default(),
+            stop: CancellationToken::new(),
+            conversations: TaskTracker::new(),
+        };
+        tracing::info!(
+            socket = %config.socket.display(),
+            tcp = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()).map(tracing::field::display),
+            "server listens"
+        );
+        Ok(Self { engine, unix, tcp, state })
+    }
+
+    /// The TCP address that was taken.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())
+    }
+
+    /// Answers until `stop`, then drains: nobody new is let in, requests end, streams are closed, the store is closed.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let Self { engine, unix, tcp, state } = self;
+        let (ending, metrics) = (state.stop.clone(), Arc::clone(&state.metrics));
+        let conversations = state.conversations.clone();
+        let accepting = listen::accept(unix, tcp, router::router(state), metrics, ending.clone());
+        let stopping = async {
+            stop.await;
+            tracing::info!("server drains");
+            ending.cancel();
+        };
+        tokio::join!(accepting, stopping);
+        conversations.close();
+        // Each has its own deadline for the client's goodbye.
+        conversations.wait().await;
+        engine.drain(ENGINE_DRAIN).await;
+        tracing::info!("server ended; sandboxes run on");
+    }
+}

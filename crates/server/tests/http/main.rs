@@ -1,0 +1,17 @@
+//! The server over real sockets: who is let in, how errors look, what the document promises.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::tests_outside_test_module,
+    reason = "all of this is test code"
+)]
+
+mod contract;
+mod door;
+mod files;
+mod idle_runtime;
+mod life;
+mod review;
+mod server;
+mod streams;
+mod wrong_bodies;

@@ -1,0 +1,175 @@
+//! Keys that make a repeated request one request. They expire, and replays are counted.
+
+use jiff::Timestamp;
+use sandbar_types::{SandboxId, Sha256};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Reads, StoreError, WriteTxn,
+    conn::Sealed,
+    row::{self, to_json},
+};
+
+/// A key that was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IdempotencyRow {
+    /// What the client sent.
+    pub key: String,
+    /// The route it was sent to, for example `POST /v1/sandboxes`.
+    pub route: String,
+    /// Hash of the request's body.
+    pub request_hash: Sha256,
+    /// The sandbox that the request made or was about.
+    pub sandbox_id: Option<SandboxId>,
+    /// What was answered, where that cannot be told from the sandbox.
+    pub response: Option<serde_json::Value>,
+    /// When the key is forgotten.
+    pub expires_at: Timestamp,
+    /// How often the request came again.
+    pub replays: u64,
+}
+
+fn read(found: &SqliteRow) -> Result<IdempotencyRow, StoreError> {
+    let hash: &[u8] = row::column(found, "request_hash")?;
+    let hash = <[u8; 32]>::try_from(hash)
+        .map_err(|err| StoreError::Row { column: "request_hash", source: err.into() })?;
+    let sandbox: Option<&str> = row::column(found, "sandbox_id")?;
+    Ok(IdempotencyRow {
+        key: row::column(found, "key")?,
+        route: row::column(found, "route")?,
+        request_hash: Sha256(hash),
+        sandbox_id: sandbox.map(|_present| row::parsed(found, "sandbox_id")).transpose()?,
+        response: row::json_opt(found, "response")?,
+        expires_at: row::time(found, "expires_at")?,
+        replays: row::count(found, "replays")?,
+    })
+}
+
+/// Fetches a key that has not expired at `now`.
+///
+/// # Errors
+/// The database failed, or the row cannot be read.
+pub async fn idempotency_fetch(
+    conn: &mut impl Reads,
+    route: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<IdempotencyRow>, StoreError> {
+    let found =
+        sqlx::query("SELECT * FROM idempotency_key WHERE route = ? AND key = ? AND expires_at > ?")
+            .bind(route)
+            .bind(key)
+            .bind(now.as_microsecond())
+            .fetch_optional(conn.sqlite())
+            .await
+            .map_err(StoreError::query("fetch an idempotency key"))?;
+    found.as_ref().map(read).transpose()
+}
+
+/// Inserts `new`, in the place of an expired one with the same key.
+///
+/// # Errors
+/// The database failed.
+pub async fn idempotency_insert_in_txn(
+    txn: &mut WriteTxn,
+    new: &IdempotencyRow,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO idempotency_key (key, route, request_hash, sandbox_id, response, expires_at, replays) \
+         VALUES (?, ?, ?, ?, ?, ?, 0)",
+    )
+    .bind(&new.key)
+    .bind(&new.route)
+    .bind(&new.request_hash.0[..])
+    .bind(new.sandbox_id.map(|id| id.to_string()))
+    .bind(new.response.as_ref().map(to_json))
+    .bind(new.expires_at.as_microsecond())
+    .execute(txn.sqlite())
+    .await
+    .map_err(StoreError::query("insert an idempotency key"))?;
+    Ok(())
+}
+
+/// Counts one more replay of a key.
+///
+/// # Errors
+/// The database failed.
+pub async fn idempotency_replayed_in_txn(
+    txn: &mut WriteTxn,
+    route: &str,
+    key: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE idempotency_key SET replays = replays + 1 WHERE route = ? AND key = ?")
+        .bind(route)
+        .bind(key)
+        .execute(txn.sqlite())
+        .await
+        .map_err(StoreError::query("count a replay"))?;
+    Ok(())
+}
+
+/// Counts the replays of every key that is still known.
+///
+/// # Errors
+/// The database failed.
+pub async fn idempotency_replay_count(conn: &mut impl Reads) -> Result<u64, StoreError> {
+    let found = sqlx::query("SELECT coalesce(sum(replays), 0) AS replays FROM idempotency_key")
+        .fetch_one(conn.sqlite())
+        .await
+        .map_err(StoreError::query("count replays"))?;
+    row::count(&found, "replays")
+}
+
+/// Lists (route, key) of what has expired at `now`.
+///
+/// # Errors
+/// The database failed.
+pub async fn idempotency_list_expired(
+    conn: &mut impl Reads,
+    now: Timestamp,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT route, key FROM idempotency_key WHERE expires_at <= ? ORDER BY expires_at",
+    )
+    .bind(now.as_microsecond())
+    .fetch_all(conn.sqlite())
+    .await
+    .map_err(StoreError::query("list expired keys"))?;
+    rows.iter()
+        .map(|found| Ok((row::column(found, "route")?, row::column(found, "key")?)))
+        .collect()
+}
+
+/// Removes a key.
+///
+/// # Errors
+/// The database failed.
+pub async fn idempotency_remove_in_txn(
+    txn: &mut WriteTxn,
+    route: &str,
+    key: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM idempotency_key WHERE route = ? AND key = ?")
+        .bind(route)
+        .bind(key)
+        .execute(txn.sqlite())
+        .await
+        .map_err(StoreError::query("remove an idempotency key"))?;
+    Ok(())
+}
+
+/// Removes the keys that made `id`.
+///
+/// # Errors
+/// The database failed.
+pub async fn idempotency_forget_in_txn(
+    txn: &mut WriteTxn,
+    id: SandboxId,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM idempotency_key WHERE sandbox_id = ?")
+        .bind(id.to_string())
+        .execute(txn.sqlite())
+        .await
+        .map_err(StoreError::query("forget idempotency keys"))?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! What Sandbar remembers: one SQLite database, its schema, and the questions that are asked of it.
+//!
+//! Nothing here decides. Time and random values are arguments; a rule that spans several rows is the engine's,
+//! which composes these functions inside one [`WriteTxn`].
+//! Writing and reading are different types, so that a write can never begin on a connection that only reads.
+//! Rows that are rewritten carry a [`sandbar_types::Generation`]; a writer that saw an older one gets [`Update::Stale`].
+
+mod approve;
+mod conn;
+mod error;
+mod event;
+mod exec;
+mod idempotency;
+mod open;
+mod operation;
+mod reservation;
+mod row;
+mod sandbox;
+
+pub use approve::{
+    ApproveRow, ApprovedPathRow, approve_end_in_txn, approve_fetch, approve_find,
+    approve_insert_in_txn, approve_list_open, approved_path_list, approved_path_put_in_txn,
+};
+pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
+pub use error::StoreError;
+pub use event::{EventRow, event_insert_in_txn, event_list, event_prune_in_txn};
+pub use exec::{
+    ExecRow, exec_fetch, exec_insert_in_txn, exec_list, exec_list_running, exec_remove_in_txn,
+    exec_update_in_txn,
+};
+pub use idempotency::{
+    IdempotencyRow, idempotency_fetch, idempotency_forget_in_txn, idempotency_insert_in_txn,
+    idempotency_list_expired, idempotency_remove_in_txn, idempotency_replay_count,
+    idempotency_replayed_in_txn,
+};
+pub use open::{OpenError, Store};
+pub use operation::{
+    OperationRow, operation_end_in_txn, operation_insert_in_txn, operation_list_open,
+};
+pub use reservation::{
+    ReservationRow, reservation_insert_in_txn, reservation_list, reservation_release_in_txn,
+};
+use sandbar_types::Generation;
+pub use sandbox::{
+    SandboxRow, sandbox_count_living, sandbox_fetch, sandbox_find_name, sandbox_insert_in_txn,
+    sandbox_list_living, sandbox_prune_in_txn, sandbox_update_in_txn, sandbox_update_review_in_txn,
+};
+
+/// What became of a write that was meant for one generation of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Update {
+    /// It was written; the row now has this generation.
+    Applied(Generation),
+    /// Somebody else wrote since; nothing was changed.
+    Stale,
+}
+
+impl Update {
+    fn of(rows_changed: u64, next: Generation) -> Self {
+        if rows_changed == 1 { Self::Applied(next) } else { Self::Stale }
+    }
+}

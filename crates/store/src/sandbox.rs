@@ -1,0 +1,319 @@
+//! Sandboxes. A deleted one leaves its row for a while, so that its history can still be read.
+
+use jiff::Timestamp;
+use sandbar_types::{
+    Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState,
+};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Reads, StoreError, Update, WriteTxn,
+    conn::Sealed,
+    row::{self, to_int, to_json},
+};
+
+/// A sandbox as it is recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SandboxRow {
+    /// Its id.
+    pub id: SandboxId,
+    /// Its name, unique among the living.
+    pub name: SandboxName,
+    /// What was asked for, its defaults filled in.
+    pub spec: SandboxSpec,
+    /// On whose behalf it runs; the engine's own form.
+    pub caller: serde_json::Value,
+    /// Where it is in its life.
+    pub state: SandboxState,
+    /// Counts the writes of this row.
+    pub generation: Generation,
+    /// Counts the decisions about its changes.
+    pub review_generation: Generation,
+    /// Distinguishes the last launch from every other.
+    pub nonce: String,
+    /// The boot of the host in which it was last launched.
+    pub boot_id: String,
+    /// First id of its range.
+    pub uid_base: Option<u32>,
+    /// What was read back at the last launch.
+    pub isolation: Option<IsolationReport>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When its workspace began, in nanoseconds since 1970 by the clock that stamps files.
+    pub beginning_ns: i64,
+    /// When its state last changed.
+    pub updated_at: Timestamp,
+    /// When its lease ends.
+    pub lease_until: Option<Timestamp>,
+    /// When somebody last used it.
+    pub last_active_at: Timestamp,
+    /// Bytes of its upper layer, when last looked at.
+    pub upper_bytes: u64,
+    /// Files of its upper layer, when last looked at.
+    pub upper_files: u64,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
+    Ok(SandboxRow {
+        id: row::parsed(found, "id")?,
+        name: row::parsed(found, "name")?,
+        spec: row::json(found, "spec")?,
+        caller: row::json(found, "caller")?,
+        state: row::json(found, "state")?,
+        generation: Generation(row::count(found, "generation")?),
+        review_generation: Generation(row::count(found, "review_generation")?),
+        nonce: row::column(found, "nonce")?,
+        boot_id: row::column(found, "boot_id")?,
+        uid_base: row::column(found, "uid_base")?,
+        isolation: row::json_opt(found, "isolation")?,
+        created_at: row::time(found, "created_at")?,
+        beginning_ns: row::column(found, "beginning_ns")?,
+        updated_at: row::time(found, "updated_at")?,
+        lease_until: row::time_opt(found, "lease_until")?,
+        last_active_at: row::time(found, "last_active_at")?,
+        upper_bytes: row::count(found, "upper_bytes")?,
+        upper_files: row::count(found, "upper_files")?,
+        deleted_at: row::time_opt(found, "deleted_at")?,
+    })
+}
+
+/// Inserts `new` as it is.
+///
+/// # Errors
+/// The database failed, or the name is taken: look first, in the same transaction.
+pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
+         isolation, created_at, beginning_ns, updated_at, lease_until, last_active_at, upper_bytes, upper_files, deleted_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.id.to_string())
+    .bind(new.name.as_str())
+    .bind(to_json(&new.spec))
+    .bind(to_json(&new.caller))
+    .bind(to_json(&new.state))
+    .bind(to_int(new.generation.0))
+    .bind(to_int(new.review_generation.0))
+    .bind(&new.nonce)
+    .bind(&new.boot_id)
+    .bind(new.uid_base)
+    .bind(new.isolation.as_ref().map(to_json))
+    .bind(new.created_at.as_microsecond())
+    .bind(new.beginning_ns)
+    .bind(new.updated_at.as_microsecond())
+    .bind(new.lease_until.map(Timestamp::as_microsecond))
+    .bind(new.last_active_at.as_microsecond())
+    .bind(to_int(new.upper_bytes))
+    .bind(to_int(new.upper_files))
+    .bind(new.deleted_at.map(Timestamp::as_microsecond))
+    .execute(txn.sqlite())
+    .await
+    .map_err(StoreError::query("insert a sandbox"))?;
+    Ok(())
+}
+
+/// Writes everything of `row` that may change, unless somebody else has written since `row.generation`.
+///
+/// The review generation is not touched: it has its own writer.
+///
+/// # Errors
+/// The database failed.
+pub async fn sandbox_update_in_txn(
+    txn: &mut WriteTxn,
+    row: &SandboxRow,
+) -> Result<Update, StoreError> {
+    let next = row.generation.next();
+    let done = sqlx::query(
+        "UPDATE sandbox SET state = ?, generation = ?, nonce = ?, boot_id = ?, isolation = ?, uid_base = ?, updated_at = ?, lease_until = ?, \
+         last_active_at = ?, upper_bytes = ?, upper_files = ?, deleted_at = ? WHERE id = ? AND generation = ?",
+    )
+    .bind(to_json(&row.state))
+    .bind(to_int(next.0))
+    .bind(&row.nonce)
+    .bind(&row.boot_id)
+    .bind(row.isolation.as_ref().map(to_json))
+    .bind(row.uid_base)
+    .bind(row.updated_at.as_microsecond())
+    .bind(row.lease_until.map(Timestamp::as_microsecond))
+    .bind(row.last_active_at.as_microsecond())
+    .bind(to_int(row.upper_bytes))
+    .bind(to_int(row.upper_files))
+    .bind(row.deleted_at.map(Timestamp::as_microsecond))
+    .bind(row.id.to_string())
+    .bind(to_int(row.generation.0))
+    .execute(txn.sqlite())
+    .await
+    .map_err(StoreError::query("update a sandbox"))?;
+    Ok(Update::of(done.rows_affected(), next))
+}
+
+/// Counts one more decision about the changes of `id`, unless somebody else has decided since `seen`.
+///
+/// # Errors
+/// The database failed.
+pub async fn sandbox_update_review_in_txn(
+    txn: &mut WriteTxn,
+    id: SandboxId,
+    seen: Generation,
+) -> Result<Update, StoreError> {
+    let next = seen.next();
+    let done = sqlx::query(
+        "UPDATE sandbox SET review_generation = ? WHERE id = ? AND review_generation = ?",
+    )
+    .bind(to_int(next.0))
+    .bind(id.to_string())
+    .bind(to_int(seen.0))
+    .execute(txn.sqlite())
+    .await
+    .map_err(StoreError::query("count a decision"))?;
+    Ok(Update::of(done.rows_affected(), next))
+}
+
+/// Fetches a sandbox, a deleted one included.
+///
+/// # Errors
+/// The database failed, or the row cannot be read.
+pub async fn sandbox_fetch(
+    conn: &mut impl Reads,
+    id: SandboxId,
+) -> Result<Option<SandboxRow>, StoreError> {
+    let found = sqlx::query("SELECT * FROM sandbox WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(conn.sqlite())
+        .await
+        .map_err(StoreError::query("fetch a sandbox"))?;
+    found.as_ref().map(read).transpose()
+}
+
+/// Finds the living sandbox that has `name`.
+///
+/// # Errors
+/// The database failed, or the row cannot be read.
+pub async fn sandbox_find_name(
+    conn: &mut impl Reads,
+    name: &SandboxName,
+) -> Result<Option<SandboxId>, StoreError> {
+    let found = sqlx::query("SELECT id FROM sandbox WHERE name = ? AND deleted_at IS NULL")
+        .bind(name.as_str())
+        .fetch_optional(conn.sqlite())
+        .await
+        .map_err(StoreError::query("find a name"))?;
+    found.as_ref().map(|found| row::parsed(found, "id")).transpose()
+}
+
+/// Lists the living, oldest first.
+///
+/// # Errors
+/// The database failed, or a row cannot be read.
+pub async fn sandbox_list_living(conn: &mut impl Reads) -> Result<Vec<SandboxRow>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM sandbox WHERE deleted_at IS NULL ORDER BY id")
+        .fetch_all(conn.sqlite())
+        .await
+        .map_err(StoreError::query("list sandboxes"))?;
+    rows.iter().map(read).collect()
+}
+
+/// Counts the living.
+///
+/// # Errors
+/// The database failed.
+pub async fn sandbox_count_living(conn: &mut impl Reads) -> Result<u64, StoreError> {
+    let found = sqlx::query("SELECT count(*) AS living FROM sandbox WHERE deleted_at IS NULL")
+        .fetch_one(conn.sqlite())
+        .await
+        .map_err(StoreError::query("count sandboxes"))?;
+    row::count(&found, "living")
+}
+
+/// Forgets sandboxes that were deleted before `before`, with everything that belongs to them. Returns how many.
+///
+/// # Errors
+/// The database failed.
+pub async fn sandbox_prune_in_txn(
+    txn: &mut WriteTxn,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query("DELETE FROM sandbox WHERE deleted_at < ?")
+        .bind(before.as_microsecond())
+        .execute(txn.sqlite())
+        .await
+        .map_err(StoreError::query("forget deleted sandboxes"))?;
+    Ok(done.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbar_types::Source;
+
+    use super::*;
+    use crate::Store;
+
+    fn row(name: &str) -> SandboxRow {
+        let now = Timestamp::from_microsecond(1_700_000_000_000_000).unwrap();
+        SandboxRow {
+            id: SandboxId::generate(),
+            name: name.parse().unwrap(),
+            spec: SandboxSpec::over(Source::Empty),
+            caller: serde_json::json!({}),
+            state: SandboxState::Creating,
+            generation: Generation::FIRST,
+            review_generation: Generation::FIRST,
+            nonce: "n".to_owned(),
+            boot_id: "b".to_owned(),
+            uid_base: Some(65_536),
+            isolation: None,
+            created_at: now,
+            beginning_ns: 1,
+            updated_at: now,
+            lease_until: None,
+            last_active_at: now,
+            upper_bytes: 0,
+            upper_files: 0,
+            deleted_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn b2_a_late_writer_loses_visibly() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("sandbar.db")).await.unwrap();
+        let mut first = row("one");
+        let mut txn = store.begin().await.unwrap();
+        sandbox_insert_in_txn(&mut txn, &first).await.unwrap();
+        txn.commit().await.unwrap();
+        let late = first.clone();
+        let mut txn = store.begin().await.unwrap();
+        first.state = SandboxState::Running;
+        let next = Generation::FIRST.next();
+        assert_eq!(sandbox_update_in_txn(&mut txn, &first).await.unwrap(), Update::Applied(next));
+        assert_eq!(sandbox_update_in_txn(&mut txn, &late).await.unwrap(), Update::Stale);
+        txn.commit().await.unwrap();
+        first.generation = next;
+        let stored = sandbox_fetch(&mut store.read().await.unwrap(), first.id).await.unwrap();
+        assert_eq!(stored, Some(first));
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_name_is_unique_among_the_living_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("sandbar.db")).await.unwrap();
+        let mut first = row("one");
+        let mut txn = store.begin().await.unwrap();
+        sandbox_insert_in_txn(&mut txn, &first).await.unwrap();
+        assert!(sandbox_insert_in_txn(&mut txn, &row("one")).await.is_err());
+        first.deleted_at = Some(first.created_at);
+        assert!(matches!(
+            sandbox_update_in_txn(&mut txn, &first).await.unwrap(),
+            Update::Applied(_)
+        ));
+        sandbox_insert_in_txn(&mut txn, &row("one")).await.unwrap();
+        assert_eq!(sandbox_count_living(&mut txn).await.unwrap(), 1);
+        // Not committed: nothing of it is there.
+        drop(txn);
+        assert_eq!(sandbox_count_living(&mut store.read().await.unwrap()).await.unwrap(), 0);
+        store.close().await;
+    }
+}

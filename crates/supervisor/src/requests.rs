@@ -1,0 +1,170 @@
+//! What connections ask for, and how it is answered.
+
+use std::{os::fd::OwnedFd, time::Instant};
+
+use rustix::{
+    event::PollFlags,
+    net::{SocketFlags, accept_with},
+};
+use sandbar_protocol::{Open, Opened, Refusal, log::HEADER_BYTES};
+use sandbar_types::ExecId;
+
+use crate::{
+    connection::{Brought, Closed, Connection, Phase},
+    exec::Exec,
+    start::{self, Request},
+    supervisor::{State, Supervisor, now_us},
+    viewer::{Outbox, Viewer},
+};
+
+impl Supervisor {
+    pub(crate) fn accept(&mut self, now: Instant) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        while self.connections.len() < self.settings.connections_max() {
+            // EAGAIN mostly; and whatever went wrong with one connection is no reason to end the sandbox.
+            let Ok(socket) = accept_with(&self.listener, flags) else {
+                return;
+            };
+            let key = self.key();
+            self.connections.insert(key, Connection::new(socket, now));
+            // The first frame is there already, most of the time.
+            self.hear_connection(key, PollFlags::IN, now);
+        }
+    }
+
+    pub(crate) fn hear_connection(&mut self, key: u64, events: PollFlags, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return;
+        };
+        if events.contains(PollFlags::OUT) {
+            connection.is_blocked = false;
+        }
+        let heard = if events.contains(PollFlags::IN) {
+            connection.receive(&mut self.buffer).and_then(|()| self.take_messages(key, now))
+        } else if events.intersects(PollFlags::HUP | PollFlags::ERR) {
+            Err(Closed)
+        } else {
+            Ok(())
+        };
+        if heard.is_err() {
+            self.connections.remove(&key);
+        }
+    }
+
+    fn take_messages(&mut self, key: u64, now: Instant) -> Result<(), Closed> {
+        while let Some(connection) = self.connections.get_mut(&key) {
+            let exec = connection.exec().and_then(|exec| self.execs.get(&exec));
+            if exec.is_some_and(|exec| exec.stdin.is_full()) {
+                break;
+            }
+            match connection.next_message()? {
+                None => break,
+                Some(Brought::Input(exec, input)) => {
+                    if let Some(exec) = self.execs.get_mut(&exec) {
+                        exec.take(input);
+                    }
+                }
+                Some(Brought::Open(open, log)) => self.open(key, open, log, now)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with input that had to wait.
+    pub(crate) fn take_input(&mut self, exec: u64) {
+        let of_exec =
+            self.connections.iter().filter(|(_, connection)| connection.exec() == Some(exec));
+        let keys: Vec<u64> = of_exec.map(|(&key, _)| key).collect();
+        for key in keys {
+            if self.take_messages(key, Instant::now()).is_err() {
+                self.connections.remove(&key);
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        key: u64,
+        open: Open,
+        log: Option<OwnedFd>,
+        now: Instant,
+    ) -> Result<(), Closed> {
+        let phase = match open {
+            Open::Exec { id, spec } => {
+                let request = Request { id, spec, log, opener: key, now, now_us: now_us() };
+                self.start(request).map(|exec| Phase::Starting { exec })
+            }
+            Open::Attach { id, offset } => self.attach(id, offset),
+            Open::Control { request } => {
+                let frame = self.control(request).to_frame().map_err(|_| Closed)?;
+                Ok(Phase::Answering { outbox: Outbox::new(frame) })
+            }
+        };
+        let phase = phase.map_or_else(refuse, Ok)?;
+        if let Some(connection) = self.connections.get_mut(&key) {
+            connection.phase = phase;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, request: Request) -> Result<u64, Refusal> {
+        match self.state {
+            State::Running => {}
+            State::Frozen(_) => {
+                return Err(Refusal::Invalid { what: "the sandbox is paused".to_owned() });
+            }
+            State::Stopping => return Err(Refusal::Stopping),
+        }
+        let limit = self.settings.execs_max;
+        if u32::try_from(self.execs.len()).map_or(true, |running| running >= limit) {
+            return Err(Refusal::LimitReached { limit });
+        }
+        if self.execs.values().any(|exec| exec.id == request.id) {
+            return Err(Refusal::Exists);
+        }
+        let exec = start::start(&self.settings, request)?;
+        let key = self.key();
+        self.execs.insert(key, exec);
+        Ok(key)
+    }
+
+    fn attach(&self, id: ExecId, offset: u64) -> Result<Phase, Refusal> {
+        let (&key, exec) =
+            self.execs.iter().find(|(_, exec)| exec.id == id).ok_or(Refusal::NotFound)?;
+        let unreadable =
+            |_| Refusal::Failed { what: "its log cannot be read".to_owned(), errno: 0 };
+        let position = exec.log.borrow().align(offset).map_err(unreadable)?;
+        Ok(view(key, exec, position))
+    }
+
+    pub(crate) fn hear_report(&mut self, key: u64) {
+        let Some(exec) = self.execs.get_mut(&key) else {
+            return;
+        };
+        let Some(answer) = exec.hear_report() else {
+            return;
+        };
+        let opener = exec
+            .opener
+            .take()
+            .and_then(|opener| self.connections.get_mut(&opener).map(|c| (opener, c)));
+        let Some((opener, connection)) = opener else {
+            return;
+        };
+        match answer.map(|()| view(key, exec, HEADER_BYTES)).or_else(refuse) {
+            Ok(phase) => connection.phase = phase,
+            Err(Closed) => drop(self.connections.remove(&opener)),
+        }
+    }
+}
+
+fn view(key: u64, exec: &Exec, position: u64) -> Phase {
+    let answer =
+        Opened::Streaming { offset: position }.to_frame().expect("an offset fits into a frame");
+    Phase::Viewing { exec: key, viewer: Viewer::new(exec.log.clone(), position, answer) }
+}
+
+fn refuse(refusal: Refusal) -> Result<Phase, Closed> {
+    let frame = Opened::Refused { refusal }.to_frame().map_err(|_| Closed)?;
+    Ok(Phase::Answering { outbox: Outbox::new(frame) })
+}

@@ -1,0 +1,12 @@
+//! The supervisor for real: process 1 of a pid namespace, a real socket, real commands. Needs root.
+#![expect(clippy::tests_outside_test_module, reason = "an integration test in several files")]
+#![expect(clippy::unwrap_used, reason = "a harness that cannot go on fails its test")]
+#![expect(clippy::print_stderr, reason = "what is skipped is said")]
+#![expect(unreachable_pub, reason = "a harness for the other files")]
+
+mod descriptors;
+mod ends;
+mod harness;
+mod output;
+mod processes;
+mod terminal;

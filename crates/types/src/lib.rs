@@ -1,0 +1,25 @@
+//! The words of the product as values: ids, names, states, limits, policy, changes.
+//!
+//! Nothing here does I/O, knows async, or knows a row of the store.
+//! Everything that parses, parses here once, so that the rest holds values that cannot be wrong.
+
+mod change;
+mod exec;
+mod id;
+mod isolation;
+mod limits;
+mod path;
+mod sandbox;
+#[cfg(feature = "openapi")]
+mod schema;
+
+pub use change::*;
+pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
+pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
+pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
+pub use limits::Limits;
+pub use path::{HostPath, InvalidPath, WorkspacePath};
+pub use sandbox::{
+    Expiry, FailureReason, InvalidSandboxName, Overlap, OverlapKind, SandboxName, SandboxSpec,
+    SandboxState, Source, ToolchainPolicy,
+};

@@ -1,0 +1,287 @@
+//! What a user asks of a sandbox, and where a sandbox is in its life.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EnvName, ExitStatus, HostPath, Limits, SandboxId, WorkspacePath};
+
+/// What the workspace is a view of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(from = "SourceFields", tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// A directory of the host, seen copy-on-write and never written but by an approve.
+    Directory {
+        /// The directory.
+        path: HostPath,
+    },
+    /// Nothing: the workspace starts empty, and there is nowhere to approve to.
+    Empty,
+}
+
+/// [`Source`] as it is read: a variant without a body would accept any field, one with an empty body refuses them.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum SourceFields {
+    Directory { path: HostPath },
+    Empty {},
+}
+
+impl From<SourceFields> for Source {
+    fn from(fields: SourceFields) -> Self {
+        match fields {
+            SourceFields::Directory { path } => Self::Directory { path },
+            SourceFields::Empty {} => Self::Empty,
+        }
+    }
+}
+
+/// A name that a person gives: 1 to 64 of `a-z`, `0-9`, `-`, `_`, `.`, beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct SandboxName(String);
+
+/// A text that cannot be the name of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a sandbox name: 1 to 64 of `a-z`, `0-9`, `-`, `_`, `.`, the first a letter or digit, not like an id"
+)]
+pub struct InvalidSandboxName;
+
+impl SandboxName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SandboxName {
+    type Error = InvalidSandboxName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let fits = (1..=64).contains(&name.len())
+            && name.bytes().next().is_some_and(is_alphanumeric)
+            && name.bytes().all(|b| is_alphanumeric(b) || matches!(b, b'-' | b'_' | b'.'));
+        // A name that reads as the beginning of an id would make every short id ambiguous.
+        let like_an_id = name.starts_with(SandboxId::PREFIX);
+        (fits && !like_an_id).then_some(Self(name)).ok_or(InvalidSandboxName)
+    }
+}
+
+impl FromStr for SandboxName {
+    type Err = InvalidSandboxName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        name.to_owned().try_into()
+    }
+}
+
+impl From<SandboxName> for String {
+    fn from(name: SandboxName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for SandboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// When a sandbox ends by itself. Files with unreviewed changes are never deleted by it: the sandbox is stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Expiry {
+    /// The lease: milliseconds after creation.
+    pub ttl_ms: Option<u64>,
+    /// Milliseconds without an exec, a terminal or a file request.
+    pub idle_timeout_ms: Option<u64>,
+}
+
+/// Which toolchains below the caller's home are shown inside, read-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ToolchainPolicy {
+    /// The known toolchain directories that exist (see `docs/toolchains.md`); never a secret.
+    Known,
+    /// None.
+    None,
+    /// Only these known ones, by name, for example `cargo`, `rustup`, `nvm`.
+    Only(Vec<String>),
+}
+
+/// What a user wants a sandbox to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SandboxSpec {
+    /// A name of its own, unique among the sandboxes that live; generated when absent.
+    #[serde(default)]
+    pub name: Option<SandboxName>,
+    /// What the workspace is a view of.
+    pub source: Source,
+    /// Where the workspace is inside. Default: the source's own path, or `/workspace`.
+    #[serde(default)]
+    pub workspace_path: Option<HostPath>,
+    /// The subtree that may change; the rest is read-only inside. Default: everything.
+    #[serde(default)]
+    pub scope: Option<WorkspacePath>,
+    /// Subtrees that no other sandbox over the same source may reserve while this one lives; `[""]` is not a path, so the whole source is `reserve_all`.
+    #[serde(default)]
+    pub reserve: Vec<WorkspacePath>,
+    /// Reserves the whole source.
+    #[serde(default)]
+    pub reserve_all: bool,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Variables that every exec sees.
+    #[serde(default)]
+    pub env: BTreeMap<EnvName, String>,
+    /// Toolchains of the caller's home.
+    #[serde(default = "SandboxSpec::default_toolchains")]
+    pub toolchains: ToolchainPolicy,
+    /// When it ends by itself.
+    #[serde(default)]
+    pub expiry: Expiry,
+}
+
+impl SandboxSpec {
+    fn default_toolchains() -> ToolchainPolicy {
+        ToolchainPolicy::Known
+    }
+
+    /// A sandbox over `source` with everything else at its default.
+    #[must_use]
+    pub fn over(source: Source) -> Self {
+        Self {
+            name: None,
+            source,
+            workspace_path: None,
+            scope: None,
+            reserve: Vec::new(),
+            reserve_all: false,
+            limits: Limits::default(),
+            env: BTreeMap::new(),
+            toolchains: ToolchainPolicy::Known,
+            expiry: Expiry::default(),
+        }
+    }
+}
+
+/// Why a sandbox failed, and so what was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum FailureReason {
+    /// A step of the creation failed; nothing ran.
+    LaunchFailed {
+        /// What could not be done, and why.
+        message: String,
+    },
+    /// The supervisor ended though nobody asked for it. The files are kept.
+    SupervisorExited {
+        /// How it ended, where anybody saw it.
+        status: Option<ExitStatus>,
+    },
+    /// The keeper is gone, and with it the sandbox. The files are kept.
+    KeeperLost,
+    /// The host was restarted. The files are kept.
+    HostRestarted,
+    /// Processes outlived even SIGKILL; nothing of it may be released yet.
+    Stuck,
+}
+
+/// Where a sandbox is in its life.
+///
+/// ```text
+///      create                        pause
+/// ∅ ─► creating ─► running ◄────────────► paused
+///          │        │   ▲ start
+///          │   stop ▼   │                     any ─► deleting ─► (gone)
+///          │     stopping ─► stopped
+///          └────────┴─► failed ─► start, delete
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SandboxState {
+    /// Its steps are being carried out; nothing of it may be used yet.
+    Creating,
+    /// Its supervisor answers.
+    Running,
+    /// Frozen, with its memory kept.
+    Paused,
+    /// Its processes are being ended.
+    Stopping,
+    /// Nothing of it runs; its files are kept.
+    Stopped,
+    /// Something ended it; its files are kept.
+    Failed {
+        /// Why.
+        reason: FailureReason,
+    },
+    /// It is being removed.
+    Deleting,
+}
+
+/// How two reservations meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OverlapKind {
+    /// Both reserve the same subtree.
+    Exact,
+    /// The asked-for subtree holds the reserved one.
+    Contains,
+    /// The asked-for subtree lies inside the reserved one.
+    Inside,
+}
+
+/// A reservation that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Overlap {
+    /// Who holds it.
+    pub holder: SandboxId,
+    /// How the two meet.
+    pub kind: OverlapKind,
+    /// The subtree that is held, as a path of the host.
+    pub held: HostPath,
+    /// The subtree that was asked for, as a path of the host.
+    pub asked: HostPath,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_has_the_fields_of_its_kind_and_no_other() {
+        for (text, source) in [
+            (r#"{"kind":"empty"}"#, Source::Empty),
+            (
+                r#"{"kind":"directory","path":"/a"}"#,
+                Source::Directory { path: HostPath::parse("/a").unwrap() },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Source>(text).unwrap(), source);
+            assert_eq!(serde_json::to_string(&source).unwrap(), text);
+        }
+        for text in [
+            r#"{"kind":"empty","path":"/a"}"#,
+            r#"{"kind":"directory","path":"/a","paths":[]}"#,
+            r#"{"kind":"directory"}"#,
+            r#"{"kind":"image"}"#,
+            "{}",
+        ] {
+            assert!(serde_json::from_str::<Source>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! How the values that write their own JSON look in the document of the API.
+
+use std::borrow::Cow;
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, OneOfBuilder, RefOr,
+        schema::{Schema, Type},
+    },
+};
+
+use crate::{ApproveId, ExecId, HostPath, LinkTarget, SandboxId, Sha256, WorkspacePath};
+
+fn text(pattern: String, description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .description(Some(description))
+        .into()
+}
+
+/// Bytes that are text where they can be: see `path::PathText`.
+fn bytes_or_text(description: &str) -> RefOr<Schema> {
+    let encoded = ObjectBuilder::new()
+        .property("b64", ObjectBuilder::new().schema_type(Type::String))
+        .required("b64")
+        .description(Some("Bytes that are not UTF-8, in base64."));
+    OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::String))
+        .item(encoded)
+        .description(Some(description))
+        .into()
+}
+
+macro_rules! schema {
+    ($name:ident, $schema:expr) => {
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    };
+}
+
+schema!(SandboxId, text(format!("^{}[0-9a-f]{{32}}$", SandboxId::PREFIX), "Names a sandbox."));
+schema!(
+    ExecId,
+    text(format!("^{}[0-9a-f]{{32}}$", ExecId::PREFIX), "Names one exec of a sandbox.")
+);
+schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names one approve."));
+schema!(Sha256, text("^[0-9a-fA-F]{64}$".to_owned(), "A SHA-256, in hexadecimal."));
+schema!(
+    WorkspacePath,
+    bytes_or_text(
+        "A path below the root of the workspace: relative, without `..`; text where it is UTF-8."
+    )
+);
+schema!(
+    HostPath,
+    bytes_or_text("An absolute path of the host, without `..`; text where it is UTF-8.")
+);
+schema!(LinkTarget, bytes_or_text("Where a link points; text where it is UTF-8."));

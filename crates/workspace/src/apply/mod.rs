@@ -1,0 +1,284 @@
+//! Approve: writing reviewed changes to the source, all of them or none, whatever happens in between.
+//!
+//! ```text
+//! plan      pure            what to do, or why not
+//! apply     J preparing     manifest and state in the journal
+//!           S1 S2 S4        stage directory in the source, new content copied and hashed, synced
+//!           S3              every target is what the changes were made against, or nothing is touched
+//!           J committing    the commit point
+//!           E               one rename a step, and what it displaced is looked at; else everything is taken back
+//!           J applied       acknowledged
+//! recover                   the same from wherever it was, after a crash
+//! forget                    drops what was replaced, after which there is no undo
+//! ```
+//! Other readers of the source can see a half-applied set for milliseconds; a crash leaves none behind.
+//! The tests that kill it at every step are in `tests/apply_*.rs`.
+
+mod closure;
+mod error;
+mod execute;
+mod failpoint;
+mod lock;
+mod mode;
+mod operations;
+mod plan;
+mod recover;
+mod report;
+mod rollback;
+mod stage;
+mod tree;
+
+use std::{io, os::fd::BorrowedFd};
+
+use sandbar_types::{ApproveId, ApproveOutcome, Entry, WorkspacePath};
+use serde::{Deserialize, Serialize};
+
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+pub use self::failpoint::failpoints_passed;
+pub(crate) use self::{closure::select, failpoint::failpoint};
+pub use self::{
+    error::ApplyError,
+    plan::{ApplyLimits, ApplyPlan, Expected, NEEDS_CONFIRMATION, Op, Refused, plan},
+    tree::{Node, Tree},
+};
+use self::{
+    execute::{Execution, Stop},
+    lock::SourceLock,
+    stage::Stage,
+};
+use crate::{
+    Approved, beneath,
+    journal::{Journal, Manifest, State},
+};
+
+/// What an approve did, as its journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyReport {
+    /// The part that the person gets.
+    pub outcome: ApproveOutcome,
+    /// What the host has at each approved path, ordered: the new base.
+    pub applied: Vec<Applied>,
+}
+
+/// One approved path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The path.
+    pub path: WorkspacePath,
+    /// What was written to the host; `None` where it was removed.
+    pub entry: Option<Entry>,
+    /// What the base has to remember, for [`crate::Base::approved`].
+    pub base: Approved,
+}
+
+/// How an approve that was interrupted ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "snake_case")]
+pub enum Recovered {
+    /// Everything is written.
+    Applied {
+        /// What was done.
+        report: ApplyReport,
+    },
+    /// The host got in the way; the source is as it was.
+    Conflict {
+        /// What was in the way.
+        conflicts: Vec<sandbar_types::Conflict>,
+        /// As of [`ApplyError::Conflict`].
+        kept: Vec<WorkspacePath>,
+    },
+    /// It never reached its commit point, or failed; the source is as it was.
+    Aborted {
+        /// As of [`ApplyError::Conflict`].
+        kept: Vec<WorkspacePath>,
+    },
+}
+
+/// What became of the replaced content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Paths whose replaced content was written to after it was replaced, through a descriptor that was open then, and
+    /// those that were kept because the host replaced them again (see [`ApplyError::Conflict`]).
+    /// Their content, and the stage with it, is still there. Empty where everything is gone.
+    pub written_late: Vec<WorkspacePath>,
+}
+
+/// Carries `plan` out as the approve `id`: takes content from `merged`, writes to `source`, records in `journal`.
+///
+/// Idempotent: a journal that has ended answers with how it ended, and one that was interrupted is ended first.
+/// Serialized with every other approve on the same source directory.
+///
+/// # Errors
+/// See [`ApplyError`]; but for [`ApplyError::Unfinished`] the source is as it was.
+pub fn apply(
+    source: BorrowedFd<'_>,
+    merged: BorrowedFd<'_>,
+    journal: &Journal,
+    id: ApproveId,
+    plan: &ApplyPlan,
+) -> Result<ApplyReport, ApplyError> {
+    let lock = SourceLock::take(source)?;
+    let state = journal.state().map_err(|error| ApplyError::step("journal.read", None, error))?;
+    if state.is_some() {
+        return recover::repeat(recover::recover(source, journal)?);
+    }
+    require_space(source, plan)?;
+    let manifest = Manifest { version: Manifest::VERSION, id, plan: plan.clone() };
+    let begun =
+        journal.write_manifest(&manifest).and_then(|()| journal.write_state(&State::Preparing));
+    begun.map_err(|error| ApplyError::step("journal.begin", None, error))?;
+    let stage = match prepare(source, merged, journal, &manifest) {
+        Ok(stage) => stage,
+        Err(error) => return Err(abort(source, journal, id, error)),
+    };
+    let report = commit(source, journal, &manifest, &stage);
+    drop(lock);
+    report
+}
+
+/// Ends an approve that was interrupted, from what its journal says. Idempotent; on an ended one it changes nothing.
+///
+/// # Errors
+/// [`ApplyError::Unfinished`] where it could not be ended: the journal still says so, and it may be tried again.
+/// [`ApplyError::Busy`].
+pub fn recover(source: BorrowedFd<'_>, journal: &Journal) -> Result<Recovered, ApplyError> {
+    let lock = SourceLock::take(source)?;
+    let recovered = recover::recover(source, journal);
+    drop(lock);
+    recovered
+}
+
+/// Drops what the approve replaced, unless something wrote to it after it was replaced.
+///
+/// The journal directory may be removed when nothing is left over, see [`Journal::remove`].
+///
+/// # Errors
+/// [`ApplyError::Unfinished`] where the approve has not ended, or the stage cannot be removed.
+pub fn forget(source: BorrowedFd<'_>, journal: &Journal) -> Result<Forgotten, ApplyError> {
+    let lock = SourceLock::take(source)?;
+    let forgotten = recover::forget(source, journal);
+    drop(lock);
+    forgotten.map_err(|error| ApplyError::unfinished("forget", error))
+}
+
+fn require_space(source: BorrowedFd<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
+    let stat = rustix::fs::fstatvfs(source)
+        .map_err(|errno| ApplyError::step("space", None, errno.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let free = free.saturating_sub(plan.limits.free_bytes_min);
+    let needed = plan.bytes();
+    if needed > free {
+        return Err(ApplyError::NoSpace { needed, free });
+    }
+    Ok(())
+}
+
+/// S1 to S4: fills the stage and verifies every target. Nothing of the source has changed when it fails.
+fn prepare(
+    source: BorrowedFd<'_>,
+    merged: BorrowedFd<'_>,
+    journal: &Journal,
+    manifest: &Manifest,
+) -> Result<Stage, ApplyError> {
+    let failed = |step, error| ApplyError::step(step, None, error);
+    let stage = Stage::create(source, manifest.id).map_err(|error| failed("stage.make", error))?;
+    stage.fill(merged, &manifest.plan)?;
+    let execution = Execution { source, stage: &stage, ops: &manifest.plan.ops };
+    execution.verify().map_err(|stop| stopped(stop, Vec::new()))?;
+    failpoint("stage.sync_source")
+        .and_then(|()| Ok(rustix::fs::fsync(beneath::open_dir(source, b"")?)?))
+        .map_err(|error| failed("stage.sync_source", error))?;
+    journal.write_state(&State::Committing).map_err(|error| failed("journal.commit", error))?;
+    Ok(stage)
+}
+
+/// E and what follows: the steps, and the end that they come to.
+fn commit(
+    source: BorrowedFd<'_>,
+    journal: &Journal,
+    manifest: &Manifest,
+    stage: &Stage,
+) -> Result<ApplyReport, ApplyError> {
+    let execution = Execution { source, stage, ops: &manifest.plan.ops };
+    let stop = match execution.run() {
+        Ok(()) => {
+            let report = report::report(source, manifest);
+            let state = State::Applied { report: report.clone() };
+            journal
+                .write_state(&state)
+                .map_err(|error| ApplyError::unfinished("journal.applied", error))?;
+            return Ok(report);
+        }
+        Err(stop) => stop,
+    };
+    let kept = execution.roll_back().map_err(|error| ApplyError::unfinished("rollback", error))?;
+    let restored = report::restored(source, &manifest.plan.ops);
+    let state = match &stop {
+        Stop::Conflict(conflicts) => {
+            State::Conflict { conflicts: conflicts.clone(), kept: kept.clone(), restored }
+        }
+        Stop::Failed { .. } => State::Aborted { kept: kept.clone(), restored },
+    };
+    end(source, journal, manifest.id, &state)?;
+    Err(stopped(stop, kept))
+}
+
+/// Ends an approve that touched nothing: the journal first, so that a crash in between removes the stage later.
+fn abort(
+    source: BorrowedFd<'_>,
+    journal: &Journal,
+    id: ApproveId,
+    error: ApplyError,
+) -> ApplyError {
+    let state = match &error {
+        ApplyError::Conflict { conflicts, kept } => State::Conflict {
+            conflicts: conflicts.clone(),
+            kept: kept.clone(),
+            restored: Vec::new(),
+        },
+        ApplyError::WorkspaceChanged { .. }
+        | ApplyError::LinkLeavesTree { .. }
+        | ApplyError::NoSpace { .. }
+        | ApplyError::ExchangeUnsupported
+        | ApplyError::Busy
+        | ApplyError::Step { .. }
+        | ApplyError::Unfinished { .. } => State::UNTOUCHED,
+    };
+    match end(source, journal, id, &state) {
+        Ok(()) => error,
+        Err(unfinished) => unfinished,
+    }
+}
+
+/// Records how it ended, and removes the stage unless it holds something that exists nowhere else.
+fn end(
+    source: BorrowedFd<'_>,
+    journal: &Journal,
+    id: ApproveId,
+    state: &State,
+) -> Result<(), ApplyError> {
+    journal.write_state(state).map_err(|error| ApplyError::unfinished("journal.end", error))?;
+    tidy(source, id, state).map_err(|error| ApplyError::unfinished("stage.remove", error))
+}
+
+fn tidy(source: BorrowedFd<'_>, id: ApproveId, state: &State) -> io::Result<()> {
+    match state {
+        State::Conflict { kept, .. } | State::Aborted { kept, .. } if kept.is_empty() => {
+            stage::remove(source, id)
+        }
+        State::Preparing
+        | State::Committing
+        | State::Applied { .. }
+        | State::Conflict { .. }
+        | State::Aborted { .. } => Ok(()),
+    }
+}
+
+fn stopped(stop: Stop, kept: Vec<WorkspacePath>) -> ApplyError {
+    match stop {
+        Stop::Conflict(conflicts) => ApplyError::Conflict { conflicts, kept },
+        Stop::Failed { step, path, source } => {
+            ApplyError::Step { step: step.to_owned(), path, kept, source }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The files of a sandbox: layers, changes, review, and the way back to the source.
+//!
+//! Everything works below directory descriptors and follows no link of what a sandbox could write.
+//! Knows no processes, runs no program, and is not async.
+
+pub mod applier;
+pub mod apply;
+mod base;
+pub mod beneath;
+mod changes;
+pub mod diff;
+pub mod entry;
+pub mod files;
+pub mod journal;
+mod layers;
+mod lines;
+pub mod protected;
+pub mod reject;
+mod sizes;
+mod tree;
+mod xattr;
+
+pub use base::{Approved, Base};
+pub use changes::{ChangeLimits, ChangesError, Layer, changes, diff_id};
+pub use layers::{Layers, OverlayMarks};
+pub use sizes::{Artifact, ArtifactKind, Large, SizeLimits, Sizes, sizes};

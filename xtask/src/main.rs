@@ -1,0 +1,82 @@
+//! The project's own chores: `cargo xtask help` lists them.
+
+mod command;
+mod layers;
+mod openapi;
+mod style;
+
+use std::process::ExitCode;
+
+use crate::command::{Failed, cargo, has_cargo_tool, note};
+
+const HELP: &str = "\
+usage: cargo xtask <chore>
+
+  check     everything that needs no kernel: format, lints, layers, licenses, openapi.json, file sizes
+  layers    who may import whom
+  openapi   writes openapi.json from the code
+  test      the tests of the crates, then (as root) those of the host
+  build     the release binary, static, in target/<triple>/release/sandbar
+";
+
+fn main() -> ExitCode {
+    let chore = std::env::args().nth(1).unwrap_or_default();
+    let result = match chore.as_str() {
+        "check" => check(),
+        "layers" => layers::check(),
+        "openapi" => openapi::write(),
+        "test" => test(),
+        "build" => build(),
+        "" | "help" | "--help" => {
+            note(HELP);
+            Ok(())
+        }
+        other => Err(Failed(format!("no chore is called `{other}`\n\n{HELP}"))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(why)) => {
+            note(&format!("error: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check() -> Result<(), Failed> {
+    cargo(&["xfmt", "--check"])?;
+    layers::check()?;
+    style::check()?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"])?;
+    openapi::check()?;
+    if has_cargo_tool("deny") {
+        // Advisories need the network of the advisory database; the other three do not.
+        cargo(&["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
+    } else {
+        note(
+            "skipped: licenses and bans (cargo-deny is not installed; `cargo install cargo-deny --locked`)",
+        );
+        Ok(())
+    }
+}
+
+fn test() -> Result<(), Failed> {
+    cargo(&["nextest", "run", "--workspace"])?;
+    if command::is_root()? {
+        cargo(&["build", "--package", "sandbar"])?;
+        cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])
+    } else {
+        note("skipped: tests/host (they need root; run `sudo -E make test`)");
+        Ok(())
+    }
+}
+
+fn build() -> Result<(), Failed> {
+    let triple = command::host_triple()?;
+    // Static, so that one file runs on any distribution and starts without a dynamic linker.
+    // The variable is the target's own: host-side code (procedural macros) stays dynamic.
+    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
+    command::cargo_with(
+        &["build", "--release", "--package", "sandbar", "--target", &triple],
+        &[(&flags, "-C target-feature=+crt-static -C relocation-model=static")],
+    )
+}
