@@ -17,7 +17,7 @@ use crate::{
 
 /// Fifty thousand tracked files, in five hundred directories.
 const MAKE_TREE: &str = "git init -q .; for d in $(seq 500); do mkdir d$d; for f in $(seq 100); do echo $d $f >d$d/f$f; done; done; \
-     git add -A; git -c user.name=b -c user.email=b@example.org commit -qm base";
+     git add -A; git -c gc.auto=0 -c maintenance.auto=false -c user.name=b -c user.email=b@example.org commit -qm base";
 /// A hundred of them changed.
 const CHANGE: &str = "for d in $(seq 100); do echo changed >d$d/f1; done";
 
