@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sandbar_types::{Change, ChangeFlag, DiffId, Selection, WorkspacePath};
+use sandbar_types::{Change, ChangeFlag, DiffId, HunkId, Selection, WorkspacePath};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -66,6 +66,8 @@ pub struct FileHunks {
 /// Lines that differ, with the lines around them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Hunk {
+    /// Its name, for approve and reject; it stays when a neighbor is approved.
+    pub id: HunkId,
     /// First line in the source, from 1; 0 where it has none.
     pub old_start: u64,
     /// Lines in the source.

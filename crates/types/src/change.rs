@@ -1,10 +1,10 @@
-//! One path that differs between a source and a workspace, and the decision about it.
+//! One path that differs between a source and a workspace.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApproveId, WorkspacePath};
+use crate::WorkspacePath;
 
 /// A SHA-256, as 64 hexadecimal digits in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,67 +195,6 @@ pub struct LineCount {
     pub removed: u64,
 }
 
-/// What differs between two texts around one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hunk {
-    /// Number of the first line in the source's text, from 1; of no line, that of the line before.
-    pub old_start: u64,
-    /// Lines of the source's text.
-    pub old_lines: u64,
-    /// Number of the first line in the workspace's text.
-    pub new_start: u64,
-    /// Lines of the workspace's text.
-    pub new_lines: u64,
-    /// The lines, in the order of a unified diff.
-    pub lines: Vec<HunkLine>,
-}
-
-/// One line of a hunk, with its newline; only the last line of a file may have none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HunkLine {
-    /// Both have it.
-    Context(LineText),
-    /// Only the source has it.
-    Removed(LineText),
-    /// Only the workspace has it.
-    Added(LineText),
-}
-
-/// The bytes of a line. In JSON text where they are UTF-8, else `{"b64": "…"}`: never lossy.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LineText(pub Vec<u8>);
-
-impl Serialize for LineText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        crate::path::PathText::of(&self.0).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for LineText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = crate::path::PathText::deserialize(deserializer)?;
-        text.into_bytes().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// The text of one change, or why there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Hunks {
-    /// Text, with what differs; no hunk where only the mode or the type does.
-    Text {
-        /// The places that differ, in the order of lines.
-        hunks: Vec<Hunk>,
-    },
-    /// One side is not text.
-    Binary,
-    /// Too large to be shown; size and hash are exact.
-    TooLarge,
-    /// Neither side is a regular file.
-    NoText,
-}
-
 /// Identifies a set of changes by its content: two sets with one id are the same to the byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -276,68 +215,4 @@ pub struct ChangeSet {
     pub diff_id: DiffId,
     /// The changes, ordered by path.
     pub changes: Vec<Change>,
-}
-
-/// Which changes a decision is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Selection {
-    /// Every change (protected and special ones are left pending, and reported).
-    All,
-    /// These paths; a directory stands for everything below it.
-    Paths(Vec<WorkspacePath>),
-}
-
-/// Why a path stood in the way of an approve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ConflictReason {
-    /// The source has other content than it had at the base.
-    HostModified,
-    /// The source no longer has it.
-    HostDeleted,
-    /// The source has something where there was nothing.
-    HostAdded,
-    /// The source has another type of thing there.
-    HostTypeChanged,
-    /// It changed while the approve was being written; everything was rolled back.
-    ChangedDuringApprove,
-}
-
-/// One path that stood in the way; nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Conflict {
-    /// The path.
-    pub path: WorkspacePath,
-    /// Why.
-    pub reason: ConflictReason,
-    /// What the host has now.
-    pub host: Option<Entry>,
-    /// What the workspace has.
-    pub workspace: Option<Entry>,
-}
-
-/// What an approve did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ApproveOutcome {
-    /// Names it, and its journal.
-    pub id: ApproveId,
-    /// Paths that were written or removed, ordered.
-    pub applied: Vec<WorkspacePath>,
-    /// Selected paths that are never applied, and stay pending.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A selected path that was not applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Skipped {
-    /// The path.
-    pub path: WorkspacePath,
-    /// The flag that forbids it.
-    pub flag: ChangeFlag,
 }

@@ -4,7 +4,9 @@
 //! Everything that parses, parses here once, so that the rest holds values that cannot be wrong.
 
 mod change;
+mod decision;
 mod exec;
+mod hunk;
 mod id;
 mod isolation;
 mod limits;
@@ -13,8 +15,13 @@ mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
 
-pub use change::*;
+pub use change::{
+    Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
+    Sha256,
+};
+pub use decision::{ApproveOutcome, Conflict, ConflictReason, HunkPick, Part, Selection, Skipped};
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
+pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
 pub use limits::Limits;

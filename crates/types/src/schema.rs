@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use crate::{ApproveId, ExecId, HostPath, LinkTarget, SandboxId, Sha256, WorkspacePath};
+use crate::{ApproveId, ExecId, HostPath, HunkId, LinkTarget, SandboxId, Sha256, WorkspacePath};
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
@@ -55,6 +55,7 @@ schema!(
     text(format!("^{}[0-9a-f]{{32}}$", ExecId::PREFIX), "Names one exec of a sandbox.")
 );
 schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names one approve."));
+schema!(HunkId, text("^[0-9a-fA-F]{16}$".to_owned(), "Names a hunk of a change."));
 schema!(Sha256, text("^[0-9a-fA-F]{64}$".to_owned(), "A SHA-256, in hexadecimal."));
 schema!(
     WorkspacePath,

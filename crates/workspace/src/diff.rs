@@ -101,10 +101,7 @@ pub fn hunks(
 /// Whether a selection covers `path`: itself or a directory above it is named.
 #[must_use]
 pub fn is_selected(path: &WorkspacePath, selection: &Selection) -> bool {
-    match selection {
-        Selection::All => true,
-        Selection::Paths(paths) => paths.iter().any(|selected| path.is_within(selected)),
-    }
+    selection.paths().is_none_or(|paths| paths.into_iter().any(|selected| path.is_within(selected)))
 }
 
 /// One side of a section: what git calls its mode, and its content.
@@ -295,14 +292,8 @@ fn text<'a>(blob: Option<&'a Blob>, limits: &ChangeLimits) -> Result<&'a [u8], N
 /// The selected paths that no change matches: probably a mistake of who selected them.
 #[must_use]
 pub fn unmatched(changes: &ChangeSet, selection: &Selection) -> BTreeSet<WorkspacePath> {
-    match selection {
-        Selection::All => BTreeSet::new(),
-        Selection::Paths(paths) => paths
-            .iter()
-            .filter(|selected| {
-                !changes.changes.iter().any(|change| change.path.is_within(selected))
-            })
-            .cloned()
-            .collect(),
-    }
+    let is_unmatched = |selected: &&WorkspacePath| {
+        !changes.changes.iter().any(|change| change.path.is_within(selected))
+    };
+    selection.paths().into_iter().flatten().filter(is_unmatched).cloned().collect()
 }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
-use sandbar_types::{Hunk, HunkLine, LineCount, LineText};
+use sandbar_types::{Hunk, HunkId, HunkLine, LineCount, LineText};
+use sha2::Digest;
 
 /// LIMIT: lines on one side up to which the histogram algorithm is used.
 /// It reads better, but hostile input makes it quadratic; Myers with git's heuristics stays near linear.
@@ -72,12 +73,32 @@ fn hunk(input: &InternedInput<&[u8]>, edits: &[Edit]) -> Hunk {
     }
     lines.extend((at..old.end).map(|i| HunkLine::Context(text(input, Side::Old, i))));
     Hunk {
+        id: id(&lines, start(&new)),
         old_start: start(&old),
         old_lines: (old.end - old.start).into(),
         new_start: start(&new),
         new_lines: (new.end - new.start).into(),
         lines,
     }
+}
+
+/// Names what a hunk does; the lines around it are no part of that, for a decision about a neighbor may change them.
+fn id(lines: &[HunkLine], new_start: u64) -> HunkId {
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(new_start.to_le_bytes());
+    for line in lines {
+        let (mark, text) = match line {
+            HunkLine::Context(_) => continue,
+            HunkLine::Removed(text) => (b'-', text),
+            HunkLine::Added(text) => (b'+', text),
+        };
+        hasher.update([mark]);
+        hasher.update(text.0.len().to_le_bytes());
+        hasher.update(&text.0);
+    }
+    let digest = hasher.finalize();
+    let (first, _) = digest.split_first_chunk().expect("a SHA-256 is longer than eight bytes");
+    HunkId(u64::from_be_bytes(*first))
 }
 
 /// The first line's number, from 1; of nothing, the number of the line before it, as git has it.

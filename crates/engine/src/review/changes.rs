@@ -10,7 +10,7 @@ use sandbar_workspace::{
     diff::{self, DiffError},
 };
 
-use super::{Changes, FileHunks, Hunk, HunkLine, LineKind};
+use super::{Changes, FileHunks};
 use crate::{
     Engine, Error, ErrorKind, Result,
     engine::Inner,
@@ -72,6 +72,11 @@ fn undiffable(err: DiffError) -> Error {
 }
 
 pub(super) fn refuse_unmatched(set: &ChangeSet, selection: &Selection) -> Result<()> {
+    if let Selection::Parts(parts) = selection
+        && parts.iter().any(|part| !part.hunks.is_empty())
+    {
+        return Err(Error::new(ErrorKind::Invalid, "invalid_field", "hunks cannot be picked yet"));
+    }
     let unmatched = diff::unmatched(set, selection);
     let Some(first) = unmatched.first() else {
         return Ok(());
@@ -127,39 +132,11 @@ impl Engine {
         let found =
             blocking(move || diff::hunks(&layers(&view, marks), &change, &ChangeLimits::default()));
         let hunks = match found.await?.map_err(undiffable)? {
-            sandbar_types::Hunks::Text { hunks } => hunks.into_iter().map(Hunk::of).collect(),
+            sandbar_types::Hunks::Text { hunks } => hunks,
             sandbar_types::Hunks::Binary
             | sandbar_types::Hunks::TooLarge
             | sandbar_types::Hunks::NoText => Vec::new(),
         };
         Ok(FileHunks { diff_id: still.set.diff_id, path, hunks })
-    }
-}
-
-impl Hunk {
-    fn of(hunk: sandbar_types::Hunk) -> Self {
-        Self {
-            old_start: hunk.old_start,
-            old_lines: hunk.old_lines,
-            new_start: hunk.new_start,
-            new_lines: hunk.new_lines,
-            lines: hunk.lines.into_iter().map(HunkLine::of).collect(),
-        }
-    }
-}
-
-impl HunkLine {
-    fn of(line: sandbar_types::HunkLine) -> Self {
-        let (kind, text) = match line {
-            sandbar_types::HunkLine::Context(text) => (LineKind::Context, text.0),
-            sandbar_types::HunkLine::Added(text) => (LineKind::Added, text.0),
-            sandbar_types::HunkLine::Removed(text) => (LineKind::Removed, text.0),
-        };
-        let shown = text.strip_suffix(b"\n");
-        Self {
-            kind,
-            text: String::from_utf8_lossy(shown.unwrap_or(&text)).into_owned(),
-            has_newline: shown.is_some(),
-        }
     }
 }

@@ -9,8 +9,5 @@ mod reject;
 
 pub use self::{
     applier::{Applier, ApplierFds, InProcessApplier, WorkerApplier},
-    model::{
-        ApproveParams, Changes, Consistency, FileHunks, Hunk, HunkLine, LineKind, RejectOutcome,
-        RejectParams,
-    },
+    model::{ApproveParams, Changes, Consistency, FileHunks, RejectOutcome, RejectParams},
 };

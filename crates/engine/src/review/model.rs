@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sandbar_types::{ChangeFlag, ChangeSet, DiffId, Generation, Selection, WorkspacePath};
+use sandbar_types::{ChangeFlag, ChangeSet, DiffId, Generation, Hunk, Selection, WorkspacePath};
 
 /// How the changes were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,43 +33,6 @@ pub struct FileHunks {
     pub path: WorkspacePath,
     /// In order; none when it is not text.
     pub hunks: Vec<Hunk>,
-}
-
-/// One run of changed lines and what is around it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hunk {
-    /// First line in the source, from 1; 0 for an empty one.
-    pub old_start: u64,
-    /// Lines of the source.
-    pub old_lines: u64,
-    /// First line in the workspace.
-    pub new_start: u64,
-    /// Lines of the workspace.
-    pub new_lines: u64,
-    /// The lines.
-    pub lines: Vec<HunkLine>,
-}
-
-/// Where a line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineKind {
-    /// In both.
-    Context,
-    /// In the workspace only.
-    Added,
-    /// In the source only.
-    Removed,
-}
-
-/// A line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HunkLine {
-    /// Where it is.
-    pub kind: LineKind,
-    /// Its text without the newline; bytes that are not UTF-8 are shown as the replacement character.
-    pub text: String,
-    /// Whether it ends with a newline.
-    pub has_newline: bool,
 }
 
 /// What an approve is given.

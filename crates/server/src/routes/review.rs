@@ -106,22 +106,28 @@ async fn change_hunks(
     }))
 }
 
-fn hunk(found: sandbar_engine::Hunk) -> Hunk {
-    let line = |line: sandbar_engine::HunkLine| HunkLine {
-        kind: match line.kind {
-            sandbar_engine::LineKind::Context => LineKind::Context,
-            sandbar_engine::LineKind::Added => LineKind::Added,
-            sandbar_engine::LineKind::Removed => LineKind::Removed,
-        },
-        text: line.text,
-        has_newline: line.has_newline,
-    };
+fn hunk(found: sandbar_types::Hunk) -> Hunk {
     Hunk {
+        id: found.id,
         old_start: found.old_start,
         old_lines: found.old_lines,
         new_start: found.new_start,
         new_lines: found.new_lines,
         lines: found.lines.into_iter().map(line).collect(),
+    }
+}
+
+fn line(found: sandbar_types::HunkLine) -> HunkLine {
+    let (kind, bytes) = match found {
+        sandbar_types::HunkLine::Context(text) => (LineKind::Context, text.0),
+        sandbar_types::HunkLine::Added(text) => (LineKind::Added, text.0),
+        sandbar_types::HunkLine::Removed(text) => (LineKind::Removed, text.0),
+    };
+    let shown = bytes.strip_suffix(b"\n");
+    HunkLine {
+        kind,
+        text: String::from_utf8_lossy(shown.unwrap_or(&bytes)).into_owned(),
+        has_newline: shown.is_some(),
     }
 }
 

@@ -75,9 +75,8 @@ impl<'a> Table<'a> {
     }
 
     fn select(&self, selection: &Selection) -> Result<BTreeSet<&'a WorkspacePath>, Refused> {
-        let wanted = match selection {
-            Selection::All => return Ok(self.0.keys().copied().collect()),
-            Selection::Paths(paths) => paths,
+        let Some(wanted) = selection.paths() else {
+            return Ok(self.0.keys().copied().collect());
         };
         let mut selected = BTreeSet::new();
         let mut unchanged = Vec::new();

@@ -1,0 +1,109 @@
+//! The decision about changes, and what became of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ApproveId, ChangeFlag, Entry, HunkId, WorkspacePath};
+
+/// Which changes a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Selection {
+    /// Every change (protected and special ones are left pending, and reported).
+    All,
+    /// These paths; a directory stands for everything below it.
+    Paths(Vec<WorkspacePath>),
+    /// These paths, or only some hunks of them.
+    Parts(Vec<Part>),
+}
+
+impl Selection {
+    /// The paths that are named, each standing for everything below it; `None` for every path there is.
+    #[must_use]
+    pub fn paths(&self) -> Option<Vec<&WorkspacePath>> {
+        match self {
+            Self::All => None,
+            Self::Paths(paths) => Some(paths.iter().collect()),
+            Self::Parts(parts) => Some(parts.iter().map(|part| &part.path).collect()),
+        }
+    }
+}
+
+/// A path, or some of its hunks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The path; without hunks, a directory stands for everything below it.
+    pub path: WorkspacePath,
+    /// Only these hunks of it; absent or empty for the whole of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hunks: Vec<HunkPick>,
+}
+
+/// A hunk, or some of its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HunkPick {
+    /// Which.
+    pub id: HunkId,
+    /// Only these of its lines, counted from 0 as the hunk lists them, context included; absent for the whole of it.
+    ///
+    /// As with `git add -p`: an added line that is not picked is not there, a removed one that is not picked stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Vec<u32>>,
+}
+
+/// Why a path stood in the way of an approve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictReason {
+    /// The source has other content than it had at the base.
+    HostModified,
+    /// The source no longer has it.
+    HostDeleted,
+    /// The source has something where there was nothing.
+    HostAdded,
+    /// The source has another type of thing there.
+    HostTypeChanged,
+    /// It changed while the approve was being written; everything was rolled back.
+    ChangedDuringApprove,
+}
+
+/// One path that stood in the way; nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Conflict {
+    /// The path.
+    pub path: WorkspacePath,
+    /// Why.
+    pub reason: ConflictReason,
+    /// What the host has now.
+    pub host: Option<Entry>,
+    /// What the workspace has.
+    pub workspace: Option<Entry>,
+}
+
+/// What an approve did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ApproveOutcome {
+    /// Names it, and its journal.
+    pub id: ApproveId,
+    /// Paths that were written or removed, ordered.
+    pub applied: Vec<WorkspacePath>,
+    /// Selected paths that are never applied, and stay pending.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A selected path that was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Skipped {
+    /// The path.
+    pub path: WorkspacePath,
+    /// The flag that forbids it.
+    pub flag: ChangeFlag,
+}
