@@ -8,6 +8,7 @@ mod client;
 mod commands;
 mod context;
 mod failure;
+mod git_identity;
 mod input;
 mod output;
 #[cfg(test)]

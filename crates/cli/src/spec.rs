@@ -8,6 +8,7 @@ use sandbar_types::{
 
 use crate::{
     failure::Failure,
+    git_identity,
     output::units::{parse_cpus, parse_duration, parse_size},
     select,
 };
@@ -54,6 +55,9 @@ pub(crate) struct SpecArgs {
     /// Stop the sandbox after this long without activity.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     idle_timeout: Option<Duration>,
+    /// Keep your git name and e-mail out of the sandbox.
+    #[arg(long)]
+    no_git_identity: bool,
 }
 
 impl SpecArgs {
@@ -86,6 +90,7 @@ impl SpecArgs {
         spec.toolchains = self.toolchains.unwrap_or(ToolchainPolicy::Known);
         spec.expiry =
             Expiry { ttl_ms: self.ttl.map(millis), idle_timeout_ms: self.idle_timeout.map(millis) };
+        spec.git_identity = if self.no_git_identity { None } else { git_identity::read() };
         Ok(spec)
     }
 }

@@ -56,6 +56,7 @@ fn user_mode(dir: &std::path::Path) -> std::io::Result<()> {
             caller: Caller { home, name: "ada".to_owned(), path: "/usr/bin".to_owned() },
             uid_base: None,
             hostname: "shop".to_owned(),
+            git_identity: None,
         };
         let launched = runtime.launch(spec.clone()).await.map_err(std::io::Error::other)?;
         println!("{:?}", launched.isolation.weaknesses);

@@ -12,7 +12,7 @@ pub mod spawn;
 use std::{collections::BTreeMap, io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use sandbar_types::{
-    EnvName, ExecId, ExecSpec, ExitStatus, HostPath, IsolationReport, Limits, SandboxId,
+    EnvName, ExecId, ExecSpec, ExitStatus, GitIdentity, HostPath, IsolationReport, Limits, SandboxId,
     ToolchainPolicy, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,8 @@ pub struct LaunchSpec {
     pub uid_base: Option<u32>,
     /// The name inside, as `hostname` prints it.
     pub hostname: String,
+    /// Who makes the commits inside, where the repository does not say.
+    pub git_identity: Option<GitIdentity>,
 }
 
 /// A sandbox that was launched and read back.

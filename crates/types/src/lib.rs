@@ -6,6 +6,7 @@
 mod change;
 mod decision;
 mod exec;
+mod git;
 mod hunk;
 mod id;
 mod isolation;
@@ -21,6 +22,7 @@ pub use change::{
 };
 pub use decision::{ApproveOutcome, Conflict, ConflictReason, HunkPick, Part, Selection, Skipped};
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
+pub use git::{GitIdentity, InvalidGitIdentity};
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EnvName, ExitStatus, HostPath, Limits, SandboxId, WorkspacePath};
+use crate::{EnvName, ExitStatus, GitIdentity, HostPath, Limits, SandboxId, WorkspacePath};
 
 /// What the workspace is a view of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +150,9 @@ pub struct SandboxSpec {
     /// When it ends by itself.
     #[serde(default)]
     pub expiry: Expiry,
+    /// Who makes the commits inside, where the repository does not say; nobody when absent.
+    #[serde(default)]
+    pub git_identity: Option<GitIdentity>,
 }
 
 impl SandboxSpec {
@@ -171,6 +174,7 @@ impl SandboxSpec {
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::Known,
             expiry: Expiry::default(),
+            git_identity: None,
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::{ffi::OsStr, fs, io, path::PathBuf};
 
+use sandbar_types::GitIdentity;
+
 /// One generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcFile {
@@ -22,6 +24,8 @@ pub struct EtcUser<'a> {
     pub home: &'a str,
     /// Login shell; must exist inside.
     pub shell: &'a str,
+    /// Who makes the commits inside.
+    pub git: Option<&'a GitIdentity>,
 }
 
 /// What is bound from the host's `/etc` read-only where it exists: roots of trust, the linker's cache, time, and what
@@ -103,7 +107,7 @@ pub fn user_name(name: &str) -> &str {
 /// Returns the generated files. A home or shell that the format of `passwd` cannot hold becomes `/` and `/bin/sh`.
 #[must_use]
 pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
-    let EtcUser { name, home, shell } = user;
+    let EtcUser { name, home, shell, git } = user;
     let name = user_name(name);
     let fits = |field: &str| !field.contains([':', '\n']);
     let home = if fits(home) { home } else { "/" };
@@ -136,7 +140,21 @@ pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
         file("shells", "/bin/sh\n/bin/bash\n/usr/bin/bash\n/bin/dash\n".to_owned()),
         file("profile", PROFILE.to_owned()),
         file("bash.bashrc", BASHRC.to_owned()),
+        file("gitconfig", gitconfig(git)),
     ]
+}
+
+/// The configuration of git that every repository's own comes before. Nothing else of the host's gets in: a helper
+/// for credentials, an alias or an include would be a program or a secret of the host.
+fn gitconfig(identity: Option<&GitIdentity>) -> String {
+    // Whoever owns a repository inside, there is nobody inside to be protected from.
+    let mut config = "[safe]\n\tdirectory = *\n".to_owned();
+    if let Some(identity) = identity {
+        let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
+        let (name, email) = (quoted(identity.name()), quoted(identity.email()));
+        config.push_str(&["[user]\n\tname = \"", &name, "\"\n\temail = \"", &email, "\"\n"].concat());
+    }
+    config
 }
 
 const NSSWITCH: &str = "\
@@ -203,7 +221,7 @@ mod tests {
     }
 
     fn ann() -> EtcUser<'static> {
-        EtcUser { name: "ann", home: "/home/ann", shell: "/bin/bash" }
+        EtcUser { name: "ann", home: "/home/ann", shell: "/bin/bash", git: None }
     }
 
     #[test]
@@ -224,6 +242,14 @@ mod tests {
         let home = "/home/a\nevil:x:0:0::/:/bin/sh";
         let passwd = content(EtcUser { home, ..ann() }, "passwd");
         assert_eq!(passwd.lines().count(), 3);
+    }
+
+    #[test]
+    fn an_identity_is_quoted_and_absent_when_there_is_none() {
+        assert_eq!(content(ann(), "gitconfig"), "[safe]\n\tdirectory = *\n");
+        let identity = GitIdentity::new(r#"A "B" \C # ;"#, "a@b").unwrap();
+        let config = content(EtcUser { git: Some(&identity), ..ann() }, "gitconfig");
+        assert!(config.ends_with("\tname = \"A \\\"B\\\" \\\\C # ;\"\n\temail = \"a@b\"\n"), "{config}");
     }
 
     #[test]

@@ -258,7 +258,12 @@ pub(super) fn plan(
     let dir = HostPath::parse(&spec.dir.0)
         .map_err(|err| Failure::Source { what: format!("data directory: {err}") })?;
     let home = spec.caller.home.to_string();
-    let user = EtcUser { name: user_name(&spec.caller.name), home: &home, shell: facts.shell };
+    let user = EtcUser {
+        name: user_name(&spec.caller.name),
+        home: &home,
+        shell: facts.shell,
+        git: spec.git_identity.as_ref(),
+    };
     let etc = etc_files(user, &spec.hostname).into_iter();
     let etc =
         etc.map(|file| EtcEntry { path: file.path.to_owned(), content: file.content }).collect();

@@ -83,6 +83,7 @@ impl Rig {
             },
             uid_base: None,
             hostname: "shop".to_owned(),
+            git_identity: None,
         }
     }
 
