@@ -11,16 +11,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("protocol", &["types"]),
     ("linux", &[]),
     ("workspace", &["types", "linux"]),
+    ("git", &["types", "linux"]),
     ("runtime", &["types", "protocol", "linux"]),
     ("supervisor", &["types", "protocol", "linux"]),
     ("store", &["types"]),
-    ("engine", &["types", "store", "workspace", "runtime"]),
+    ("engine", &["types", "store", "workspace", "git", "runtime"]),
     ("server", &["api", "engine", "types"]),
     ("cli", &["api", "types", "server"]),
     // The binary wires roles to crates and does nothing else.
     (
         "sandbar",
-        &["cli", "types", "linux", "server", "engine", "runtime", "supervisor", "workspace"],
+        &["cli", "types", "linux", "git", "server", "engine", "runtime", "supervisor", "workspace"],
     ),
 ];
 

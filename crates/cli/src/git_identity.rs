@@ -14,7 +14,14 @@ pub(crate) fn read() -> Option<GitIdentity> {
         reason = "the user's own git, with the user's own environment, from a command line that has no server in it"
     )]
     let asked = Command::new("git")
-        .args(["config", "--global", "--includes", "--null", "--get-regexp", r"^user\.(name|email)$"])
+        .args([
+            "config",
+            "--global",
+            "--includes",
+            "--null",
+            "--get-regexp",
+            r"^user\.(name|email)$",
+        ])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
@@ -39,7 +46,8 @@ mod tests {
     fn the_last_value_of_each_counts_and_both_are_needed() {
         let found = parse("user.name\nOld\0user.email\na@b\0user.name\nAnn B\0").unwrap();
         assert_eq!((found.name(), found.email()), ("Ann B", "a@b"));
-        for nothing in ["", "user.name\nAnn\0", "user.email\na@b\0", "user.name\nA\0user.email\n\0"] {
+        for nothing in ["", "user.name\nAnn\0", "user.email\na@b\0", "user.name\nA\0user.email\n\0"]
+        {
             assert_eq!(parse(nothing), None, "{nothing:?}");
         }
     }

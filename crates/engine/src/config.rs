@@ -30,6 +30,8 @@ pub struct EngineConfig {
     pub runtime: Arc<dyn Runtime>,
     /// Writes an approve to its source.
     pub applier: Arc<dyn crate::Applier>,
+    /// Runs git over a source.
+    pub git: Arc<dyn crate::GitWorker>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// LIMIT: sandboxes that live at once, the stopped ones included.
@@ -59,6 +61,7 @@ impl EngineConfig {
             data_dir,
             runtime,
             applier,
+            git: Arc::new(crate::NoGitWorker),
             clock: Arc::new(SystemClock),
             sandboxes_max: 1000,
             stop_grace: Duration::from_secs(10),

@@ -13,6 +13,7 @@ mod event;
 mod exec;
 mod files;
 mod gc;
+mod git;
 mod layout;
 pub mod lifecycle;
 pub mod reconcile;
@@ -32,6 +33,7 @@ pub use files::{
     SearchMatch, SearchParams, SearchResult,
 };
 pub use gc::{GcAction, GcMode, GcReport};
+pub use git::{GitFds, GitWorker, NoGitWorker, WorkerGit};
 pub use review::{
     Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, InProcessApplier,
     RejectOutcome, RejectParams, WorkerApplier,

@@ -12,6 +12,7 @@ pub mod landlock;
 pub mod loopback;
 pub mod mount;
 pub mod namespace;
+pub mod owner;
 pub mod seccomp;
 pub mod signals;
 pub mod spawn;

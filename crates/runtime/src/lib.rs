@@ -12,8 +12,8 @@ pub mod spawn;
 use std::{collections::BTreeMap, io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use sandbar_types::{
-    EnvName, ExecId, ExecSpec, ExitStatus, GitIdentity, HostPath, IsolationReport, Limits, SandboxId,
-    ToolchainPolicy, WorkspacePath,
+    EnvName, ExecId, ExecSpec, ExitStatus, GitIdentity, HostPath, IsolationReport, Limits,
+    SandboxId, ToolchainPolicy, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         }
         Some("__supervise") => sandbar_supervisor::main(),
         Some("__apply") => sandbar_workspace::applier::main(),
+        Some("__git") => sandbar_git::main(),
         Some("__openapi") => print_openapi(),
         Some(_) | None => {
             // A server that is started in the background must not keep what its caller left open: a lock, or a pipe

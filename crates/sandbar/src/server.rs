@@ -6,7 +6,7 @@ use std::{
 };
 
 use sandbar_cli::{ServeFailure, ServeOptions, ServeResult};
-use sandbar_engine::{EngineConfig, WorkerApplier};
+use sandbar_engine::{EngineConfig, WorkerApplier, WorkerGit};
 use sandbar_runtime::{
     Caller,
     native::{NativeConfig, NativeRuntime},
@@ -41,9 +41,11 @@ fn config(options: ServeOptions, caller: Caller) -> ServeConfig {
         instance: instance(&options.data_dir),
         pool_size: POOL_SIZE,
     });
-    let applier = WorkerApplier { exe };
+    let applier = WorkerApplier { exe: exe.clone() };
+    let mut engine = EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier));
+    engine.git = Arc::new(WorkerGit { exe });
     ServeConfig {
-        engine: EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier)),
+        engine,
         caller,
         socket: options.socket,
         tcp: options.listen,

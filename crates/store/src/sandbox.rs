@@ -41,6 +41,8 @@ pub struct SandboxRow {
     pub created_at: Timestamp,
     /// When its workspace began, in nanoseconds since 1970 by the clock that stamps files.
     pub beginning_ns: i64,
+    /// The commit that the source's repository was at then, where it has one.
+    pub base_commit: Option<String>,
     /// When its state last changed.
     pub updated_at: Timestamp,
     /// When its lease ends.
@@ -70,6 +72,7 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
         isolation: row::json_opt(found, "isolation")?,
         created_at: row::time(found, "created_at")?,
         beginning_ns: row::column(found, "beginning_ns")?,
+        base_commit: row::column(found, "base_commit")?,
         updated_at: row::time(found, "updated_at")?,
         lease_until: row::time_opt(found, "lease_until")?,
         last_active_at: row::time(found, "last_active_at")?,
@@ -86,8 +89,8 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
 pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
-         isolation, created_at, beginning_ns, updated_at, lease_until, last_active_at, upper_bytes, upper_files, deleted_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         isolation, created_at, beginning_ns, base_commit, updated_at, lease_until, last_active_at, upper_bytes, upper_files, deleted_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
@@ -102,6 +105,7 @@ pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Resu
     .bind(new.isolation.as_ref().map(to_json))
     .bind(new.created_at.as_microsecond())
     .bind(new.beginning_ns)
+    .bind(&new.base_commit)
     .bind(new.updated_at.as_microsecond())
     .bind(new.lease_until.map(Timestamp::as_microsecond))
     .bind(new.last_active_at.as_microsecond())
@@ -266,6 +270,7 @@ mod tests {
             isolation: None,
             created_at: now,
             beginning_ns: 1,
+            base_commit: Some("c".to_owned()),
             updated_at: now,
             lease_until: None,
             last_active_at: now,

@@ -84,7 +84,11 @@ mod tests {
             (" ", "a@b"),
             ("Ann\0", "a@b"),
         ] {
-            assert_eq!(GitIdentity::new(name, email), Err(InvalidGitIdentity), "{name:?} {email:?}");
+            assert_eq!(
+                GitIdentity::new(name, email),
+                Err(InvalidGitIdentity),
+                "{name:?} {email:?}"
+            );
         }
         let text = r#"{"name":"A","email":"a@b"}"#;
         let read: GitIdentity = serde_json::from_str(text).unwrap();

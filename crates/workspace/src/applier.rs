@@ -15,14 +15,11 @@ use std::{
     process::ExitCode,
 };
 
-use rustix::{
-    process::{Gid, Uid, geteuid},
-    thread::CapabilitySet,
-};
+use rustix::thread::CapabilitySet;
 use sandbar_linux::{
-    capabilities::{self, AtExec},
-    inherited,
+    capabilities, inherited,
     landlock::{self, Access, PathRule},
+    owner::become_owner,
     seccomp,
 };
 use sandbar_types::ApproveId;
@@ -129,7 +126,7 @@ fn serve() -> Result<(), BeginError> {
     };
     let fds = Descriptors { source: take(SOURCE)?, merged: take(MERGED)?, journal: take(JOURNAL)? };
     // INVARIANT: confined before the first byte of the request is read.
-    become_owner(&fds.source).map_err(BeginError::Owner)?;
+    become_owner(fds.source.as_fd(), CapabilitySet::DAC_READ_SEARCH).map_err(BeginError::Owner)?;
     confine().map_err(BeginError::Confine)?;
     let request = read_request().map_err(BeginError::Request)?;
     let reply = answer(&fds.source, &fds.merged, fds.journal, &request);
@@ -160,24 +157,6 @@ fn answer(source: &OwnedFd, merged: &OwnedFd, journal: OwnedFd, request: &Reques
         }
     };
     answered.unwrap_or_else(|error| Reply::Failed { error })
-}
-
-/// From root to the owner of the source, in the order that the kernel asks for. See capabilities(7).
-fn become_owner(source: &OwnedFd) -> io::Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let stat = rustix::fs::fstat(source)?;
-    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    rustix::thread::set_thread_groups(&[])?;
-    rustix::thread::set_keep_capabilities(true)?;
-    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-    // The change of user emptied the effective set, and what follows needs CAP_SETPCAP.
-    let mut sets = rustix::thread::capabilities(None)?;
-    sets.effective = sets.permitted;
-    rustix::thread::set_capabilities(None, sets)?;
-    capabilities::settle(CapabilitySet::DAC_READ_SEARCH, AtExec::Lost)
 }
 
 fn confine() -> io::Result<()> {

@@ -21,6 +21,7 @@ use crate::{
     engine::Inner,
     event::EventPayload,
     record::LAUNCH_STEPS,
+    workspace_view::blocking,
 };
 
 /// The route that a key belongs to.
@@ -40,7 +41,8 @@ pub(super) async fn create(
     }
     let spec = admission::check(params.spec, &inner.config.data_dir)?;
     let params = SandboxCreateParams { spec, ..params };
-    match begin(&inner, params).await? {
+    let base_commit = base_commit(&params.spec.source).await?;
+    match begin(&inner, params, base_commit).await? {
         Begun::New(handle, answer) => {
             answer.await.unwrap_or_else(|_gone| {
                 Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"))
@@ -51,7 +53,22 @@ pub(super) async fn create(
     }
 }
 
-async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams) -> Result<Begun> {
+/// The commit that the source is at: a glance, before anything is locked, and never a reason to fail.
+async fn base_commit(source: &Source) -> Result<Option<String>> {
+    match source {
+        Source::Directory { path } => {
+            let path = path.clone();
+            blocking(move || sandbar_git::head_commit(path.as_path())).await
+        }
+        Source::Empty => Ok(None),
+    }
+}
+
+async fn begin(
+    inner: &Arc<Inner>,
+    params: SandboxCreateParams,
+    base_commit: Option<String>,
+) -> Result<Begun> {
     let _creating = inner.creating.lock().await;
     let now = inner.config.clock.now();
     let mut txn = inner.store.begin().await?;
@@ -62,7 +79,7 @@ async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams) -> Result<Begun>
         txn.commit().await?;
         return Ok(Begun::Replayed(id));
     }
-    let row = plan_row(inner, &mut txn, &params, now).await?;
+    let row = SandboxRow { base_commit, ..plan_row(inner, &mut txn, &params, now).await? };
     let reserved = admission::reservations(&row.spec)?;
     refuse_overlap(&mut txn, &reserved).await?;
     sandbox_insert_in_txn(&mut txn, &row).await?;
@@ -170,6 +187,7 @@ async fn plan_row(
         isolation: None,
         created_at: now,
         beginning_ns: sandbar_workspace::Base::beginning_ns(),
+        base_commit: None,
         updated_at: now,
         lease_until,
         last_active_at: now,

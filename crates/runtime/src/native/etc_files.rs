@@ -152,7 +152,8 @@ fn gitconfig(identity: Option<&GitIdentity>) -> String {
     if let Some(identity) = identity {
         let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
         let (name, email) = (quoted(identity.name()), quoted(identity.email()));
-        config.push_str(&["[user]\n\tname = \"", &name, "\"\n\temail = \"", &email, "\"\n"].concat());
+        config
+            .push_str(&["[user]\n\tname = \"", &name, "\"\n\temail = \"", &email, "\"\n"].concat());
     }
     config
 }
@@ -249,7 +250,10 @@ mod tests {
         assert_eq!(content(ann(), "gitconfig"), "[safe]\n\tdirectory = *\n");
         let identity = GitIdentity::new(r#"A "B" \C # ;"#, "a@b").unwrap();
         let config = content(EtcUser { git: Some(&identity), ..ann() }, "gitconfig");
-        assert!(config.ends_with("\tname = \"A \\\"B\\\" \\\\C # ;\"\n\temail = \"a@b\"\n"), "{config}");
+        assert!(
+            config.ends_with("\tname = \"A \\\"B\\\" \\\\C # ;\"\n\temail = \"a@b\"\n"),
+            "{config}"
+        );
     }
 
     #[test]
