@@ -148,6 +148,24 @@ codes! {
     ExecEnded = "exec_ended", 409;
     /// The sandbox ended before the command did, and nobody saw its status.
     ExecLost = "exec_lost", 409;
+    /// There is no git on the host.
+    GitUnavailable = "git_unavailable", 501;
+    /// The source is in no git repository, or in a bare one.
+    RepositoryUnsupported = "repository_unsupported", 422;
+    /// The source's repository is in the middle of something, or locked.
+    RepositoryBusy = "repository_busy", 409;
+    /// What was approved cannot be committed; nothing was written.
+    CommitRefused = "commit_refused", 409;
+    /// The files were approved and are written, but the commit failed.
+    CommitFailed = "commit_failed", 409;
+    /// The branch is checked out, or has commits that would be lost.
+    BranchConflict = "branch_conflict", 409;
+    /// The sandbox's commits did not pass the checks; nothing of them was kept.
+    CommitsRefused = "commits_refused", 409;
+    /// The sandbox has no git repository with a commit, or none that is new.
+    NothingToPull = "nothing_to_pull", 409;
+    /// Git failed over the source's repository.
+    GitFailed = "git_failed", 409;
 }
 
 impl fmt::Display for ErrorCode {

@@ -42,7 +42,7 @@ pub fn sandbox(sandbox: &str) -> String {
 
 /// One thing below a sandbox, for example `start`, `stop`, `pause`, `resume`, `execs`, `files`, `files/stat`,
 /// `files/content`, `files/mkdir`, `files/move`, `files/archive`, `files/search`, `changes`, `changes/hunks`, `diff`,
-/// `approve`, `reject`, `events`, `usage`.
+/// `approve`, `reject`, `pull`, `events`, `usage`.
 #[must_use]
 pub fn below_sandbox(name: &str, what: &str) -> String {
     format!("{}/{what}", sandbox(name))

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sandbar_types::{Change, ChangeFlag, DiffId, HunkId, Selection, WorkspacePath};
+use sandbar_types::{Change, ChangeFlag, CommitSpec, DiffId, HunkId, Selection, WorkspacePath};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -114,6 +114,20 @@ pub struct ApproveRequest {
     /// Flags to which the person said yes.
     #[serde(default)]
     pub confirm: BTreeSet<ChangeFlag>,
+    /// Commits exactly what was written to the source's repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitSpec>,
+}
+
+/// Brings the sandbox's commits to the source's repository as a branch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PullRequest {
+    /// The branch; `sandbar/<name of the sandbox>` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Whether a branch that is there may lose commits.
+    pub force: bool,
 }
 
 /// Drops changes from the workspace.

@@ -12,6 +12,7 @@ pub(crate) mod exec;
 pub(crate) mod gc;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod pull;
 pub(crate) mod reject;
 pub(crate) mod rm;
 pub(crate) mod run;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Approve(approve::Args),
     Reject(reject::Args),
+    Pull(pull::Args),
     Create(create::Args),
     Ls(ls::Args),
     Show(show::Args),
@@ -56,6 +58,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Diff(args) => Box::pin(diff::run(args, context)).await,
         Command::Approve(args) => Box::pin(approve::run(args, context)).await,
         Command::Reject(args) => Box::pin(reject::run(args, context)).await,
+        Command::Pull(args) => pull::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Show(args) => show::run(args, context).await,

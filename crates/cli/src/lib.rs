@@ -6,6 +6,7 @@
 
 mod client;
 mod commands;
+mod commit;
 mod context;
 mod failure;
 mod git_identity;

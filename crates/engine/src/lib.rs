@@ -33,7 +33,7 @@ pub use files::{
     SearchMatch, SearchParams, SearchResult,
 };
 pub use gc::{GcAction, GcMode, GcReport};
-pub use git::{GitFds, GitWorker, NoGitWorker, WorkerGit};
+pub use git::{BranchUpdate, GitFds, GitWorker, NoGitWorker, PullParams, WorkerGit};
 pub use review::{
     Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, InProcessApplier,
     RejectOutcome, RejectParams, WorkerApplier,

@@ -91,6 +91,24 @@ pub async fn approve_end_in_txn(
     Ok(())
 }
 
+/// Records more of what an ended approve did: the commit that was made of it.
+///
+/// # Errors
+/// The database failed.
+pub async fn approve_outcome_in_txn(
+    txn: &mut WriteTxn,
+    id: ApproveId,
+    outcome: &serde_json::Value,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE approve SET outcome = ? WHERE id = ?")
+        .bind(to_json(outcome))
+        .bind(id.to_string())
+        .execute(txn.sqlite())
+        .await
+        .map_err(StoreError::query("record the commit of an approve"))?;
+    Ok(())
+}
+
 /// Fetches an approve.
 ///
 /// # Errors

@@ -19,7 +19,8 @@ mod sandbox;
 
 pub use approve::{
     ApproveRow, ApprovedPathRow, approve_end_in_txn, approve_fetch, approve_find,
-    approve_insert_in_txn, approve_list_open, approved_path_list, approved_path_put_in_txn,
+    approve_insert_in_txn, approve_list_open, approve_outcome_in_txn, approved_path_list,
+    approved_path_put_in_txn,
 };
 pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use error::StoreError;

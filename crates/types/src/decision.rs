@@ -96,6 +96,15 @@ pub struct ApproveOutcome {
     pub applied: Vec<WorkspacePath>,
     /// Selected paths that are never applied, and stay pending.
     pub skipped: Vec<Skipped>,
+    /// The commit that was made of it, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The branch that the commit is on; absent on a detached `HEAD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_branch: Option<String>,
+    /// Paths that were written but not committed, because the repository ignores them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commit_ignored: Vec<WorkspacePath>,
 }
 
 /// A selected path that was not applied.

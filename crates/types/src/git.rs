@@ -68,6 +68,64 @@ impl TryFrom<GitIdentityFields> for GitIdentity {
     }
 }
 
+/// Whose name a commit of approved changes has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CommitAuthor {
+    /// The sandbox's, as `<name> (sandbar)`; the reviewer commits.
+    Agent,
+    /// The reviewer's.
+    #[default]
+    Reviewer,
+    /// The reviewer's, with a `Co-authored-by` line for the sandbox.
+    CoAuthored,
+}
+
+/// How approved changes are committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct CommitSpec {
+    /// What the commit says. Without a template, this is all of it.
+    pub message: Option<String>,
+    /// Whose name it has.
+    pub author: CommitAuthor,
+    /// The message, with `{{message}}`, `{{sandbox}}`, `{{files}}` (a line for each path) and `{{count}}` filled in.
+    pub template: Option<String>,
+    /// Who reviewed, where the repository's own configuration does not say; else who made the sandbox.
+    pub reviewer: Option<GitIdentity>,
+}
+
+/// A branch that arrived in the source's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PullOutcome {
+    /// The branch.
+    pub branch: String,
+    /// Where it is now.
+    pub head: String,
+    /// Where it was; absent when it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// How many commits the repository did not have.
+    pub total: u64,
+    /// The newest of them, newest first, at most 200.
+    pub commits: Vec<PulledCommit>,
+}
+
+/// A commit that arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PulledCommit {
+    /// Its id.
+    pub id: String,
+    /// The first line of its message, as the sandbox wrote it.
+    pub subject: String,
+    /// Who wrote it, as the sandbox says.
+    pub author: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,9 @@ pub use change::{
 };
 pub use decision::{ApproveOutcome, Conflict, ConflictReason, HunkPick, Part, Selection, Skipped};
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
-pub use git::{GitIdentity, InvalidGitIdentity};
+pub use git::{
+    CommitAuthor, CommitSpec, GitIdentity, InvalidGitIdentity, PullOutcome, PulledCommit,
+};
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};

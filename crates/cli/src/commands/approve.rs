@@ -7,6 +7,7 @@ use sandbar_types::{ApproveOutcome, Change, ChangeFlag, ChangeSet, DiffId, Selec
 
 use crate::{
     commands::changes::fetch_changes,
+    commit::{self, CommitArgs},
     context::Context,
     failure::Failure,
     output::{
@@ -24,7 +25,7 @@ use crate::{
 /// an explicit yes by `--allow`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open"
+    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open\n  sandbar approve --all --commit -m \"Cart page\""
 )]
 pub(crate) struct Args {
     /// Name or id of the sandbox (default: the only one over the current directory), then paths.
@@ -39,11 +40,14 @@ pub(crate) struct Args {
     /// Only if the changes are still those of this id, as `sandbar changes --json` prints it.
     #[arg(long, value_name = "ID", value_parser = parse_diff_id)]
     if_diff: Option<DiffId>,
+    #[command(flatten)]
+    commit: CommitArgs,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let (sandbox, words) = select::sandbox_and_paths(context, &args.words).await?;
     let paths = selected(&sandbox, &words, args.all)?;
+    let commit = args.commit.into_spec()?;
     let out = context.out;
     let id = sandbox.id.to_string();
     let set = out.during("looking at the changes", fetch_changes(context, &id)).await?;
@@ -56,6 +60,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         diff_id: args.if_diff.unwrap_or(set.diff_id),
         selection: selection(paths),
         confirm: args.allow.into_iter().collect::<BTreeSet<_>>(),
+        commit,
     };
     let outcome: ApproveOutcome = out
         .during("approving", context.client.post(&paths::below_sandbox(&id, "approve"), &request))
@@ -91,6 +96,7 @@ fn report(context: &Context, sandbox: &Sandbox, set: &ChangeSet, outcome: &Appro
             flag_name(skipped.flag)
         ));
     }
+    commit::report(out, outcome);
     let left = set.changes.len().saturating_sub(outcome.applied.len());
     match left {
         0 => out

@@ -21,7 +21,7 @@ use super::{
     changes::Still,
     end::{end, forget},
 };
-use crate::{Engine, Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
+use crate::{Engine, Error, ErrorKind, Result, engine::Inner, git, workspace_view::blocking};
 
 impl Engine {
     /// Writes changes to the source, all or nothing. The same request again has the same result.
@@ -52,6 +52,10 @@ async fn approve(
         )
         .hint("copy files out with `sandbar cp`"));
     };
+    if let Some(commit) = &params.commit {
+        git::check_commit_spec(commit)?;
+    }
+    let sandbox = Arc::clone(&row);
     let _source = inner.source_lock(source).await;
     let request_hash = hash(&params)?;
     let still = inner.changes_still(id).await?;
@@ -59,7 +63,8 @@ async fn approve(
         // Perhaps this very request was carried out before, and its answer was lost.
         return match approve_find(&mut inner.store.read().await?, id, request_hash).await? {
             Some(ApproveRow { outcome: Some(outcome), .. }) => {
-                serde_json::from_value(outcome).map_err(Error::internal)
+                let outcome = serde_json::from_value(outcome).map_err(Error::internal)?;
+                git::replayed(params.commit.as_ref(), outcome)
             }
             Some(_) | None => Err(diff_changed(&still.set)),
         };
@@ -68,6 +73,10 @@ async fn approve(
     super::changes::refuse_unmatched(&still.set, &params.selection)?;
     let plan = apply::plan(&still.set, &params.selection, &params.confirm, ApplyLimits::default())
         .map_err(refused)?;
+    let commit = match &params.commit {
+        Some(spec) => Some(inner.commit_prepare(&sandbox, spec, &plan).await?),
+        None => None,
+    };
     let approve_id = ApproveId::generate();
     let row = ApproveRow {
         id: approve_id,
@@ -82,7 +91,11 @@ async fn approve(
     let mut txn = inner.store.begin().await?;
     approve_insert_in_txn(&mut txn, &row).await?;
     txn.commit().await?;
-    carry_out(&inner, &row, &still, plan).await
+    let outcome = carry_out(&inner, &row, &still, plan).await?;
+    match commit {
+        Some(commit) => inner.commit(&sandbox, commit, outcome).await,
+        None => Ok(outcome),
+    }
 }
 
 async fn carry_out(
@@ -163,8 +176,12 @@ impl Inner {
 }
 
 fn hash(params: &ApproveParams) -> Result<Sha256> {
-    let asked = serde_json::to_vec(&(params.diff_id, &params.selection, &params.confirm))
-        .map_err(Error::internal)?;
+    let asked = (params.diff_id, &params.selection, &params.confirm);
+    let asked = match &params.commit {
+        None => serde_json::to_vec(&asked),
+        Some(commit) => serde_json::to_vec(&(asked, commit)),
+    };
+    let asked = asked.map_err(Error::internal)?;
     Ok(Sha256(sha2::Sha256::digest(asked).into()))
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sandbar_types::{ChangeFlag, ChangeSet, DiffId, Generation, Hunk, Selection, WorkspacePath};
+use sandbar_types::{
+    ChangeFlag, ChangeSet, CommitSpec, DiffId, Generation, Hunk, Selection, WorkspacePath,
+};
 
 /// How the changes were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct ApproveParams {
     pub confirm: BTreeSet<ChangeFlag>,
     /// The generation that the person saw, where they sent one.
     pub generation: Option<Generation>,
+    /// Commits what was written, where the person wants that.
+    pub commit: Option<CommitSpec>,
 }
 
 /// What a reject is given.

@@ -93,6 +93,7 @@ fn all(changes: &Changes) -> ApproveParams {
         selection: Selection::All,
         confirm: BTreeSet::new(),
         generation: None,
+        commit: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn approve(changes: &Changes, paths: &[&str]) -> ApproveParams {
         selection: Selection::Paths(paths),
         confirm: BTreeSet::new(),
         generation: Some(changes.generation),
+        commit: None,
     }
 }
 

@@ -36,6 +36,8 @@ pub fn environment(
 ) -> BTreeMap<EnvName, String> {
     let path = path(params.caller_path, exists_inside);
     let mut pairs = vec![
+        // A git that is built for /usr/local or a home looks for the system's configuration there.
+        ("GIT_CONFIG_SYSTEM", "/etc/gitconfig"),
         ("HOME", params.home),
         ("LANG", "C.UTF-8"),
         ("LOGNAME", params.user),
@@ -105,7 +107,9 @@ mod tests {
     fn nothing_is_there_but_what_is_named() {
         let built = build("", &BTreeMap::new());
         let names: Vec<&str> = built.keys().map(String::as_str).collect();
-        assert_eq!(names, ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER"]);
+        let expected =
+            ["GIT_CONFIG_SYSTEM", "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+        assert_eq!(names, expected);
     }
 
     #[test]

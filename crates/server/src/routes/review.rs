@@ -162,6 +162,7 @@ async fn approve(
         diff_id: request.diff_id,
         selection: request.selection,
         confirm: request.confirm,
+        commit: request.commit,
     };
     Ok(Answer(state.engine.approve(id, params).await?))
 }

@@ -21,6 +21,9 @@ pub(super) fn report(source: BorrowedFd<'_>, manifest: &Manifest) -> ApplyReport
             id: manifest.id,
             applied: applied.iter().map(|one| one.path.clone()).collect(),
             skipped: manifest.plan.skipped.clone(),
+            commit: None,
+            commit_branch: None,
+            commit_ignored: Vec::new(),
         },
         applied,
     }
