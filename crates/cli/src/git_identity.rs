@@ -33,7 +33,7 @@ pub(crate) fn read() -> Option<GitIdentity> {
 fn parse(printed: &str) -> Option<GitIdentity> {
     let last = |key: &str| {
         let values = printed.split('\0').filter_map(|entry| entry.split_once('\n'));
-        values.filter(|(found, _)| *found == key).map(|(_, value)| value.trim()).last()
+        values.filter(|(found, _)| *found == key).map(|(_, value)| value.trim()).next_back()
     };
     GitIdentity::new(last("user.name")?, last("user.email")?).ok()
 }
