@@ -4,6 +4,10 @@
 //! <data>/journal/<approve id>/
 //!   manifest.json   every step with what was there before and what is there after; written once
 //!   state.json      the state; replaced by rename, synced before and after
+//!   kept.json       that what was replaced is here whole, and no longer in the stage
+//!   kept/old        what was replaced, by path
+//!   kept/new        replaced texts as they were written, by path
+//!   composed        what is written and neither side has, by path
 //!
 //!   (nothing) ──► preparing ──► committing ──► applied
 //!                     │             └────────► conflict | aborted   (everything rolled back)
@@ -26,7 +30,7 @@ use sandbar_types::{ApproveId, Conflict, WorkspacePath};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    apply::{Applied, ApplyPlan, ApplyReport, failpoint},
+    apply::{Applied, ApplyPlan, ApplyReport, Kept, failpoint, remove_tree},
     beneath,
 };
 
@@ -34,6 +38,7 @@ use crate::{
 const FILE_BYTES_MAX: u64 = 1 << 30;
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
+const KEPT: &str = "kept.json";
 const NEXT: &str = "next";
 
 /// What an approve is about to do: enough to finish it, to take it back, and to undo it later.
@@ -155,7 +160,8 @@ impl Journal {
         Ok(ids.collect())
     }
 
-    /// Removes the journal `id` from `parent`. Its stage must be gone, see [`crate::apply::forget`].
+    /// Removes the journal `id` from `parent`, with what is kept in it. Its stage must be gone, see
+    /// [`crate::apply::forget`].
     ///
     /// # Errors
     /// What the kernel says; that there is none is not an error.
@@ -163,11 +169,34 @@ impl Journal {
         let Some(journal) = Self::open(&parent, id)? else {
             return Ok(());
         };
-        for name in beneath::list(&journal.dir)? {
-            rustix::fs::unlinkat(&journal.dir, beneath::as_path(&name), AtFlags::empty())?;
+        // INVARIANT: first of all, so that what a crash leaves of it is not taken for the whole.
+        match rustix::fs::unlinkat(&journal.dir, KEPT, AtFlags::empty()) {
+            Ok(()) => rustix::fs::fsync(&journal.dir)?,
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
         }
-        rustix::fs::unlinkat(&parent, id.to_string(), AtFlags::REMOVEDIR)?;
-        Ok(())
+        remove_tree(parent.as_fd(), id.to_string().as_bytes())
+    }
+
+    /// What is kept for an undo; `None` where nothing is, or not all of it yet.
+    ///
+    /// # Errors
+    /// As [`Journal::state`].
+    pub fn kept(&self) -> io::Result<Option<Kept>> {
+        self.read(KEPT)
+    }
+
+    pub(crate) fn write_kept(&self, kept: Kept) -> io::Result<()> {
+        self.write(KEPT, &kept)
+    }
+
+    /// A tree of content in the journal; `None` where there is none.
+    pub(crate) fn tree(&self, path: &str) -> io::Result<Option<OwnedFd>> {
+        match beneath::open_dir(&self.dir, path.as_bytes()) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if beneath::is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// How far it got; `None` where nothing was written yet.

@@ -120,6 +120,9 @@ pub struct ApplyPlan {
     pub confirmed: BTreeSet<ChangeFlag>,
     /// What it may use.
     pub limits: ApplyLimits,
+    /// Paths whose content is in the journal, because neither side has it as it is written.
+    #[serde(default)]
+    pub composed: BTreeSet<WorkspacePath>,
 }
 
 /// One path that counts as approved.
@@ -138,10 +141,7 @@ impl ApplyPlan {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let trees = self.ops.iter().filter_map(Op::after);
-        let entries = trees.flat_map(|tree| {
-            std::iter::once(&tree.entry).chain(tree.below.iter().map(|node| &node.entry))
-        });
-        entries.map(size_of).fold(0, u64::saturating_add)
+        trees.flat_map(Tree::entries).map(size_of).fold(0, u64::saturating_add)
     }
 }
 
@@ -205,7 +205,8 @@ pub fn plan(
         return Err(Refused::Conflict { conflicts });
     }
     let (ops, approved) = operations(&table, &changes, limits.umask);
-    Ok(ApplyPlan { ops, approved, skipped, confirmed: confirmed.clone(), limits })
+    let composed = BTreeSet::new();
+    Ok(ApplyPlan { ops, approved, skipped, confirmed: confirmed.clone(), limits, composed })
 }
 
 fn confirm<'a>(
@@ -238,7 +239,7 @@ fn measure<'a>(mut changes: impl Iterator<Item = &'a Change>, limit: u64) -> Res
     }
 }
 
-fn size_of(entry: &Entry) -> u64 {
+pub(super) fn size_of(entry: &Entry) -> u64 {
     match entry {
         Entry::File { size, .. } => *size,
         Entry::Directory { .. } | Entry::Symlink { .. } | Entry::Special { .. } => 0,

@@ -78,19 +78,31 @@ impl Stage {
         }
     }
 
+    /// Another directory that trees are copied to as they are to a stage.
+    pub(super) fn at(dir: OwnedFd) -> Self {
+        Self { dir }
+    }
+
     pub(super) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
 
-    /// Fills the slots from the merged view, and makes them last.
-    pub(super) fn fill(&self, merged: BorrowedFd<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
+    /// Fills the slots, and makes them last. Content is taken from the merged view, but for what was composed.
+    pub(super) fn fill(
+        &self,
+        merged: BorrowedFd<'_>,
+        composed: Option<BorrowedFd<'_>>,
+        plan: &ApplyPlan,
+    ) -> Result<(), ApplyError> {
         if plan.ops.iter().any(|op| matches!(op, Op::Replace { .. })) {
             self.probe_exchange()?;
         }
         let sync = Sync::of(plan);
         for (index, op) in plan.ops.iter().enumerate() {
             if let Some(new) = op.after() {
-                self.fill_slot(merged, plan, index, op.path(), new, sync)?;
+                let is_composed = plan.composed.contains(op.path());
+                let from = composed.filter(|_| is_composed).unwrap_or(merged);
+                self.fill_slot(from, plan, index, op.path(), new, sync)?;
             }
         }
         self.sync(sync).map_err(|error| ApplyError::step("stage.sync", None, error))
@@ -116,13 +128,17 @@ impl Stage {
         sync: Sync,
     ) -> Result<(), ApplyError> {
         let slot = WorkspacePath::parse(slot(index)).expect("the name of a slot is a path");
+        let mut directories = Vec::new();
         for (from, entry) in new.paths(path) {
             let rest = &from.as_bytes()[path.as_bytes().len()..];
             let to = [slot.as_bytes(), rest].concat();
             let failed = |error| ApplyError::step("stage.fill", Some(&from), error);
             let to = WorkspacePath::parse(to).map_err(|error| failed(io::Error::other(error)))?;
             match entry {
-                Entry::Directory { mode } => self.make_directory(&to, *mode).map_err(failed)?,
+                Entry::Directory { mode } => {
+                    self.make_directory(&to).map_err(failed)?;
+                    directories.push((from.clone(), to, *mode));
+                }
                 Entry::File { size, mode, sha256 } => {
                     let copied = self.copy(merged, &from, &to, *size);
                     let Some((file, copied)) = copied.map_err(failed)? else {
@@ -147,21 +163,26 @@ impl Stage {
                 Entry::Special { .. } => return Err(failed(Errno::INVAL.into())),
             }
         }
+        // Once they are filled, the deepest first: an old directory may forbid its own owner to write to it.
+        for (from, to, mode) in directories.into_iter().rev() {
+            let dir = beneath::open_dir(&self.dir, to.as_bytes());
+            // Apart from mkdirat, so that neither the process's umask nor an inherited bit has a say.
+            let set = dir.and_then(|dir| Ok(rustix::fs::fchmod(dir, Mode::from_raw_mode(mode))?));
+            set.map_err(|error| ApplyError::step("stage.fill", Some(&from), error))?;
+        }
         Ok(())
     }
 
-    fn make_directory(&self, to: &WorkspacePath, mode: u32) -> io::Result<()> {
+    /// Makes a directory that only we can use until it gets its own bits.
+    pub(super) fn make_directory(&self, to: &WorkspacePath) -> io::Result<()> {
         failpoint("stage.mkdir")?;
         let (parent, name) = beneath::open_parent(&self.dir, to)?;
         rustix::fs::mkdirat(&parent, beneath::as_path(name), Mode::RWXU)?;
-        let dir = beneath::open_dir(&parent, name)?;
-        // Apart from mkdirat, so that neither the process's umask nor an inherited bit has a say.
-        rustix::fs::fchmod(&dir, Mode::from_raw_mode(mode))?;
         Ok(())
     }
 
     /// Copies one file, holes kept, and returns its hash; `None` where it is not of `size` any more.
-    fn copy(
+    pub(super) fn copy(
         &self,
         merged: BorrowedFd<'_>,
         from: &WorkspacePath,
@@ -233,7 +254,8 @@ pub(super) fn remove(source: BorrowedFd<'_>, id: ApproveId) -> io::Result<()> {
     failpoint("stage.removed")
 }
 
-fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+/// Removes what `name` in `dir` is, with everything below; that there is nothing is not an error.
+pub(crate) fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     let Some(stat) = beneath::stat(dir, name)? else {
         return Ok(());
     };
@@ -241,10 +263,17 @@ fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     if beneath::file_type(&stat) != FileType::Directory {
         return ignore_absent(rustix::fs::unlinkat(dir, path, AtFlags::empty()));
     }
+    let opened = match beneath::open_dir(dir, name) {
+        // Only an ordinary user is ever told so; root never changes bits by name, where a link could be put.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            rustix::fs::chmodat(dir, path, Mode::RWXU, AtFlags::empty())?;
+            beneath::open_dir(dir, name)?
+        }
+        opened => opened?,
+    };
     if stat.st_mode & 0o700 != 0o700 {
-        rustix::fs::chmodat(dir, path, Mode::RWXU, AtFlags::empty())?;
+        rustix::fs::fchmod(&opened, Mode::RWXU)?;
     }
-    let opened = beneath::open_dir(dir, name)?;
     for child in beneath::list(&opened)? {
         remove_tree(opened.as_fd(), &child)?;
     }

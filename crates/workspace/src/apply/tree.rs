@@ -37,6 +37,11 @@ impl Tree {
         Self { entry, below: Vec::new() }
     }
 
+    /// What the path and everything below it are.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.entry).chain(self.below.iter().map(|node| &node.entry))
+    }
+
     /// Every path of the tree when its top is at `at`, the top first; without those too long to have a name there.
     pub(super) fn paths<'a>(
         &'a self,

@@ -123,6 +123,11 @@ impl Scene {
         forget(source.as_fd(), &self.journal()).unwrap()
     }
 
+    pub(crate) fn try_forget(&self) -> Result<Forgotten, ApplyError> {
+        let source = File::open(self.source("")).unwrap();
+        forget(source.as_fd(), &self.journal())
+    }
+
     pub(crate) fn state(&self) -> Option<State> {
         self.journal().state().unwrap()
     }
