@@ -33,8 +33,8 @@ pub use files::{
 };
 pub use gc::{GcAction, GcMode, GcReport};
 pub use review::{
-    Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, InProcessApplier,
-    RejectOutcome, RejectParams, WorkerApplier,
+    Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,
+    FileHunks, InProcessApplier, RejectOutcome, RejectParams, WorkerApplier,
 };
 pub use sandbar_runtime::{
     Caller, Usage,

@@ -11,6 +11,7 @@ mod id;
 mod isolation;
 mod limits;
 mod path;
+mod provenance;
 mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
@@ -26,6 +27,7 @@ pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
 pub use limits::Limits;
 pub use path::{HostPath, InvalidPath, WorkspacePath};
+pub use provenance::{Actor, ApprovedPath, UndoOutcome};
 pub use sandbox::{
     Expiry, FailureReason, InvalidSandboxName, Overlap, OverlapKind, SandboxName, SandboxSpec,
     SandboxState, Source, ToolchainPolicy,

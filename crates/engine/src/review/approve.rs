@@ -5,11 +5,11 @@ use std::{fs::File, os::unix::fs::MetadataExt, sync::Arc};
 use sandbar_runtime::View;
 use sandbar_store::{ApproveRow, approve_find, approve_insert_in_txn};
 use sandbar_types::{
-    ApproveId, ApproveOutcome, ChangeSet, Generation, HostPath, SandboxId, Sha256, Source,
+    Actor, ApproveId, ApproveOutcome, ChangeSet, Generation, HostPath, SandboxId, Sha256, Source,
 };
 use sandbar_workspace::{
     applier::{Reply, Request},
-    apply::{self, ApplyError, ApplyLimits, ApplyPlan, Refused},
+    apply::{self, ApplyError, ApplyLimits, ApplyReport, Refused},
     journal::Journal,
 };
 use sha2::Digest;
@@ -18,7 +18,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{
     ApproveParams,
     applier::ApplierFds,
-    changes::Still,
     end::{end, forget},
 };
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
@@ -32,8 +31,21 @@ impl Engine {
     /// `diff_changed` (with what changed), `stale_generation`, `confirmation_required` (with the paths),
     /// `review_conflict` (with the conflicts), `no_source`, `change_not_found`, `limit_reached`, `state_conflict`.
     pub async fn approve(&self, id: SandboxId, params: ApproveParams) -> Result<ApproveOutcome> {
+        self.approve_by(id, params, Actor::Unknown).await
+    }
+
+    /// As [`Engine::approve`], and remembers who asked.
+    ///
+    /// # Errors
+    /// As [`Engine::approve`].
+    pub async fn approve_by(
+        &self,
+        id: SandboxId,
+        params: ApproveParams,
+        actor: Actor,
+    ) -> Result<ApproveOutcome> {
         let inner = Arc::clone(&self.inner);
-        let approved = self.inner.tasks.spawn(Box::pin(approve(inner, id, params)));
+        let approved = self.inner.tasks.spawn(Box::pin(approve(inner, id, params, actor)));
         approved.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
     }
 }
@@ -42,9 +54,10 @@ async fn approve(
     inner: Arc<Inner>,
     id: SandboxId,
     params: ApproveParams,
+    actor: Actor,
 ) -> Result<ApproveOutcome> {
-    let row = inner.actor(id)?.row();
-    let Source::Directory { path: source } = &row.spec.source else {
+    let sandbox = inner.actor(id)?.row();
+    let Source::Directory { path: source } = &sandbox.spec.source else {
         return Err(Error::new(
             ErrorKind::Invalid,
             "no_source",
@@ -71,27 +84,39 @@ async fn approve(
     let approve_id = ApproveId::generate();
     let row = ApproveRow {
         id: approve_id,
+        seq: 0,
         sandbox_id: id,
+        sandbox_name: sandbox.name.clone(),
+        actor,
         diff_id: params.diff_id,
         request_hash,
         source: source.clone(),
         outcome: None,
         started_at: inner.config.clock.now(),
         ended_at: None,
+        paths: 0,
+        undoes: None,
+        undone_by: None,
+        commit_id: None,
+        kept_bytes: None,
     };
     let mut txn = inner.store.begin().await?;
     approve_insert_in_txn(&mut txn, &row).await?;
     txn.commit().await?;
-    carry_out(&inner, &row, &still, plan).await
+    let fds = open(&inner, &row, Some(&still.view)).await;
+    let request = Request::Apply { id: row.id, plan };
+    Ok(carry_out(&inner, &row, fds, request, failed).await?.outcome)
 }
 
-async fn carry_out(
+/// Has the recorded approve or undo `row` written, and records how it ended.
+pub(super) async fn carry_out(
     inner: &Inner,
     row: &ApproveRow,
-    still: &Still,
-    plan: ApplyPlan,
-) -> Result<ApproveOutcome> {
-    let fds = match open(inner, row, Some(&still.view)).await {
+    fds: Result<ApplierFds>,
+    request: Request,
+    failed: fn(ApplyError) -> Error,
+) -> Result<ApplyReport> {
+    let fds = match fds {
         Ok(fds) => fds,
         Err(err) => {
             end(inner, row, None).await?;
@@ -99,12 +124,12 @@ async fn carry_out(
         }
     };
     // INVARIANT: whatever the answer is, it is recorded before anything of the approve is forgotten.
-    let reply = inner.config.applier.run(fds, Request::Apply { id: row.id, plan }).await;
+    let reply = inner.config.applier.run(fds, request).await;
     match reply.map_err(Error::internal)? {
         Reply::Applied { report } => {
             end(inner, row, Some(&report)).await?;
             forget(inner, row).await;
-            Ok(report.outcome)
+            Ok(report)
         }
         // Its row stays open: the reconciler ends it from its journal.
         Reply::Failed { error: error @ ApplyError::Unfinished { .. } } => Err(failed(error)),
@@ -223,7 +248,7 @@ fn conflict(message: String, details: &serde_json::Value) -> Error {
         .details(details)
 }
 
-fn failed(error: ApplyError) -> Error {
+pub(super) fn failed(error: ApplyError) -> Error {
     let message = error.to_string();
     match &error {
         ApplyError::Conflict { conflicts, kept } => {
@@ -245,6 +270,7 @@ fn failed(error: ApplyError) -> Error {
         ApplyError::ExchangeUnsupported => {
             Error::new(ErrorKind::Invalid, "source_unsupported", message)
         }
+        ApplyError::NotKept => Error::new(ErrorKind::Conflict, "undo_expired", message),
         ApplyError::Busy => Error::new(ErrorKind::Unavailable, "unavailable", message),
         ApplyError::Step { .. } | ApplyError::Unfinished { .. } => {
             Error::new(ErrorKind::Internal, "internal", message).because(error)

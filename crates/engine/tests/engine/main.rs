@@ -14,3 +14,4 @@ mod reservations;
 mod restart;
 mod review;
 mod support;
+mod undo;
