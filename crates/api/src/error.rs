@@ -148,6 +148,16 @@ codes! {
     ExecEnded = "exec_ended", 409;
     /// The sandbox ended before the command did, and nobody saw its status.
     ExecLost = "exec_lost", 409;
+    /// No approve has this id, or it is forgotten.
+    ApproveNotFound = "approve_not_found", 404;
+    /// It is an undo itself, wrote nothing, or has not ended.
+    NotUndoable = "not_undoable", 409;
+    /// A later approve of the same directory must be undone first.
+    UndoNotLast = "undo_not_last", 409;
+    /// What the approve replaced is no longer kept.
+    UndoExpired = "undo_expired", 409;
+    /// The directory has later changes that overlap with what was approved; nothing was undone.
+    UndoConflict = "undo_conflict", 409;
 }
 
 impl fmt::Display for ErrorCode {

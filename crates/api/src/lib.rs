@@ -4,6 +4,7 @@
 //! It knows no row of the store and opens no socket.
 //! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
 
+mod approves;
 pub mod attach;
 mod error;
 mod events;
@@ -16,6 +17,7 @@ mod review;
 mod sandboxes;
 mod usage;
 
+pub use approves::{Approve, ApproveListQuery};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery};
 pub use execs::{

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod du;
 pub(crate) mod exec;
 pub(crate) mod gc;
+pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod reject;
@@ -20,6 +21,7 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod undo;
 
 use crate::{context::Context, failure::Failure};
 
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Approve(approve::Args),
     Reject(reject::Args),
+    Undo(undo::Args),
+    Log(log::Args),
     Create(create::Args),
     Ls(ls::Args),
     Show(show::Args),
@@ -56,6 +60,8 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Diff(args) => Box::pin(diff::run(args, context)).await,
         Command::Approve(args) => Box::pin(approve::run(args, context)).await,
         Command::Reject(args) => Box::pin(reject::run(args, context)).await,
+        Command::Undo(args) => undo::run(args, context).await,
+        Command::Log(args) => log::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Show(args) => show::run(args, context).await,

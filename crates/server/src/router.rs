@@ -7,7 +7,7 @@ use crate::{
     error::of_status,
     observe::observe,
     openapi,
-    routes::{attach, events, execs, files, health, output, review, sandboxes, usage},
+    routes::{approves, attach, events, execs, files, health, output, review, sandboxes, usage},
     state::AppState,
 };
 
@@ -20,6 +20,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(attach::router())
         .merge(files::router())
         .merge(review::router())
+        .merge(approves::router())
         .merge(events::router())
         .merge(usage::router())
 }

@@ -154,16 +154,13 @@ async fn open(inner: &Inner, row: &ApproveRow, undone: ApproveId) -> Result<Appl
 fn failed(error: ApplyError) -> Error {
     let message = error.to_string();
     match &error {
-        ApplyError::Conflict { conflicts, kept } => {
-            let paths: Vec<_> = conflicts.iter().map(|conflict| &conflict.path).collect();
-            Error::new(
-                ErrorKind::Conflict,
-                "undo_conflict",
-                format!("{message} since it was approved; nothing was undone"),
-            )
-            .hint("move your later changes of these paths away, then undo again")
-            .details(&serde_json::json!({ "paths": paths, "conflicts": conflicts, "kept": kept }))
-        }
+        ApplyError::Conflict { conflicts, kept } => Error::new(
+            ErrorKind::Conflict,
+            "undo_conflict",
+            format!("{message} since it was approved; nothing was undone"),
+        )
+        .hint("move your later changes of these paths away, then undo again")
+        .details(&serde_json::json!({ "conflicts": conflicts, "kept": kept })),
         // Of an undo this is what was kept: somebody wrote to it there.
         ApplyError::WorkspaceChanged { path } => Error::new(
             ErrorKind::Conflict,

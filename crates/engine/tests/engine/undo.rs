@@ -108,7 +108,8 @@ async fn b16_nothing_is_lost_where_the_host_went_on_after_an_approve() {
     std::fs::write(house.source().join("a"), "the host's own\n").unwrap();
     let refused = engine.undo(approved, me()).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "undo_conflict"));
-    assert_eq!(refused.details_value().unwrap()["paths"], serde_json::json!(["a"]));
+    let conflict = &refused.details_value().unwrap()["conflicts"][0];
+    assert_eq!((&conflict["path"], &conflict["reason"]), (&"a".into(), &"host_modified".into()));
     assert!(refused.hint_text().is_some());
     assert_eq!(read(&house, "a").as_deref(), Some("the host's own\n"));
     assert_eq!(read(&house, "c").as_deref(), Some("added\n"), "a refused undo did something");

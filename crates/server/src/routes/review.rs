@@ -19,7 +19,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     extract::{
-        Json, Query, Sandbox, if_match, page_limit, workspace_path, workspace_path_required,
+        AskedBy, Json, Query, Sandbox, if_match, page_limit, workspace_path,
+        workspace_path_required,
     },
     state::AppState,
 };
@@ -154,6 +155,7 @@ async fn diff(
 async fn approve(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
+    AskedBy(actor): AskedBy,
     headers: HeaderMap,
     Json(request): Json<ApproveRequest>,
 ) -> Result<Answer<ApproveOutcome>, ApiError> {
@@ -163,7 +165,7 @@ async fn approve(
         selection: request.selection,
         confirm: request.confirm,
     };
-    Ok(Answer(state.engine.approve(id, params).await?))
+    Ok(Answer(state.engine.approve_by(id, params, actor).await?))
 }
 
 /// Drops changes: the workspace has again what the source has.
