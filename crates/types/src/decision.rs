@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApproveId, ChangeFlag, Entry, HunkId, WorkspacePath};
+use crate::{ApproveId, ChangeFlag, Entry, HunkId, LineText, WorkspacePath};
 
 /// Which changes a decision is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,30 @@ pub struct HunkPick {
     /// As with `git add -p`: an added line that is not picked is not there, a removed one that is not picked stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Vec<u32>>,
+}
+
+/// Whose version of a text: `ours` is the host's, `theirs` the sandbox's, as `git merge` calls what is merged into what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The host's.
+    Ours,
+    /// The sandbox's.
+    Theirs,
+}
+
+/// Lines that the host and the sandbox made different things of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeConflict {
+    /// Number of the first of the host's lines, from 1.
+    pub ours_start: u64,
+    /// What both began with.
+    pub base: Vec<LineText>,
+    /// What the host has.
+    pub ours: Vec<LineText>,
+    /// What the sandbox has.
+    pub theirs: Vec<LineText>,
 }
 
 /// Why a path stood in the way of an approve.

@@ -14,6 +14,7 @@ pub mod files;
 pub mod journal;
 mod layers;
 mod lines;
+pub mod merge;
 pub mod pick;
 pub mod protected;
 pub mod reject;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbar_types::{Hunk, HunkId, HunkLine, HunkPick};
 
+use crate::lines;
+
 /// Which of the edits end up in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apply {
@@ -63,26 +65,27 @@ pub fn compose(
     apply: Apply,
 ) -> Result<Vec<u8>, PickError> {
     let picked = resolve(hunks, picks)?;
-    let lines: Vec<&[u8]> = old.split_inclusive(|byte| *byte == b'\n').collect();
-    let mut out = Text::default();
+    let old_lines: Vec<&[u8]> = old.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut out = Vec::with_capacity(old.len());
+    let mut push = |line: &[u8]| lines::push_line(&mut out, line);
     let mut at = 0;
     for hunk in hunks {
-        let first = first_line(hunk).min(lines.len());
-        lines[at.min(first)..first].iter().for_each(|line| out.push(line));
+        let first = first_line(hunk).min(old_lines.len());
+        old_lines[at.min(first)..first].iter().for_each(|line| push(line));
         let picked = picked.get(&hunk.id).unwrap_or(&Picked::Nothing);
         for (index, line) in hunk.lines.iter().enumerate() {
             let is_applied = picked.has(index) == (apply == Apply::Picked);
             match line {
-                HunkLine::Context(text) => out.push(&text.0),
-                HunkLine::Removed(text) if !is_applied => out.push(&text.0),
-                HunkLine::Added(text) if is_applied => out.push(&text.0),
+                HunkLine::Context(text) => push(&text.0),
+                HunkLine::Removed(text) if !is_applied => push(&text.0),
+                HunkLine::Added(text) if is_applied => push(&text.0),
                 HunkLine::Removed(_) | HunkLine::Added(_) => {}
             }
         }
         at = first + usize::try_from(hunk.old_lines).unwrap_or(usize::MAX);
     }
-    lines[at.min(lines.len())..].iter().for_each(|line| out.push(line));
-    Ok(out.0)
+    old_lines[at.min(old_lines.len())..].iter().for_each(|line| push(line));
+    Ok(out)
 }
 
 /// Whether everything of every hunk is picked.
@@ -140,29 +143,11 @@ fn first_line(hunk: &Hunk) -> usize {
     usize::try_from(start).unwrap_or(usize::MAX)
 }
 
-#[derive(Default)]
-struct Text(Vec<u8>);
-
-impl Text {
-    /// Adds a line. What was the last line of a text and had no end gets one when another follows it, which happens
-    /// only where lines are picked one by one: two lines must not become one.
-    fn push(&mut self, line: &[u8]) {
-        if self.0.last().is_some_and(|last| *last != b'\n') {
-            let before = self.0.split_inclusive(|byte| *byte == b'\n').rev().nth(1);
-            let end: &[u8] =
-                if before.is_some_and(|line| line.ends_with(b"\r\n")) { b"\r\n" } else { b"\n" };
-            self.0.extend_from_slice(end);
-        }
-        self.0.extend_from_slice(line);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lines;
 
     fn pick(id: HunkId) -> HunkPick {
         HunkPick { id, lines: None }
