@@ -7,7 +7,7 @@ use std::{os::fd::AsFd, sync::Arc};
 
 use sandbar_runtime::View;
 use sandbar_store::{ApprovedPathRow, approved_path_put_in_txn};
-use sandbar_types::{Change, ChangeSet, Entry, SandboxId, Selection};
+use sandbar_types::{Change, ChangeSet, SandboxId, Selection};
 use sandbar_workspace::{Approved, entry, put, rebase::Rebase, reject::reject};
 
 use super::{approve::diff_changed, base::BaseTexts, changes::Still};
@@ -86,11 +86,4 @@ fn one(
     let base = Approved { entry: change.old.clone(), host: host.map(|host| host.stamp.host()) };
     let base = serde_json::to_value(&base).map_err(Error::internal)?;
     Ok(ApprovedPathRow { path: path.clone(), base })
-}
-
-/// The paths and what an approve left there, for [`BaseTexts::keep`].
-pub(super) fn left(
-    report: &sandbar_workspace::apply::ApplyReport,
-) -> Vec<(sandbar_types::WorkspacePath, Option<Entry>)> {
-    report.applied.iter().map(|one| (one.path.clone(), one.entry.clone())).collect()
 }
