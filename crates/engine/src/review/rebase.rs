@@ -7,8 +7,12 @@ use std::{os::fd::AsFd, sync::Arc};
 
 use sandbar_runtime::View;
 use sandbar_store::{ApprovedPathRow, approved_path_put_in_txn};
-use sandbar_types::{Change, ChangeSet, SandboxId, Selection};
-use sandbar_workspace::{Approved, entry, put, rebase::Rebase, reject::reject};
+use sandbar_types::{Change, ChangeKind, ChangeSet, SandboxId, Selection};
+use sandbar_workspace::{
+    Approved, entry, put,
+    rebase::{Rebase, is_drifted},
+    reject::reject,
+};
 
 use super::{approve::diff_changed, base::BaseTexts, changes::Still};
 use crate::{Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
@@ -31,6 +35,18 @@ impl Inner {
         });
         let rows = rows.await??;
         self.record(id, &rows).await
+    }
+
+    /// Makes what the host has the base of a change that a person looks at, so that what either side does from then on
+    /// can be merged. What cannot be remembered costs a merge, and that is all.
+    pub(super) async fn remember_base(&self, still: &Still, change: Change) {
+        let is_known = still.base.approved.contains_key(&change.path);
+        if is_known || is_drifted(&change) || change.kind != ChangeKind::Modified || change.binary {
+            return;
+        }
+        if let Err(err) = self.rebase(still, vec![(change, Rebase::Keep)]).await {
+            tracing::debug!(sandbox.id = %still.guard.row.id, error = &err as &dyn std::error::Error, "no base was remembered");
+        }
     }
 
     async fn record(&self, id: SandboxId, rows: &[ApprovedPathRow]) -> Result<()> {

@@ -6,7 +6,6 @@
 //! `SANDBAR_HISTORIES` says how many histories; the full count and its result are in `docs/testing.md`.
 
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -20,7 +19,9 @@ use sandbar_engine::{
     Resolutions,
 };
 use sandbar_runtime::spawn::WorkerError;
-use sandbar_types::{HunkLine, HunkPick, Part, SandboxId, Selection, Side, WorkspacePath};
+use sandbar_types::{
+    Confirmed, HunkLine, HunkPick, Part, SandboxId, Selection, Side, WorkspacePath,
+};
 use sandbar_workspace::applier::{Reply, Request};
 
 use crate::support::{House, create};
@@ -246,8 +247,13 @@ impl World {
     }
 
     /// The hunk of a place, if the place has one.
-    async fn pick(&self, file: usize, place: usize) -> Option<HunkPick> {
+    async fn pick(&mut self, file: usize, place: usize) -> Option<HunkPick> {
         let seen = self.engine().hunks(self.id, name(file)).await.ok()?;
+        let model = &mut self.files[file];
+        if model.has_change() && !model.is_drifted {
+            // What was looked at is what both had in common, until the host goes on.
+            model.base.get_or_insert(model.host);
+        }
         let of_place = format!("place {place} has");
         let is_it = |line: &HunkLine| match line {
             HunkLine::Added(text) | HunkLine::Removed(text) => {
@@ -259,7 +265,7 @@ impl World {
         Some(HunkPick { id: hunk.id, lines: None })
     }
 
-    async fn selection(&self, file: usize, place: Option<usize>) -> Option<Selection> {
+    async fn selection(&mut self, file: usize, place: Option<usize>) -> Option<Selection> {
         let hunks = match place {
             None => Vec::new(),
             Some(place) => vec![self.pick(file, place).await?],
@@ -283,7 +289,7 @@ impl World {
         let params = ApproveParams {
             diff_id: seen.set.diff_id,
             selection,
-            confirm: BTreeSet::new(),
+            confirm: Confirmed::default(),
             resolutions: Resolutions { paths: Vec::new(), otherwise: side },
             generation: None,
         };
