@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Reject every change.
     #[arg(long, short)]
     all: bool,
+    /// Why, in your words: whoever works in the sandbox next finds it in `.sandbar-review/declined.md`.
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
@@ -43,7 +46,11 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         return Err(Failure::not_found("nothing to reject: no change is there")
             .hint(format!("see `sandbar changes {}`", sandbox.name)));
     }
-    let request = RejectRequest { diff_id: Some(set.diff_id), selection: selection(paths) };
+    let request = RejectRequest {
+        diff_id: Some(set.diff_id),
+        selection: selection(paths),
+        reason: args.reason,
+    };
     let outcome: RejectOutcome = out
         .during("rejecting", context.client.post(&paths::below_sandbox(&id, "reject"), &request))
         .await?;
