@@ -160,21 +160,26 @@ fn tell(view: &View, all: &[Declined]) -> io::Result<()> {
 
 /// What the agent reads, the newest first.
 fn page(all: &[Declined]) -> String {
-    let mut page = "# Declined changes\n\nA person looked at these changes and did not want them. Do not make them again.\n".to_owned();
-    for declined in all.iter().rev() {
-        page += &format!("\n## {}\n\n", declined.at);
-        if let Some(reason) = &declined.reason {
-            reason.lines().for_each(|line| page += &format!("> {line}\n"));
-            page.push('\n');
-        }
-        declined.paths.iter().for_each(|path| page += &format!("- {path:?}\n"));
-        let ticks = "`".repeat(longest_run_of_ticks(&declined.patch).max(2) + 1);
-        page += &format!("\n{ticks}diff\n{}\n{ticks}\n", declined.patch.trim_end_matches('\n'));
-        if declined.is_truncated {
-            page += "\nThe diff goes on.\n";
-        }
-    }
-    page
+    let begin = "# Declined changes\n\nA person looked at these changes and did not want them. Do not make them again.\n";
+    let sections: Vec<_> = all.iter().rev().map(section).collect();
+    format!("{begin}{}", sections.concat())
+}
+
+fn section(declined: &Declined) -> String {
+    let quoted = |reason: &String| {
+        let lines: Vec<_> = reason.lines().map(|line| format!("> {line}\n")).collect();
+        lines.concat() + "\n"
+    };
+    let reason = declined.reason.as_ref().map_or_else(String::new, quoted);
+    let paths: Vec<_> = declined.paths.iter().map(|path| format!("- {path:?}\n")).collect();
+    let ticks = "`".repeat(longest_run_of_ticks(&declined.patch).max(2) + 1);
+    let patch = declined.patch.trim_end_matches('\n');
+    let end = if declined.is_truncated { "\nThe diff goes on.\n" } else { "" };
+    format!(
+        "\n## {}\n\n{reason}{}\n{ticks}diff\n{patch}\n{ticks}\n{end}",
+        declined.at,
+        paths.concat()
+    )
 }
 
 fn longest_run_of_ticks(text: &str) -> usize {
