@@ -163,6 +163,37 @@ pub struct RejectRequest {
     pub reason: Option<String>,
 }
 
+/// Brings the host's newer state into the workspace, at paths that both changed. `If-Match` with the `ETag` of the
+/// changes is honored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// Which changes; every one when absent.
+    #[serde(default = "everything")]
+    pub selection: Selection,
+    /// What counts at paths that cannot be merged; without it they are 409 `review_conflict`, and nothing is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolutions: Vec<Resolution>,
+    /// What counts at every other path that cannot be merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Side>,
+}
+
+fn everything() -> Selection {
+    Selection::All
+}
+
+/// What a refresh did, each list ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefreshOutcome {
+    /// Paths where both were merged, or that got the text that was sent.
+    pub merged: Vec<WorkspacePath>,
+    /// Paths that have what the host has.
+    pub ours: Vec<WorkspacePath>,
+    /// Paths that stay as they were, as a change against what the host has now.
+    pub theirs: Vec<WorkspacePath>,
+}
+
 /// What was rejected in a sandbox, the newest first; at most a hundred rejects are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeclinedList {

@@ -34,7 +34,8 @@ pub use files::{
 pub use gc::{GcAction, GcMode, GcReport};
 pub use review::{
     Applier, ApplierFds, ApproveParams, Changes, Consistency, Declined, FileHunks,
-    InProcessApplier, MergeState, RejectOutcome, RejectParams, Resolutions, WorkerApplier,
+    InProcessApplier, MergeState, RefreshOutcome, RefreshParams, RejectOutcome, RejectParams,
+    Resolutions, WorkerApplier,
 };
 pub use sandbar_runtime::{
     Caller, Usage,

@@ -9,6 +9,7 @@ pub(crate) mod end;
 mod model;
 mod propose;
 mod rebase;
+mod refresh;
 mod reject;
 
 pub use self::{
@@ -18,4 +19,5 @@ pub use self::{
         ApproveParams, Changes, Consistency, FileHunks, MergeState, RejectOutcome, RejectParams,
     },
     propose::Resolutions,
+    refresh::{RefreshOutcome, RefreshParams},
 };

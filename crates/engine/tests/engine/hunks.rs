@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sandbar_engine::{
-    ApproveParams, Changes, Engine, ErrorKind, FileHunks, MergeState, RejectParams, Resolutions,
+    ApproveParams, Changes, Engine, ErrorKind, FileHunks, MergeState, RefreshParams, RejectParams,
+    Resolutions,
 };
 use sandbar_types::{
     Confirmed, HunkPick, LineText, Part, Resolution, SandboxId, Selection, Side, Take,
@@ -301,5 +302,26 @@ async fn what_was_rejected_is_told_inside_and_is_no_change() {
     assert!(page.contains("> use numerals") && page.contains("+two"), "{page}");
     let changes = room.changes().await.set.changes;
     assert_eq!(changes.len(), 1, "{changes:?}");
+    room.engine.drain(DRAIN).await;
+}
+
+#[tokio::test]
+async fn a_refresh_brings_the_hosts_edit_in_and_leaves_the_change_pending() {
+    let room = with_a_base().await;
+    room.on_host(&lines(&[(2, "two"), (29, "host")]));
+    let everything =
+        |resolutions| RefreshParams { selection: Selection::All, resolutions, generation: None };
+    let outcome = room.engine.refresh(room.id, everything(Resolutions::default())).await.unwrap();
+    assert_eq!(outcome.merged, [path("f")]);
+    assert_eq!(room.seen_inside(), lines(&[(2, "two"), (15, "fifteen"), (29, "host")]));
+    assert_eq!(room.host(), lines(&[(2, "two"), (29, "host")]), "the host is only read");
+    let seen = room.hunks().await;
+    assert_eq!((seen.merge, seen.hunks.len()), (MergeState::None, 1));
+    room.on_host(&lines(&[(15, "host")]));
+    let refused = room.engine.refresh(room.id, everything(Resolutions::default())).await;
+    assert_eq!(refused.unwrap_err().code(), "review_conflict");
+    let ours = Resolutions { paths: Vec::new(), otherwise: Some(Side::Ours) };
+    room.engine.refresh(room.id, everything(ours)).await.unwrap();
+    assert_eq!(room.seen_inside(), lines(&[(15, "host")]));
     room.engine.drain(DRAIN).await;
 }

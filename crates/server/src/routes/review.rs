@@ -10,9 +10,10 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 use sandbar_api::{
     ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, ErrorCode,
-    FileHunks, FileQuery, Hunk, HunkLine, LineKind, MergeState, RejectOutcome, RejectRequest,
+    FileHunks, FileQuery, Hunk, HunkLine, LineKind, MergeState, RefreshOutcome, RefreshRequest,
+    RejectOutcome, RejectRequest,
 };
-use sandbar_engine::{ApproveParams, Changes, RejectParams, Resolutions};
+use sandbar_engine::{ApproveParams, Changes, RefreshParams, RejectParams, Resolutions};
 use sandbar_types::{ApproveOutcome, Confirmed, DiffId, Generation, SandboxId, Selection};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -31,6 +32,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(diff))
         .routes(routes!(approve))
         .routes(routes!(reject))
+        .routes(routes!(refresh))
         .routes(routes!(declined_list))
 }
 
@@ -193,6 +195,29 @@ async fn reject(
     };
     let outcome = state.engine.reject(id, params).await?;
     Ok(Answer(RejectOutcome { rejected: outcome.rejected, parts: outcome.parts }))
+}
+
+/// Brings the host's newer state into the workspace, by the merge that an approve would make. All or nothing.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/refresh", tag = "review",
+    params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = RefreshRequest, responses((status = 200, body = RefreshOutcome)))]
+async fn refresh(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    headers: HeaderMap,
+    Json(request): Json<RefreshRequest>,
+) -> Result<Answer<RefreshOutcome>, ApiError> {
+    let params = RefreshParams {
+        selection: request.selection,
+        resolutions: Resolutions { paths: request.resolutions, otherwise: request.otherwise },
+        generation: seen_generation(&headers, None)?,
+    };
+    let outcome = state.engine.refresh(id, params).await?;
+    Ok(Answer(RefreshOutcome {
+        merged: outcome.merged,
+        ours: outcome.ours,
+        theirs: outcome.theirs,
+    }))
 }
 
 /// Lists what was rejected, with what the person said about it.
