@@ -10,6 +10,7 @@ mod context;
 mod failure;
 mod input;
 mod output;
+mod review;
 #[cfg(test)]
 mod sample;
 mod select;

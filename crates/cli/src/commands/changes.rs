@@ -4,6 +4,7 @@ use sandbar_api::{ChangesPage, paths};
 use sandbar_types::{Change, ChangeSet};
 
 use crate::{
+    client::Client,
     context::Context,
     failure::{Code, Failure},
     output::{
@@ -51,23 +52,27 @@ pub(crate) async fn fetch_changes(
     context: &mut Context,
     sandbox: &str,
 ) -> Result<ChangeSet, Failure> {
+    fetch_all(&mut context.client, sandbox).await
+}
+
+/// As [`fetch_changes`], for whoever has only the client.
+pub(crate) async fn fetch_all(client: &mut Client, sandbox: &str) -> Result<ChangeSet, Failure> {
     let path = paths::below_sandbox(sandbox, "changes");
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match fetch_pages(context, &path).await {
+        match fetch_pages(client, &path).await {
             Err(failure) if failure.code() == Code::Refused && attempt < ATTEMPTS_MAX => {}
             done => return done,
         }
     }
 }
 
-async fn fetch_pages(context: &mut Context, path: &str) -> Result<ChangeSet, Failure> {
-    let mut page: ChangesPage = context.client.fetch(&format!("{path}?limit=200")).await?;
+async fn fetch_pages(client: &mut Client, path: &str) -> Result<ChangeSet, Failure> {
+    let mut page: ChangesPage = client.fetch(&format!("{path}?limit=200")).await?;
     let mut set = ChangeSet { diff_id: page.diff_id, changes: page.items };
     while let Some(cursor) = page.next_cursor {
-        page = context
-            .client
+        page = client
             .fetch(&format!("{path}?limit=200&cursor={}", paths::escape(cursor.as_bytes())))
             .await?;
         set.changes.append(&mut page.items);
