@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use sandbar_types::{Change, ChangeFlag, DiffId, HunkId, Selection, WorkspacePath};
+use sandbar_types::{
+    Change, ChangeFlag, DiffId, HunkId, MergeConflict, Resolution, Selection, Side, WorkspacePath,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -59,8 +61,27 @@ pub struct FileHunks {
     pub diff_id: DiffId,
     /// The file.
     pub path: WorkspacePath,
-    /// The hunks, from the top down; empty for what is not text.
+    /// The hunks, from the top down; empty for what is not text. They are what an approve would write: where the host
+    /// changed the file as well, those of the merge, with the sandbox's lines at conflicts.
     pub hunks: Vec<Hunk>,
+    /// Whether the host changed the file as well.
+    pub merge: MergeState,
+    /// The lines that host and sandbox made different things of, for `conflict`.
+    pub conflicts: Vec<MergeConflict>,
+}
+
+/// What became of a file that the host may have changed under the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeState {
+    /// The host did not change it.
+    None,
+    /// The host changed it elsewhere: both are merged.
+    Clean,
+    /// The host changed the same lines: an approve needs a resolution.
+    Conflict,
+    /// The host changed it, and what both began with is not known: an approve needs a resolution.
+    NoBase,
 }
 
 /// Lines that differ, with the lines around them.
@@ -114,6 +135,13 @@ pub struct ApproveRequest {
     /// Flags to which the person said yes.
     #[serde(default)]
     pub confirm: BTreeSet<ChangeFlag>,
+    /// What counts at paths that the host changed as well, and that cannot be merged; without it they are 409
+    /// `review_conflict`, and nothing is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolutions: Vec<Resolution>,
+    /// What counts at every other path that cannot be merged. What is overwritten by `theirs` can be brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Side>,
 }
 
 /// Drops changes from the workspace.
@@ -132,4 +160,7 @@ pub struct RejectRequest {
 pub struct RejectOutcome {
     /// Paths that are again what the source has, ordered.
     pub rejected: Vec<WorkspacePath>,
+    /// Paths of which only hunks were dropped, ordered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<WorkspacePath>,
 }

@@ -34,7 +34,7 @@ pub use files::{
 pub use gc::{GcAction, GcMode, GcReport};
 pub use review::{
     Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, InProcessApplier,
-    RejectOutcome, RejectParams, WorkerApplier,
+    MergeState, RejectOutcome, RejectParams, Resolutions, WorkerApplier,
 };
 pub use sandbar_runtime::{
     Caller, Usage,

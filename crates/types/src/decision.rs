@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApproveId, ChangeFlag, Entry, HunkId, WorkspacePath};
+use crate::{ApproveId, ChangeFlag, Entry, HunkId, LineText, WorkspacePath};
 
 /// Which changes a decision is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,31 @@ pub struct HunkPick {
     pub lines: Option<Vec<u32>>,
 }
 
+/// Whose version of a text: `ours` is the host's, `theirs` the sandbox's, as `git merge` calls what is merged into what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The host's.
+    Ours,
+    /// The sandbox's.
+    Theirs,
+}
+
+/// Lines that the host and the sandbox made different things of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MergeConflict {
+    /// Number of the first of the host's lines, from 1.
+    pub ours_start: u64,
+    /// What both began with.
+    pub base: Vec<LineText>,
+    /// What the host has.
+    pub ours: Vec<LineText>,
+    /// What the sandbox has.
+    pub theirs: Vec<LineText>,
+}
+
 /// Why a path stood in the way of an approve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -84,6 +109,34 @@ pub struct Conflict {
     pub host: Option<Entry>,
     /// What the workspace has.
     pub workspace: Option<Entry>,
+    /// The lines that the host and the sandbox made different things of, where both have a text and what they began
+    /// with is known; else it is the whole of the path that collides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<MergeConflict>,
+}
+
+/// What a person says about a path that the host changed as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Resolution {
+    /// The path.
+    pub path: WorkspacePath,
+    /// What counts there.
+    pub take: Take,
+}
+
+/// What counts where the host and the sandbox collide. Edits that do not collide are merged all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Take {
+    /// The host's version.
+    Ours,
+    /// The sandbox's version.
+    Theirs,
+    /// This text, as the person edited it.
+    Content(LineText),
 }
 
 /// What an approve did.

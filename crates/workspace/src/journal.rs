@@ -4,6 +4,7 @@
 //! <data>/journal/<approve id>/
 //!   manifest.json   every step with what was there before and what is there after; written once
 //!   state.json      the state; replaced by rename, synced before and after
+//!   composed/       texts that no tree has, by their hash: of a file of which some hunks were picked
 //!
 //!   (nothing) ──► preparing ──► committing ──► applied
 //!                     │             └────────► conflict | aborted   (everything rolled back)
@@ -22,7 +23,7 @@ use rustix::{
     io::Errno,
     process::{Gid, Uid},
 };
-use sandbar_types::{ApproveId, Conflict, WorkspacePath};
+use sandbar_types::{ApproveId, Conflict, Sha256, WorkspacePath};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -35,6 +36,7 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
 const NEXT: &str = "next";
+const COMPOSED: &str = "composed";
 
 /// What an approve is about to do: enough to finish it, to take it back, and to undo it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +147,12 @@ impl Journal {
         self.dir.as_fd()
     }
 
+    /// The directory, for whoever goes on with it.
+    #[must_use]
+    pub fn into_dir(self) -> OwnedFd {
+        self.dir
+    }
+
     /// The approves that have a journal in `parent`, the oldest first.
     ///
     /// # Errors
@@ -163,11 +171,49 @@ impl Journal {
         let Some(journal) = Self::open(&parent, id)? else {
             return Ok(());
         };
+        journal.remove_composed()?;
         for name in beneath::list(&journal.dir)? {
             rustix::fs::unlinkat(&journal.dir, beneath::as_path(&name), AtFlags::empty())?;
         }
         rustix::fs::unlinkat(&parent, id.to_string(), AtFlags::REMOVEDIR)?;
         Ok(())
+    }
+
+    /// Puts a text there that the approve will write and no tree has. It need not last: before the commit point the
+    /// stage has a copy that does.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn put_composed(&self, sha256: Sha256, text: &[u8]) -> io::Result<()> {
+        match rustix::fs::mkdirat(&self.dir, COMPOSED, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let dir = beneath::open_dir(&self.dir, COMPOSED.as_bytes())?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        // The applier may be another user; the journal around it lets nobody else in.
+        let mode = Mode::from_raw_mode(0o644);
+        let name = sha256.to_string();
+        let file = beneath::openat2(&dir, name.as_bytes(), flags, mode, beneath::RESOLVE)?;
+        std::fs::File::from(file).write_all(text)
+    }
+
+    pub(crate) fn open_composed(&self, sha256: Sha256) -> io::Result<std::fs::File> {
+        let dir = beneath::open_dir(&self.dir, COMPOSED.as_bytes())?;
+        let (file, _) = beneath::open_file(dir, sha256.to_string().as_bytes())?;
+        Ok(file)
+    }
+
+    fn remove_composed(&self) -> io::Result<()> {
+        let dir = match beneath::open_dir(&self.dir, COMPOSED.as_bytes()) {
+            Ok(dir) => dir,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for name in beneath::list(&dir)? {
+            rustix::fs::unlinkat(&dir, beneath::as_path(&name), AtFlags::empty())?;
+        }
+        Ok(rustix::fs::unlinkat(&self.dir, COMPOSED, AtFlags::REMOVEDIR)?)
     }
 
     /// How far it got; `None` where nothing was written yet.

@@ -56,6 +56,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         diff_id: args.if_diff.unwrap_or(set.diff_id),
         selection: selection(paths),
         confirm: args.allow.into_iter().collect::<BTreeSet<_>>(),
+        resolutions: Vec::new(),
+        otherwise: None,
     };
     let outcome: ApproveOutcome = out
         .during("approving", context.client.post(&paths::below_sandbox(&id, "approve"), &request))

@@ -9,8 +9,9 @@ use sandbar_types::{
 };
 use sandbar_workspace::{
     applier::{Reply, Request},
-    apply::{self, ApplyError, ApplyLimits, ApplyPlan, Refused},
+    apply::{self, ApplyError, ApplyLimits, ApplyPlan, ApplyReport, Refused},
     journal::Journal,
+    proposal::Composed,
 };
 use sha2::Digest;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -18,8 +19,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{
     ApproveParams,
     applier::ApplierFds,
+    base::BaseTexts,
     changes::Still,
     end::{end, forget},
+    propose::Proposed,
+    rebase::left,
 };
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
 
@@ -66,8 +70,13 @@ async fn approve(
     }
     refuse_stale(params.generation, still.generation)?;
     super::changes::refuse_unmatched(&still.set, &params.selection)?;
-    let plan = apply::plan(&still.set, &params.selection, &params.confirm, ApplyLimits::default())
+    let proposed = inner.propose(&still, &params.selection, &params.resolutions).await?;
+    let Proposed { proposal, selection, rebases } = proposed;
+    let mut plan = apply::plan(&proposal.set, &selection, &params.confirm, ApplyLimits::default())
         .map_err(refused)?;
+    plan.composed = proposal.composed.iter().map(|(sha256, _)| sha256).collect();
+    // Only now that nothing stands in the way: a refused approve leaves the workspace as it was.
+    inner.rebase(&still, rebases).await?;
     let approve_id = ApproveId::generate();
     let row = ApproveRow {
         id: approve_id,
@@ -82,7 +91,7 @@ async fn approve(
     let mut txn = inner.store.begin().await?;
     approve_insert_in_txn(&mut txn, &row).await?;
     txn.commit().await?;
-    carry_out(&inner, &row, &still, plan).await
+    carry_out(&inner, &row, &still, plan, &proposal.composed).await
 }
 
 async fn carry_out(
@@ -90,8 +99,13 @@ async fn carry_out(
     row: &ApproveRow,
     still: &Still,
     plan: ApplyPlan,
+    composed: &Composed,
 ) -> Result<ApproveOutcome> {
-    let fds = match open(inner, row, Some(&still.view)).await {
+    let opened = match open(inner, row, Some(&still.view)).await {
+        Ok(fds) => put_composed(fds, composed),
+        Err(err) => Err(err),
+    };
+    let fds = match opened {
         Ok(fds) => fds,
         Err(err) => {
             end(inner, row, None).await?;
@@ -102,6 +116,7 @@ async fn carry_out(
     let reply = inner.config.applier.run(fds, Request::Apply { id: row.id, plan }).await;
     match reply.map_err(Error::internal)? {
         Reply::Applied { report } => {
+            keep_base_texts(inner, row, still, &report).await;
             end(inner, row, Some(&report)).await?;
             forget(inner, row).await;
             Ok(report.outcome)
@@ -116,6 +131,31 @@ async fn carry_out(
         Reply::Recovered { .. } | Reply::Forgotten { .. } => {
             Err(Error::internal("the applier answered something else"))
         }
+    }
+}
+
+/// Puts into the journal what the approve writes and no tree has.
+fn put_composed(fds: ApplierFds, composed: &Composed) -> Result<ApplierFds> {
+    let journal = Journal::from_dir(fds.journal);
+    for (sha256, text) in composed.iter() {
+        journal.put_composed(sha256, text).map_err(|err| {
+            Error::new(ErrorKind::Unavailable, "unavailable", "the journal cannot be written")
+                .because(err)
+        })?;
+    }
+    Ok(ApplierFds { journal: journal.into_dir(), ..fds })
+}
+
+/// Keeps what host and sandbox have in common now. Without it a later merge needs a person, and that is all.
+async fn keep_base_texts(inner: &Inner, row: &ApproveRow, still: &Still, report: &ApplyReport) {
+    let texts = BaseTexts::of(&inner.layout, row.sandbox_id);
+    let (view, left) = (Arc::clone(&still.view), left(report));
+    let kept = blocking(move || match &view.lower {
+        Some(source) => texts.keep(source, &left),
+        None => Ok(()),
+    });
+    if let Ok(Err(err)) = kept.await {
+        tracing::warn!(sandbox.id = %row.sandbox_id, error = &err as &dyn std::error::Error, "what was approved could not be kept for later merges");
     }
 }
 
@@ -163,8 +203,14 @@ impl Inner {
 }
 
 fn hash(params: &ApproveParams) -> Result<Sha256> {
-    let asked = serde_json::to_vec(&(params.diff_id, &params.selection, &params.confirm))
-        .map_err(Error::internal)?;
+    let asked = serde_json::to_vec(&(
+        params.diff_id,
+        &params.selection,
+        &params.confirm,
+        &params.resolutions.paths,
+        params.resolutions.otherwise,
+    ))
+    .map_err(Error::internal)?;
     Ok(Sha256(sha2::Sha256::digest(asked).into()))
 }
 
@@ -217,9 +263,9 @@ pub(super) fn refused(refused: Refused) -> Error {
     }
 }
 
-fn conflict(message: String, details: &serde_json::Value) -> Error {
+pub(super) fn conflict(message: String, details: &serde_json::Value) -> Error {
     Error::new(ErrorKind::Conflict, "review_conflict", message)
-        .hint("bring the host's version into the sandbox, or approve the other paths")
+        .hint("say whose version counts (`--ours`, `--theirs`, or the text), or approve the other paths")
         .details(details)
 }
 

@@ -2,12 +2,18 @@
 
 mod applier;
 pub(crate) mod approve;
+mod base;
 mod changes;
 pub(crate) mod end;
 mod model;
+mod propose;
+mod rebase;
 mod reject;
 
 pub use self::{
     applier::{Applier, ApplierFds, InProcessApplier, WorkerApplier},
-    model::{ApproveParams, Changes, Consistency, FileHunks, RejectOutcome, RejectParams},
+    model::{
+        ApproveParams, Changes, Consistency, FileHunks, MergeState, RejectOutcome, RejectParams,
+    },
+    propose::Resolutions,
 };

@@ -13,6 +13,7 @@ use std::{
 
 use sandbar_engine::{
     Applier, ApplierFds, ApproveParams, Changes, Engine, EventPayload, InProcessApplier,
+    Resolutions,
 };
 use sandbar_runtime::spawn::WorkerError;
 use sandbar_types::{ChangeFlag, Entry, SandboxId, Selection, Sha256, WorkspacePath};
@@ -92,6 +93,7 @@ fn all(changes: &Changes) -> ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::All,
         confirm: BTreeSet::new(),
+        resolutions: Resolutions::default(),
         generation: None,
     }
 }

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use sandbar_engine::{
     Applier, ApplierFds, ApproveParams, Changes, Consistency, Engine, ErrorKind, Event,
-    EventPayload, InProcessApplier, RejectParams,
+    EventPayload, InProcessApplier, RejectParams, Resolutions,
 };
 use sandbar_runtime::{fake::Fault, spawn::WorkerError};
 use sandbar_types::{SandboxId, Selection, WorkspacePath};
@@ -18,6 +18,7 @@ fn approve(changes: &Changes, paths: &[&str]) -> ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::Paths(paths),
         confirm: BTreeSet::new(),
+        resolutions: Resolutions::default(),
         generation: Some(changes.generation),
     }
 }

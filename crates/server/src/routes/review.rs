@@ -10,9 +10,9 @@ use axum::{
 use http::{HeaderMap, HeaderValue, header};
 use sandbar_api::{
     ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, ErrorCode, FileHunks, FileQuery, Hunk,
-    HunkLine, LineKind, RejectOutcome, RejectRequest,
+    HunkLine, LineKind, MergeState, RejectOutcome, RejectRequest,
 };
-use sandbar_engine::{ApproveParams, Changes, RejectParams};
+use sandbar_engine::{ApproveParams, Changes, RejectParams, Resolutions};
 use sandbar_types::{ApproveOutcome, DiffId, Generation, SandboxId, Selection};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -103,6 +103,13 @@ async fn change_hunks(
         diff_id: found.diff_id,
         path: found.path,
         hunks: found.hunks.into_iter().map(hunk).collect(),
+        merge: match found.merge {
+            sandbar_engine::MergeState::None => MergeState::None,
+            sandbar_engine::MergeState::Clean => MergeState::Clean,
+            sandbar_engine::MergeState::Conflict => MergeState::Conflict,
+            sandbar_engine::MergeState::NoBase => MergeState::NoBase,
+        },
+        conflicts: found.conflicts,
     }))
 }
 
@@ -162,6 +169,7 @@ async fn approve(
         diff_id: request.diff_id,
         selection: request.selection,
         confirm: request.confirm,
+        resolutions: Resolutions { paths: request.resolutions, otherwise: request.otherwise },
     };
     Ok(Answer(state.engine.approve(id, params).await?))
 }
@@ -182,7 +190,7 @@ async fn reject(
         selection: request.selection,
     };
     let outcome = state.engine.reject(id, params).await?;
-    Ok(Answer(RejectOutcome { rejected: outcome.rejected }))
+    Ok(Answer(RejectOutcome { rejected: outcome.rejected, parts: outcome.parts }))
 }
 
 /// Reads the generation from the `ETag` of the changes. Both halves must be those that the client saw.

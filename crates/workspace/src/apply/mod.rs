@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 pub use self::failpoint::failpoints_passed;
-pub(crate) use self::{closure::select, failpoint::failpoint};
+pub(crate) use self::{closure::select, failpoint::failpoint, plan::drift};
 pub use self::{
     error::ApplyError,
     plan::{ApplyLimits, ApplyPlan, Expected, NEEDS_CONFIRMATION, Op, Refused, plan},
@@ -44,7 +44,7 @@ pub use self::{
 use self::{
     execute::{Execution, Stop},
     lock::SourceLock,
-    stage::Stage,
+    stage::{Contents, Stage},
 };
 use crate::{
     Approved, beneath,
@@ -182,7 +182,7 @@ fn prepare(
 ) -> Result<Stage, ApplyError> {
     let failed = |step, error| ApplyError::step(step, None, error);
     let stage = Stage::create(source, manifest.id).map_err(|error| failed("stage.make", error))?;
-    stage.fill(merged, &manifest.plan)?;
+    stage.fill(Contents { merged, journal }, &manifest.plan)?;
     let execution = Execution { source, stage: &stage, ops: &manifest.plan.ops };
     execution.verify().map_err(|stop| stopped(stop, Vec::new()))?;
     failpoint("stage.sync_source")

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sandbar_types::{
-    Change, ChangeFlag, ChangeSet, Conflict, ConflictReason, Entry, Selection, Skipped,
+    Change, ChangeFlag, ChangeSet, Conflict, ConflictReason, Entry, Selection, Sha256, Skipped,
     WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
@@ -118,6 +118,9 @@ pub struct ApplyPlan {
     pub skipped: Vec<Skipped>,
     /// What a person said yes to.
     pub confirmed: BTreeSet<ChangeFlag>,
+    /// Contents that lie in the journal, because no tree has them: see [`crate::proposal`].
+    #[serde(default)]
+    pub composed: BTreeSet<Sha256>,
     /// What it may use.
     pub limits: ApplyLimits,
 }
@@ -200,12 +203,20 @@ pub fn plan(
     let Chosen { changes, skipped } = table.choose(selection)?;
     confirm(changes.values().copied(), confirmed)?;
     measure(changes.values().copied(), limits.file_bytes_max)?;
-    let conflicts: Vec<_> = changes.values().filter_map(|change| drift(change)).collect();
+    let drifted = changes.values().filter(|change| change.flags.contains(&ChangeFlag::BaseDrifted));
+    let conflicts: Vec<_> = drifted.map(|change| drift(change)).collect();
     if !conflicts.is_empty() {
         return Err(Refused::Conflict { conflicts });
     }
     let (ops, approved) = operations(&table, &changes, limits.umask);
-    Ok(ApplyPlan { ops, approved, skipped, confirmed: confirmed.clone(), limits })
+    Ok(ApplyPlan {
+        ops,
+        approved,
+        skipped,
+        confirmed: confirmed.clone(),
+        composed: BTreeSet::new(),
+        limits,
+    })
 }
 
 fn confirm<'a>(
@@ -246,20 +257,18 @@ fn size_of(entry: &Entry) -> u64 {
 }
 
 /// The conflict in a change whose source is not what the workspace was made from.
-fn drift(change: &Change) -> Option<Conflict> {
-    if !change.flags.contains(&ChangeFlag::BaseDrifted) {
-        return None;
-    }
+pub(crate) fn drift(change: &Change) -> Conflict {
     let reason = match (&change.old, &change.new) {
         (None, _) => ConflictReason::HostDeleted,
         (Some(_), None) => ConflictReason::HostModified,
         (Some(old), Some(new)) if tree::same_type(old, new) => ConflictReason::HostModified,
         (Some(_), Some(_)) => ConflictReason::HostTypeChanged,
     };
-    Some(Conflict {
+    Conflict {
         path: change.path.clone(),
         reason,
         host: change.old.clone(),
         workspace: change.new.clone(),
-    })
+        text: Vec::new(),
+    }
 }

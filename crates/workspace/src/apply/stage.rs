@@ -16,7 +16,7 @@ use sandbar_types::{ApproveId, ChangeFlag, Entry, Sha256, WorkspacePath};
 use sha2::Digest;
 
 use super::{ApplyError, ApplyPlan, Op, failpoint, tree::Tree};
-use crate::beneath;
+use crate::{beneath, journal::Journal};
 
 /// LIMIT: bytes copied at once.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -39,6 +39,38 @@ impl Sync {
             Self::Each
         } else {
             Self::Together
+        }
+    }
+}
+
+/// Where new content comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contents<'a> {
+    pub(super) merged: BorrowedFd<'a>,
+    pub(super) journal: &'a Journal,
+}
+
+impl Contents<'_> {
+    /// Opens a text that was composed for this approve.
+    fn composed(self, sha256: Sha256) -> io::Result<Option<File>> {
+        self.journal.open_composed(sha256).map(Some)
+    }
+
+    /// Opens a file of the workspace; `None` where there is no such file any more.
+    fn of_workspace(self, path: &WorkspacePath) -> io::Result<Option<File>> {
+        let (dir, name) = match beneath::open_parent(self.merged, path) {
+            Ok(found) => found,
+            Err(error) if beneath::is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match beneath::open_file(&dir, name) {
+            Ok((file, _)) => Ok(Some(file)),
+            Err(error)
+                if beneath::is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }
@@ -82,15 +114,15 @@ impl Stage {
         self.dir.as_fd()
     }
 
-    /// Fills the slots from the merged view, and makes them last.
-    pub(super) fn fill(&self, merged: BorrowedFd<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
+    /// Fills the slots, and makes them last.
+    pub(super) fn fill(&self, contents: Contents<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
         if plan.ops.iter().any(|op| matches!(op, Op::Replace { .. })) {
             self.probe_exchange()?;
         }
         let sync = Sync::of(plan);
         for (index, op) in plan.ops.iter().enumerate() {
             if let Some(new) = op.after() {
-                self.fill_slot(merged, plan, index, op.path(), new, sync)?;
+                self.fill_slot(contents, plan, index, op.path(), new, sync)?;
             }
         }
         self.sync(sync).map_err(|error| ApplyError::step("stage.sync", None, error))
@@ -108,7 +140,7 @@ impl Stage {
 
     fn fill_slot(
         &self,
-        merged: BorrowedFd<'_>,
+        contents: Contents<'_>,
         plan: &ApplyPlan,
         index: usize,
         path: &WorkspacePath,
@@ -124,8 +156,14 @@ impl Stage {
             match entry {
                 Entry::Directory { mode } => self.make_directory(&to, *mode).map_err(failed)?,
                 Entry::File { size, mode, sha256 } => {
-                    let copied = self.copy(merged, &from, &to, *size);
-                    let Some((file, copied)) = copied.map_err(failed)? else {
+                    let opened = if plan.composed.contains(sha256) {
+                        contents.composed(*sha256)
+                    } else {
+                        contents.of_workspace(&from)
+                    };
+                    let opened = opened.map_err(failed)?;
+                    let copied = opened.map(|file| self.copy(file, &to, *size)).transpose();
+                    let Some((file, copied)) = copied.map_err(failed)?.flatten() else {
                         return Err(ApplyError::WorkspaceChanged { path: from });
                     };
                     if copied != *sha256 {
@@ -135,7 +173,7 @@ impl Stage {
                 }
                 Entry::Symlink { target } => {
                     if !plan.confirmed.contains(&ChangeFlag::SymlinkExternal) {
-                        require_inside(merged, &from, &target.0)?;
+                        require_inside(contents.merged, &from, &target.0)?;
                     }
                     failpoint("stage.symlink").map_err(failed)?;
                     let (dir, name) = beneath::open_parent(&self.dir, &to).map_err(failed)?;
@@ -163,25 +201,10 @@ impl Stage {
     /// Copies one file, holes kept, and returns its hash; `None` where it is not of `size` any more.
     fn copy(
         &self,
-        merged: BorrowedFd<'_>,
-        from: &WorkspacePath,
+        mut source: File,
         to: &WorkspacePath,
         size: u64,
     ) -> io::Result<Option<(File, Sha256)>> {
-        let (dir, name) = match beneath::open_parent(merged, from) {
-            Ok(found) => found,
-            Err(error) if beneath::is_absent(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut source = match beneath::open_file(&dir, name) {
-            Ok((file, _)) => file,
-            Err(error)
-                if beneath::is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
         failpoint("stage.open_file")?;
         let (dir, name) = beneath::open_parent(&self.dir, to)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
