@@ -42,7 +42,7 @@ pub(crate) fn layout(state: &State) -> Layout {
     let notice_rows = u16::try_from(wanted).unwrap_or(0).min(rows.saturating_sub(6));
     let body = Rect::new(0, 1, cols, rows.saturating_sub(2 + notice_rows));
     let flags = state.current().map_or(0, |change| change.flags.len().min(FLAG_ROWS_MAX));
-    let merge = usize::from(state.text().is_some_and(|text| text.merge != super::wire::Merge::None));
+    let merge = usize::from(state.text().is_some_and(|text| text.merge != sandbar_api::MergeState::None));
     let heading_rows = u16::try_from(1 + flags + merge).unwrap_or(1).min(body.height / 2);
     let (list, rule, pane) = if cols >= COLS_WIDE {
         let width = (cols * 7 / 20).clamp(34, 56);

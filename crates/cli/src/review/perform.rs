@@ -1,6 +1,6 @@
 //! Asks the server what the review wants, one request after another.
 
-use sandbar_api::{RejectOutcome, paths};
+use sandbar_api::{FileHunks, RejectOutcome, paths};
 use sandbar_types::{ApproveId, ApproveOutcome, ChangeSet, WorkspacePath};
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ use crate::{
     review::{
         choice::moved_on,
         state::{Effect, Event, Sending, Sent, Trouble, path_text},
-        wire::{self, Approves, Hunks, Rejection},
+        wire::{self, Approves, Rejection},
     },
     select,
 };
@@ -54,7 +54,7 @@ impl Server<'_> {
         fetch_all(self.client, self.sandbox).await.map_err(|failure| trouble(&failure))
     }
 
-    async fn hunks(&mut self, path: &WorkspacePath) -> Result<Hunks, Trouble> {
+    async fn hunks(&mut self, path: &WorkspacePath) -> Result<FileHunks, Trouble> {
         let address = format!("{}?{}", self.address("changes/hunks"), select::path_query(path));
         self.client.fetch(&address).await.map_err(|failure| trouble(&failure))
     }
@@ -109,7 +109,7 @@ impl Server<'_> {
     async fn reject(&mut self, rejection: &Rejection) -> Result<Vec<WorkspacePath>, Trouble> {
         let address = self.address("reject");
         let answer: Result<RejectOutcome, _> = self.client.post(&address, rejection).await;
-        answer.map(|outcome| outcome.rejected).map_err(|failure| trouble(&failure))
+        answer.map(|outcome| [outcome.rejected, outcome.parts].concat()).map_err(|failure| trouble(&failure))
     }
 
     async fn latest_approve(&mut self) -> Result<Option<ApproveId>, Trouble> {

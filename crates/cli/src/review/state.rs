@@ -14,14 +14,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sandbar_api::ErrorCode;
-use sandbar_types::{ApproveId, ApproveOutcome, Change, ChangeFlag, ChangeSet, HunkId, WorkspacePath};
+use sandbar_api::{ApproveRequest, ErrorCode, FileHunks, MergeState};
+use sandbar_types::{ApproveId, ApproveOutcome, Change, ChangeFlag, ChangeSet, HunkId, Side, WorkspacePath};
 
 use crate::review::{
     choice::{Choices, Orders, Standing},
     key::Key,
     text::{Text, Texts},
-    wire::{Approval, Hunks, Rejection, Take},
+    wire::Rejection,
 };
 
 /// The terminal's size in cells.
@@ -132,7 +132,7 @@ pub(crate) struct State {
     pub(crate) source: String,
     pub(crate) set: Option<ChangeSet>,
     pub(crate) choices: Choices,
-    pub(crate) resolutions: BTreeMap<WorkspacePath, Take>,
+    pub(crate) resolutions: BTreeMap<WorkspacePath, Side>,
     pub(crate) filter: Filter,
     pub(crate) list: List,
     pub(crate) diff: DiffView,
@@ -186,6 +186,19 @@ impl State {
         self.texts.text(&self.current()?.path)
     }
 
+    /// Whether the path under the cursor needs to be told whose version counts: the host changed it too, and that
+    /// cannot be merged.
+    pub(crate) fn is_colliding(&self) -> bool {
+        let is_drifted = |change: &Change| {
+            change.lines.is_none() && change.flags.contains(&ChangeFlag::BaseDrifted)
+        };
+        match self.text().map(|text| text.merge) {
+            Some(MergeState::Conflict | MergeState::NoBase) => true,
+            Some(MergeState::None | MergeState::Clean) => false,
+            None => self.current().is_some_and(is_drifted),
+        }
+    }
+
     /// The rows of the list that pass the filter.
     pub(crate) fn filtered(&self) -> Vec<usize> {
         let wanted = self.filter.text.to_lowercase();
@@ -233,7 +246,7 @@ pub(crate) enum Event {
     Key(Key),
     Size(Size),
     Changes(Result<ChangeSet, Trouble>),
-    Hunks(WorkspacePath, Result<Hunks, Trouble>),
+    Hunks(WorkspacePath, Result<FileHunks, Trouble>),
     Sent(Box<Sent>),
     LatestApprove(Result<Option<ApproveId>, Trouble>),
     Undone(Result<(), Trouble>),
@@ -257,7 +270,7 @@ pub(crate) enum Effect {
 /// The decisions, as requests. The approve goes first: it does not move what the names of hunks are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sending {
-    pub(crate) approve: Option<Approval>,
+    pub(crate) approve: Option<ApproveRequest>,
     pub(crate) reject: Option<Rejection>,
     /// What was looked at, so that nothing unseen is rejected after the approve.
     pub(crate) seen: Vec<Change>,

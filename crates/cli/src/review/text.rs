@@ -1,12 +1,9 @@
 //! The hunks of one file, flat as they are shown, and the few files whose hunks are kept.
 
-use sandbar_api::{Hunk, HunkLine};
-use sandbar_types::{DiffId, HunkId, WorkspacePath};
+use sandbar_api::{FileHunks, Hunk, HunkLine, MergeState};
+use sandbar_types::{DiffId, HunkId, MergeConflict, WorkspacePath};
 
-use crate::review::{
-    syntax::Language,
-    wire::{ConflictRegion, Hunks, Merge},
-};
+use crate::review::syntax::Language;
 
 /// LIMIT: files whose hunks are kept; asking again costs one request.
 const KEPT_MAX: usize = 12;
@@ -34,14 +31,14 @@ pub(crate) struct Text {
     pub(crate) diff_id: DiffId,
     pub(crate) hunks: Vec<Hunk>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) merge: Merge,
-    pub(crate) conflicts: Vec<ConflictRegion>,
+    pub(crate) merge: MergeState,
+    pub(crate) conflicts: Vec<MergeConflict>,
     pub(crate) language: Language,
 }
 
 impl Text {
-    pub(crate) fn of(given: Hunks) -> Self {
-        let Hunks { diff_id, path, hunks, merge, conflicts } = given;
+    pub(crate) fn of(given: FileHunks) -> Self {
+        let FileHunks { diff_id, path, hunks, merge, conflicts } = given;
         let rows = rows(&hunks);
         let language = Language::of(path.as_bytes());
         Self { diff_id, hunks, rows, merge, conflicts, language }

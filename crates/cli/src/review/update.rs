@@ -11,7 +11,6 @@ use crate::review::{
     layout,
     state::{Busy, Effect, Event, FilterKind, Focus, Notice, Screen, State},
     text::Loaded,
-    wire::Hunks,
 };
 
 /// The next state, and the effects in order.
@@ -45,7 +44,7 @@ pub(crate) fn update(mut state: State, event: Event) -> (State, Vec<Effect>) {
     (state, effects)
 }
 
-fn text_of(state: &mut State, hunks: Hunks) -> super::text::Text {
+fn text_of(state: &mut State, hunks: sandbar_api::FileHunks) -> super::text::Text {
     let text = super::text::Text::of(hunks);
     let is_of_another = state.set.as_ref().is_some_and(|set| set.diff_id != text.diff_id);
     if is_of_another && state.notice.is_none() {

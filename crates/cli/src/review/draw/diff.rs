@@ -8,7 +8,7 @@ use ratatui_core::{
     style::Style,
     text::{Line, Span},
 };
-use sandbar_api::{Hunk, HunkLine, LineKind};
+use sandbar_api::{Hunk, HunkLine, LineKind, MergeState};
 use sandbar_types::Change;
 
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
         state::{Focus, State, path_text},
         syntax::Inside,
         text::{Loaded, Row, Text},
-        wire::Merge,
         words,
     },
 };
@@ -93,13 +92,13 @@ fn heading(state: &State, change: &Change, theme: Theme, area: Rect, buffer: &mu
         let all: Vec<_> = change.flags.iter().skip(FLAG_ROWS_MAX - 1).map(|flag| words::short(*flag)).collect();
         *last = format!(" ! {}", all.join(", "));
     }
-    let merge = state.texts.text(&change.path).map_or(Merge::None, |text| text.merge);
+    let merge = state.texts.text(&change.path).map_or(MergeState::None, |text| text.merge);
     sentences.extend(
         match merge {
-            Merge::None => None,
-            Merge::Clean => Some(" ± you changed it elsewhere: both are merged"),
-            Merge::Conflict => Some(" ! you and the sandbox changed the same lines: c decides whose stand"),
-            Merge::NoBase => Some(" ! you changed it too, and what both began with is not known"),
+            MergeState::None => None,
+            MergeState::Clean => Some(" ± you changed it elsewhere: both are merged"),
+            MergeState::Conflict => Some(" ! you and the sandbox changed the same lines: c decides whose stand"),
+            MergeState::NoBase => Some(" ! you changed it too, and it cannot be merged: c decides whose counts"),
         }
         .map(str::to_owned),
     );

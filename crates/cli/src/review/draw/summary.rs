@@ -5,7 +5,7 @@ use ratatui_core::{
     layout::Rect,
     text::{Line, Span},
 };
-use sandbar_types::Part;
+use sandbar_types::{Part, Side};
 
 use crate::{
     output::{units::counted, visible},
@@ -14,7 +14,6 @@ use crate::{
         draw::{Theme, put},
         layout::wrapped,
         state::{State, Summary, path_text},
-        wire::Take,
         words,
     },
 };
@@ -120,8 +119,8 @@ fn parts(
             };
         }
         match state.resolutions.get(&part.path) {
-            Some(Take::Ours) => text.push_str("  (yours where both changed it)"),
-            Some(Take::Theirs) => text.push_str("  (the sandbox's where both changed it)"),
+            Some(Side::Ours) => text.push_str("  (yours where both changed it)"),
+            Some(Side::Theirs) => text.push_str("  (the sandbox's where both changed it)"),
             None => {}
         }
         out.push(Line::raw(text));

@@ -10,7 +10,7 @@ use crate::review::{
     key::Key,
     state::{Focus, Notice, Pick, State},
     text::Row,
-    update::moves,
+    update::{dialog, moves},
 };
 
 /// What a key decides; `None` inside is to take a decision back.
@@ -32,6 +32,12 @@ pub(super) fn keys(state: &mut State, key: Key) -> bool {
         return true;
     }
     let Some(verdict) = verdict(key) else { return false };
+    let is_told = state.current().is_some_and(|change| state.resolutions.contains_key(&change.path));
+    if verdict == Some(Verdict::Approve) && state.is_colliding() && !is_told {
+        // Whose version counts must be said first; the server would refuse it otherwise.
+        dialog::open_conflict(state);
+        return true;
+    }
     let is_of_hunk = state.focus == Focus::Diff && matches!(key, Key::Char('a' | 'x' | 's' | ' '));
     if is_of_hunk && state.text().is_some_and(|text| !text.hunks.is_empty()) {
         hunk(state, verdict);

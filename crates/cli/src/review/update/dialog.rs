@@ -1,11 +1,12 @@
 //! Questions, the filter, and the conflict screen.
 
+use sandbar_types::{Side, WorkspacePath};
+
 use crate::review::{
-    choice::Verdict,
+    choice::{Standing, Verdict},
     key::Key,
     state::{Busy, Effect, Focus, Notice, Screen, State},
     update::{decide, moves, summary},
-    wire::Take,
 };
 
 /// Asks before decisions are lost; a second time it is meant.
@@ -58,12 +59,13 @@ pub(super) fn every(state: &mut State, key: Key) {
     state.screen = Screen::Review;
 }
 
+/// Shows where the path under the cursor collides, if it does.
 pub(super) fn open_conflict(state: &mut State) {
-    let has = state.text().is_some_and(|text| !text.conflicts.is_empty());
-    match state.current().filter(|_change| has).map(|change| change.path.clone()) {
+    match state.current().filter(|_change| state.is_colliding()).map(|change| change.path.clone()) {
         Some(path) => state.screen = Screen::Conflict { path, top: 0 },
         None => {
-            state.notice = Some(Notice::Info("nothing here collides with your own edits".to_owned()));
+            state.notice =
+                Some(Notice::Info("nothing here collides with your own edits".to_owned()));
         }
     }
 }
@@ -78,8 +80,8 @@ pub(super) fn conflict(state: &mut State, key: Key) {
         Key::Up | Key::Char('k') => *top = top.saturating_sub(1),
         Key::PageDown | Key::Ctrl('d') => *top += 10,
         Key::PageUp | Key::Ctrl('u') => *top = top.saturating_sub(10),
-        Key::Char('o') => take(state, path, Take::Ours),
-        Key::Char('t') => take(state, path, Take::Theirs),
+        Key::Char('o') => take(state, path, Side::Ours),
+        Key::Char('t') => take(state, path, Side::Theirs),
         Key::Char('s' | ' ') => {
             state.resolutions.remove(&path);
             state.choices.decide(&path, None);
@@ -90,9 +92,11 @@ pub(super) fn conflict(state: &mut State, key: Key) {
     }
 }
 
-fn take(state: &mut State, path: sandbar_types::WorkspacePath, take: Take) {
-    state.choices.decide(&path, Some(Verdict::Approve));
-    state.resolutions.insert(path, take);
+fn take(state: &mut State, path: WorkspacePath, side: Side) {
+    if matches!(state.choices.standing(&path), Standing::Undecided | Standing::Rejected) {
+        state.choices.decide(&path, Some(Verdict::Approve));
+    }
+    state.resolutions.insert(path, side);
     state.screen = Screen::Review;
 }
 

@@ -1,12 +1,12 @@
 //! The summary: what will be sent, what needs a yes, why something is rejected.
 
 use sandbar_api::{ApproveRequest, RejectRequest};
-use sandbar_types::Selection;
+use sandbar_types::{Resolution, Selection, Side, Take};
 
 use crate::review::{
     key::Key,
     state::{Busy, Effect, Notice, Screen, Sending, State, Summary},
-    wire::{Approval, Rejection, Resolution},
+    wire::Rejection,
 };
 
 /// LIMIT: characters of a reason.
@@ -97,17 +97,19 @@ fn send(state: &mut State, effects: &mut Vec<Effect>) {
         .approve
         .iter()
         .filter_map(|part| {
-            let take = state.resolutions.get(&part.path)?;
-            Some(Resolution { path: part.path.clone(), take: *take })
+            let take = match state.resolutions.get(&part.path)? {
+                Side::Ours => Take::Ours,
+                Side::Theirs => Take::Theirs,
+            };
+            Some(Resolution { path: part.path.clone(), take })
         })
         .collect();
-    let approve = (!orders.approve.is_empty()).then(|| Approval {
-        request: ApproveRequest {
-            diff_id: set.diff_id,
-            selection: Selection::Parts(orders.approve.clone()),
-            confirm: said_yes.clone(),
-        },
+    let approve = (!orders.approve.is_empty()).then(|| ApproveRequest {
+        diff_id: set.diff_id,
+        selection: Selection::Parts(orders.approve.clone()),
+        confirm: said_yes.clone(),
         resolutions,
+        otherwise: None,
     });
     let reject = (!orders.reject.is_empty()).then(|| Rejection {
         request: RejectRequest {
