@@ -10,6 +10,8 @@ mod context;
 mod failure;
 mod input;
 mod output;
+mod patch;
+mod picks;
 mod review;
 #[cfg(test)]
 mod sample;

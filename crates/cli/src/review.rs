@@ -9,6 +9,8 @@ mod emphasis;
 mod key;
 mod layout;
 mod perform;
+#[cfg(test)]
+mod sample;
 mod state;
 mod syntax;
 mod text;

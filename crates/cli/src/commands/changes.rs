@@ -1,6 +1,6 @@
 //! `sandbar changes`: the paths that differ.
 
-use sandbar_api::{ChangesPage, paths};
+use sandbar_api::{ChangesPage, Hunk, LineKind, paths};
 use sandbar_types::{Change, ChangeSet};
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         table::Table,
         units::counted,
     },
-    select,
+    picks, select,
 };
 
 /// LIMIT: how often to begin again when a command inside changes files while we read page by page.
@@ -28,12 +28,18 @@ pub(crate) struct Args {
     /// Name or id of the sandbox; default: the only one over the current directory.
     #[arg(value_name = "SANDBOX")]
     sandbox: Option<String>,
+    /// List hunks: path, id, range, and the numbers of the lines that differ, for `--hunk` of approve and reject.
+    #[arg(long)]
+    hunks: bool,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
     let out = context.out;
     let set = out.during("looking at the changes", fetch_changes(context, &sandbox)).await?;
+    if args.hunks {
+        return hunks(context, &sandbox, &set).await;
+    }
     if out.is_json() {
         out.json(&set)?;
         return Ok(0);
@@ -78,6 +84,42 @@ async fn fetch_pages(client: &mut Client, path: &str) -> Result<ChangeSet, Failu
         set.changes.append(&mut page.items);
     }
     Ok(set)
+}
+
+/// The hunks of every change that has any.
+async fn hunks(context: &mut Context, sandbox: &str, set: &ChangeSet) -> Result<u8, Failure> {
+    let out = context.out;
+    let mut files = Vec::new();
+    let work = async {
+        for change in set.changes.iter().filter(|change| change.lines.is_some()) {
+            files.push(picks::fetch_hunks(&mut context.client, sandbox, &change.path).await?);
+        }
+        Ok::<(), Failure>(())
+    };
+    out.during("looking at the hunks", work).await?;
+    files.retain(|file| !file.hunks.is_empty());
+    if out.is_json() {
+        out.json(&files)?;
+        return Ok(0);
+    }
+    let mut table = Table::new(&["PATH", "HUNK", "RANGE", "LINES"]);
+    for file in &files {
+        for hunk in &file.hunks {
+            let Hunk { old_start, old_lines, new_start, new_lines, .. } = hunk;
+            let changed = (0_u32..)
+                .zip(&hunk.lines)
+                .filter(|(_number, line)| line.kind != LineKind::Context)
+                .map(|(number, _line)| number);
+            table.push([
+                file.path.as_bytes().to_vec(),
+                hunk.id.to_string().into_bytes(),
+                format!("-{old_start},{old_lines} +{new_start},{new_lines}").into_bytes(),
+                picks::line_ranges(changed).into_bytes(),
+            ]);
+        }
+    }
+    out.table(&table)?;
+    Ok(0)
 }
 
 fn table(changes: &[Change]) -> Table {

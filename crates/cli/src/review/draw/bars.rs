@@ -111,7 +111,7 @@ fn hints(state: &State) -> &'static str {
         (Screen::Conflict { .. }, _) => "o take yours  t take the sandbox's  s undecide  j/k scroll  Esc back",
         _ if state.diff.pick.is_some() => "space pick line  V all  a approve picked  x reject picked  Esc back",
         (_, Focus::Files) => "a approve  x reject  s skip  n next  Tab diff  / filter  w send  ? help  q quit",
-        (_, Focus::Diff) => "a approve hunk  x reject hunk  s skip  v lines  A/X file  Tab files  w send  ? help",
+        (_, Focus::Diff) => "a approve hunk  x reject  s skip  v lines  A/X file  Tab files  w send  ? help",
     }
 }
 

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_long_path_keeps_its_end() {
         assert_eq!(shortened("src/very/long/name.rs", 10), "…g/name.rs");
-        assert_eq!(shortened("短い/名前", 6), "…名前");
+        assert_eq!(shortened("短い/名前", 6), "…/名前");
         assert_eq!(shortened("a", 6), "a");
     }
 }
