@@ -141,9 +141,7 @@ struct Front {
 impl Front {
     fn open() -> Result<Self, Failure> {
         let full = FullScreen::enter().map_err(|error| broken(&error))?;
-        let screen =
-            Terminal::new(CrosstermBackend::new(io::stdout())).map_err(|error| broken(&error))?;
-        Ok(Self { keys: EventStream::new(), screen, full })
+        Ok(Self { keys: EventStream::new(), screen: blank()?, full })
     }
 
     fn draw(&mut self, state: &State, theme: Theme) -> Result<(), Failure> {
@@ -156,7 +154,9 @@ impl Front {
     /// After somebody else had the terminal: makes it ours again, and paints everything.
     fn again(&mut self) -> Result<(), Failure> {
         self.full.again().map_err(|error| broken(&error))?;
-        self.screen.clear().map_err(|error| broken(&error))
+        // A new one rather than clearing it, which asks the terminal where the cursor is, and waits for keys to say so.
+        self.screen = blank()?;
+        Ok(())
     }
 
     /// Gives the terminal back and stops; returns when the shell lets us go on.
@@ -165,6 +165,11 @@ impl Front {
         signals::stop_here();
         Self::open()
     }
+}
+
+/// A screen that knows of nothing on it, so that the next picture is painted in full.
+fn blank() -> Result<Screen, Failure> {
+    Terminal::new(CrosstermBackend::new(io::stdout())).map_err(|error| broken(&error))
 }
 
 fn broken(error: &io::Error) -> Failure {
