@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use sandbar_types::{
-    Change, ChangeFlag, DiffId, HunkId, MergeConflict, Resolution, Selection, Side, WorkspacePath,
+    Change, ChangeFlag, DiffId, HunkId, MergeConflict, PathFlags, Resolution, Selection, Side,
+    WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -132,9 +133,12 @@ pub struct ApproveRequest {
     pub diff_id: DiffId,
     /// Which of its changes.
     pub selection: Selection,
-    /// Flags to which the person said yes.
+    /// Flags to which the person said yes, wherever they are.
     #[serde(default)]
     pub confirm: BTreeSet<ChangeFlag>,
+    /// Flags to which they said yes at single paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirm_paths: Vec<PathFlags>,
     /// What counts at paths that the host changed as well, and that cannot be merged; without it they are 409
     /// `review_conflict`, and nothing is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

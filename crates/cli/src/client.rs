@@ -18,9 +18,9 @@ use hyper::{
     header,
 };
 use hyper_util::rt::TokioIo;
+pub(crate) use problem::flagged;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{task::JoinSet, time};
-pub(crate) use problem::flagged;
 pub(crate) use websocket::{Attached, Incoming as AttachedMessage, Receiver};
 
 use crate::{

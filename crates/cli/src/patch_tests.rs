@@ -34,7 +34,11 @@ fn hunks(all: &[Vec<(LineKind, String)>]) -> Vec<Hunk> {
                 new_lines,
                 lines: lines
                     .iter()
-                    .map(|(kind, text)| HunkLine { kind: *kind, text: text.clone(), has_newline: true })
+                    .map(|(kind, text)| HunkLine {
+                        kind: *kind,
+                        text: text.clone(),
+                        has_newline: true,
+                    })
                     .collect(),
             };
             old += old_lines + 10;
@@ -142,10 +146,14 @@ fn a_file_that_comes_is_meant_as_a_whole_or_not_at_all() {
     let lines = vec![(LineKind::Added, "x".to_owned()), (LineKind::Added, "y".to_owned())];
     let (added, pending) = (change("a", ChangeKind::Added), pending(hunks(&[lines])));
     let of = |body: &str| {
-        let text = format!("diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n{body}");
+        let text =
+            format!("diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n{body}");
         parts_of(&parse(text.as_bytes()).unwrap()[0], &added, &pending)
     };
-    assert_eq!(of("@@ -0,0 +1,2 @@\n+x\n+y\n"), Ok(Part { path: added.path.clone(), hunks: Vec::new() }));
+    assert_eq!(
+        of("@@ -0,0 +1,2 @@\n+x\n+y\n"),
+        Ok(Part { path: added.path.clone(), hunks: Vec::new() })
+    );
     assert_eq!(of("@@ -0,0 +1 @@\n+x\n"), Err(Unmatched::ModeOfPart));
 }
 

@@ -69,9 +69,8 @@ impl Args {
         for word in &self.hunk {
             let (path, picks) = parse_hunk(word)
                 .map_err(|why| Failure::usage(format!("`{}`: {why}", word.display())))?;
-            let path = select::below_workspace(sandbox, &here, path)?.ok_or_else(|| {
-                Failure::usage(format!("`{}` names no file", word.display()))
-            })?;
+            let path = select::below_workspace(sandbox, &here, path)?
+                .ok_or_else(|| Failure::usage(format!("`{}` names no file", word.display())))?;
             match parts.iter_mut().find(|part| part.path == path) {
                 Some(part) => part.hunks.extend(picks),
                 None => parts.push(Part { path, hunks: picks }),
@@ -93,9 +92,8 @@ pub(crate) async fn fetch_hunks(
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let shown = file.display();
-    let failed = |error: std::io::Error| {
-        Failure::usage(format!("cannot read `{shown}`")).caused_by(&error)
-    };
+    let failed =
+        |error: std::io::Error| Failure::usage(format!("cannot read `{shown}`")).caused_by(&error);
     let mut bytes = Vec::new();
     let limit = INPUT_BYTES_MAX + 1;
     if file == Path::new("-") {
@@ -226,7 +224,14 @@ mod tests {
         ] {
             assert_eq!(parse_hunk(OsStr::new(&word)), Ok((OsStr::new(path), picks)), "{word}");
         }
-        for word in ["x", ":00000000000000aa", "x:1", "x:00000000000000aa:5-3", "x:00000000000000aa:", "x:00000000000000aa,00000000000000bb:1"] {
+        for word in [
+            "x",
+            ":00000000000000aa",
+            "x:1",
+            "x:00000000000000aa:5-3",
+            "x:00000000000000aa:",
+            "x:00000000000000aa,00000000000000bb:1",
+        ] {
             assert!(parse_hunk(OsStr::new(word)).is_err(), "{word}");
         }
     }

@@ -1,5 +1,7 @@
 //! The decision about changes, and what became of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ApproveId, ChangeFlag, Entry, HunkId, LineText, WorkspacePath};
@@ -53,6 +55,41 @@ pub struct HunkPick {
     /// As with `git add -p`: an added line that is not picked is not there, a removed one that is not picked stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Vec<u32>>,
+}
+
+/// Flags that a person said yes to at one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PathFlags {
+    /// The path.
+    pub path: WorkspacePath,
+    /// The flags.
+    pub flags: BTreeSet<ChangeFlag>,
+}
+
+/// What a person said yes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Flags, wherever they are.
+    pub everywhere: BTreeSet<ChangeFlag>,
+    /// Flags of single paths.
+    pub paths: Vec<PathFlags>,
+}
+
+impl Confirmed {
+    /// Whether the person said yes to `flag` at `path`.
+    #[must_use]
+    pub fn allows(&self, path: &WorkspacePath, flag: ChangeFlag) -> bool {
+        let is_here = |at: &PathFlags| at.path == *path && at.flags.contains(&flag);
+        self.everywhere.contains(&flag) || self.paths.iter().any(is_here)
+    }
+}
+
+impl<const N: usize> From<[ChangeFlag; N]> for Confirmed {
+    fn from(flags: [ChangeFlag; N]) -> Self {
+        Self { everywhere: flags.into(), paths: Vec::new() }
+    }
 }
 
 /// Whose version of a text: `ours` is the host's, `theirs` the sandbox's, as `git merge` calls what is merged into what.

@@ -20,8 +20,8 @@ pub use change::{
     Sha256,
 };
 pub use decision::{
-    ApproveOutcome, Conflict, ConflictReason, HunkPick, MergeConflict, Part, Resolution, Selection,
-    Side, Skipped, Take,
+    ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
+    Resolution, Selection, Side, Skipped, Take,
 };
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};

@@ -129,7 +129,9 @@ fn the_terminal_is_given_back() {
     let sandbox = server.create(&project);
     server.sh(&sandbox, EDIT);
     let Some(terminal) = Terminal::open(&server, project.path(), 120, 40) else { return };
-    let review = format!("sandbar review {sandbox}; echo code=$?; stty -a | tr ' ' '\\n' | grep -e icanon -e echo$");
+    let review = format!(
+        "sandbar review {sandbox}; echo code=$?; stty -a | tr ' ' '\\n' | grep -e icanon -e echo$"
+    );
     for (signal, code) in [("TERM", "code=143"), ("HUP", "code=129"), ("INT", "code=130")] {
         terminal.press(&["clear", "Enter"]);
         terminal.press(&[&review, "Enter"]);

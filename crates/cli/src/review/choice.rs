@@ -5,8 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use sandbar_types::{Change, ChangeFlag, ChangeKind, HunkId, HunkPick, Part, WorkspacePath};
 
 /// Flags that an approve wants an explicit yes for. The server decides; this is to ask before it does.
-const NEEDS_YES: [ChangeFlag; 3] =
-    [ChangeFlag::ExecOnOpen, ChangeFlag::SymlinkAbsolute, ChangeFlag::SymlinkExternal];
+const NEEDS_YES: [ChangeFlag; 9] = [
+    ChangeFlag::ExecOnOpen,
+    ChangeFlag::ExecBit,
+    ChangeFlag::SymlinkAbsolute,
+    ChangeFlag::SymlinkExternal,
+    ChangeFlag::NameControlChars,
+    ChangeFlag::NameBidi,
+    ChangeFlag::NameNonUtf8,
+    ChangeFlag::CaseCollision,
+    ChangeFlag::ContentBidi,
+];
 
 /// To write to the source, or to drop from the workspace. What has neither stays pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +161,9 @@ impl Choices {
         for change in changes {
             match self.0.get(&change.path) {
                 None => orders.pending += 1,
-                Some(Choice::Whole(verdict)) => self.order_whole(*verdict, change, changes, &mut orders),
+                Some(Choice::Whole(verdict)) => {
+                    self.order_whole(*verdict, change, changes, &mut orders)
+                }
                 Some(Choice::Hunks(hunks)) => order_hunks(change, hunks, &mut orders),
             }
         }

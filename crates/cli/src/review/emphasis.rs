@@ -90,7 +90,14 @@ mod tests {
             ("naïve größe ok yes", "naïve länge ok yes", &["größe"], &["länge"]),
         ] {
             let (was, is) = shown(old, new).expect(old);
-            assert_eq!((was, is), (removed.iter().map(|&s| s.to_owned()).collect(), added.iter().map(|&s| s.to_owned()).collect()), "{old}");
+            assert_eq!(
+                (was, is),
+                (
+                    removed.iter().map(|&s| s.to_owned()).collect(),
+                    added.iter().map(|&s| s.to_owned()).collect()
+                ),
+                "{old}"
+            );
         }
     }
 

@@ -42,7 +42,8 @@ pub(crate) fn layout(state: &State) -> Layout {
     let notice_rows = u16::try_from(wanted).unwrap_or(0).min(rows.saturating_sub(6));
     let body = Rect::new(0, 1, cols, rows.saturating_sub(2 + notice_rows));
     let flags = state.current().map_or(0, |change| change.flags.len().min(FLAG_ROWS_MAX));
-    let merge = usize::from(state.text().is_some_and(|text| text.merge != sandbar_api::MergeState::None));
+    let merge =
+        usize::from(state.text().is_some_and(|text| text.merge != sandbar_api::MergeState::None));
     let heading_rows = u16::try_from(1 + flags + merge).unwrap_or(1).min(body.height / 2);
     let (list, rule, pane) = if cols >= COLS_WIDE {
         let width = (cols * 7 / 20).clamp(34, 56);
@@ -116,9 +117,13 @@ mod tests {
 
     #[test]
     fn lines_are_broken_to_the_width() {
-        let lines = ["one two three four".to_owned(), "x".repeat(25), "文字文字文字文字".to_owned()];
+        let lines =
+            ["one two three four".to_owned(), "x".repeat(25), "文字文字文字文字".to_owned()];
         let out = wrapped(&lines, 11);
-        assert!(out.iter().all(|line| ratatui_core::text::Span::raw(line.trim_end()).width() <= 11), "{out:?}");
+        assert!(
+            out.iter().all(|line| ratatui_core::text::Span::raw(line.trim_end()).width() <= 11),
+            "{out:?}"
+        );
         assert_eq!(out.concat().replace(' ', ""), lines.concat().replace(' ', ""));
     }
 

@@ -26,7 +26,11 @@ pub(super) struct Server<'a> {
 
 impl Server<'_> {
     /// Carries out requests until nobody can send one any more.
-    pub(super) async fn serve(mut self, mut jobs: mpsc::Receiver<Effect>, answers: mpsc::Sender<Event>) {
+    pub(super) async fn serve(
+        mut self,
+        mut jobs: mpsc::Receiver<Effect>,
+        answers: mpsc::Sender<Event>,
+    ) {
         while let Some(job) = jobs.recv().await {
             let answer = match job {
                 Effect::LoadChanges => Event::Changes(self.changes().await),
@@ -109,7 +113,9 @@ impl Server<'_> {
     async fn reject(&mut self, rejection: &Rejection) -> Result<Vec<WorkspacePath>, Trouble> {
         let address = self.address("reject");
         let answer: Result<RejectOutcome, _> = self.client.post(&address, rejection).await;
-        answer.map(|outcome| [outcome.rejected, outcome.parts].concat()).map_err(|failure| trouble(&failure))
+        answer
+            .map(|outcome| [outcome.rejected, outcome.parts].concat())
+            .map_err(|failure| trouble(&failure))
     }
 
     async fn latest_approve(&mut self) -> Result<Option<ApproveId>, Trouble> {

@@ -2,8 +2,8 @@
 
 use sandbar_api::{FileHunks, Hunk, HunkLine, LineKind, MergeState};
 use sandbar_types::{
-    Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, HunkId, LineText, MergeConflict, Sha256,
-    WorkspacePath,
+    Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, HunkId, LineText, MergeConflict,
+    Sha256, WorkspacePath,
 };
 
 use crate::{
@@ -29,7 +29,12 @@ pub(crate) fn set() -> ChangeSet {
     let mut changes = vec![
         with(".envrc", ChangeKind::Added, &[ChangeFlag::ExecOnOpen], file(12)),
         with("d", ChangeKind::Added, &[], directory),
-        with("d/a\u{202e}b\x1b.md", ChangeKind::Added, &[ChangeFlag::NameBidi, ChangeFlag::NameControlChars], file(3)),
+        with(
+            "d/a\u{202e}b\x1b.md",
+            ChangeKind::Added,
+            &[ChangeFlag::NameBidi, ChangeFlag::NameControlChars],
+            file(3),
+        ),
         with("d/文字.md", ChangeKind::Added, &[], file(2000)),
         with("pipe", ChangeKind::Added, &[ChangeFlag::Special], fifo),
         with("src/cart.rs", ChangeKind::Modified, &[], file(900)),
@@ -68,24 +73,39 @@ fn hunks(path: &WorkspacePath) -> FileHunks {
     };
     let hunks = if path.as_bytes() == b"src/cart.rs" {
         vec![
-            hunk(1, 12, &[
-                " impl Cart {",
-                "-    fn add(&mut self, name: &str) {",
-                "+    fn add(&mut self, name: &str, count: u32) { // more",
-                "+\tlet odd = \"\u{202e}\x1b[2J文字\";",
-                "     }",
-            ]),
-            hunk(2, 99, &["-    total", "+    total.min(1_000_000) /* capped", "+       here */", " }"]),
+            hunk(
+                1,
+                12,
+                &[
+                    " impl Cart {",
+                    "-    fn add(&mut self, name: &str) {",
+                    "+    fn add(&mut self, name: &str, count: u32) { // more",
+                    "+\tlet odd = \"\u{202e}\x1b[2J文字\";",
+                    "     }",
+                ],
+            ),
+            hunk(
+                2,
+                99,
+                &["-    total", "+    total.min(1_000_000) /* capped", "+       here */", " }"],
+            ),
         ]
     } else {
         vec![hunk(3, 1, &["+export X=1"])]
     };
-    FileHunks { diff_id: SET, path: path.clone(), hunks, merge: MergeState::None, conflicts: Vec::new() }
+    FileHunks {
+        diff_id: SET,
+        path: path.clone(),
+        hunks,
+        merge: MergeState::None,
+        conflicts: Vec::new(),
+    }
 }
 
 /// At 80 by 24, everything read.
 pub(crate) fn loaded() -> State {
-    let state = State::new("calm-bay".to_owned(), "/code/shop".to_owned(), Size { cols: 80, rows: 24 });
+    let state =
+        State::new("calm-bay".to_owned(), "/code/shop".to_owned(), Size { cols: 80, rows: 24 });
     let (mut state, _effects) = update(state, Event::Changes(Ok(set())));
     for Change { path, .. } in set().changes.iter().filter(|change| change.lines.is_some()) {
         state = update(state, Event::Hunks(path.clone(), Ok(hunks(path)))).0;

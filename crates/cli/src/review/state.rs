@@ -15,7 +15,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sandbar_api::{ApproveRequest, ErrorCode, FileHunks, MergeState};
-use sandbar_types::{ApproveId, ApproveOutcome, Change, ChangeFlag, ChangeSet, HunkId, Side, WorkspacePath};
+use sandbar_types::{
+    ApproveId, ApproveOutcome, Change, ChangeFlag, ChangeSet, HunkId, Side, WorkspacePath,
+};
 
 use crate::review::{
     choice::{Choices, Orders, Standing},
@@ -206,11 +208,15 @@ impl State {
             let is_of_kind = match self.filter.kind {
                 FilterKind::All => true,
                 FilterKind::Undecided => {
-                    matches!(self.choices.standing(&change.path), Standing::Undecided | Standing::Partly)
+                    matches!(
+                        self.choices.standing(&change.path),
+                        Standing::Undecided | Standing::Partly
+                    )
                 }
                 FilterKind::Flag(flag) => change.flags.contains(&flag),
             };
-            is_of_kind && (wanted.is_empty() || path_text(&change.path).to_lowercase().contains(&wanted))
+            is_of_kind
+                && (wanted.is_empty() || path_text(&change.path).to_lowercase().contains(&wanted))
         };
         self.changes()
             .iter()

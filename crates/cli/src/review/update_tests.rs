@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use sandbar_api::{ErrorCode, MergeState};
-use sandbar_types::{ApproveOutcome, ChangeFlag, ChangeSet, DiffId, Selection, Sha256};
+use sandbar_types::{ApproveOutcome, ChangeFlag, ChangeSet, DiffId, PathFlags, Selection, Sha256};
 
 use super::*;
 use crate::review::{
     choice::Standing,
-    state::{Sending, Sent, Size, Trouble, path_text},
     sample,
+    state::{Sending, Sent, Size, Trouble, path_text},
 };
 
 fn press(state: State, keys: &str) -> (State, Vec<Effect>) {
@@ -103,11 +103,15 @@ fn nothing_is_sent_before_every_flag_has_its_yes() {
     let (state, effects) = press(state, " itoo slow\n\n");
     let sending = sending(&effects).expect("sent");
     let approve = sending.approve.as_ref().expect("an approve");
-    assert_eq!(approve.confirm, BTreeSet::from([ChangeFlag::ExecOnOpen]));
+    let flags = BTreeSet::from([ChangeFlag::ExecOnOpen]);
+    assert_eq!(approve.confirm_paths, [PathFlags { path: state.changes()[0].path.clone(), flags }]);
+    assert!(approve.confirm.is_empty(), "no other path is meant");
     assert!(matches!(&approve.selection, Selection::Parts(parts) if parts.len() == 2));
     let reject = sending.reject.as_ref().expect("a reject");
     assert_eq!(reject.reason.as_deref(), Some("too slow"));
-    assert!(matches!(&reject.request.selection, Selection::Parts(parts) if parts[0].hunks.len() == 1));
+    assert!(
+        matches!(&reject.request.selection, Selection::Parts(parts) if parts[0].hunks.len() == 1)
+    );
     // Nothing goes out twice.
     assert_eq!(press(state, "\n\n").1, []);
 }
@@ -125,8 +129,8 @@ fn a_refusal_keeps_the_decisions_and_asks_for_what_is_missing() {
     let (state, effects) = update(state, Event::Sent(Box::new(sent)));
     assert_eq!((standings(&state).as_str(), effects.len()), (".....a", 0));
     let (_state, effects) = press(state, " \n");
-    let confirm = &sending(&effects).unwrap().approve.as_ref().unwrap().confirm;
-    assert_eq!(*confirm, BTreeSet::from([ChangeFlag::ExecBit]));
+    let confirmed = &sending(&effects).unwrap().approve.as_ref().unwrap().confirm_paths;
+    assert_eq!(confirmed[0].flags, BTreeSet::from([ChangeFlag::ExecBit]));
 }
 
 #[test]
@@ -158,7 +162,9 @@ fn what_was_sent_is_forgotten_and_the_rest_is_kept() {
     let sent = Sent { approved: Some(Ok(outcome)), rejected: Some(Err(failed)) };
     let (state, effects) = update(state, Event::Sent(Box::new(sent)));
     assert_eq!(effects, [Effect::LoadChanges]);
-    assert!(matches!(&state.notice, Some(Notice::Bad(lines)) if lines.contains(&"error: no".to_owned())));
+    assert!(
+        matches!(&state.notice, Some(Notice::Bad(lines)) if lines.contains(&"error: no".to_owned()))
+    );
     let orders = state.choices.orders(state.changes());
     assert_eq!((orders.approve.len(), orders.reject.len()), (0, 1));
     // An error stays until it is put away, whatever is pressed.
@@ -169,9 +175,14 @@ fn what_was_sent_is_forgotten_and_the_rest_is_kept() {
 
 #[test]
 fn leaving_asks_only_when_decisions_are_lost() {
-    for (keys, is_left) in
-        [("q", true), ("aq", false), ("aqy", true), ("aq\x1b", false), ("aqs", false), ("aasssq", false)]
-    {
+    for (keys, is_left) in [
+        ("q", true),
+        ("aq", false),
+        ("aqy", true),
+        ("aq\x1b", false),
+        ("aqs", false),
+        ("aasssq", false),
+    ] {
         let (_state, effects) = press(sample::loaded(), keys);
         assert_eq!(effects.contains(&Effect::Quit), is_left, "{keys:?}");
     }

@@ -9,7 +9,7 @@ use sandbar_types::{
 };
 use sandbar_workspace::{
     applier::{Reply, Request},
-    apply::{self, ApplyError, ApplyLimits, ApplyPlan, ApplyReport, Refused},
+    apply::{self, ApplyError, ApplyLimits, ApplyPlan, Refused},
     journal::Journal,
     proposal::Composed,
 };
@@ -19,11 +19,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{
     ApproveParams,
     applier::ApplierFds,
-    base::BaseTexts,
     changes::Still,
     end::{end, forget},
     propose::Proposed,
-    rebase::left,
 };
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
 
@@ -116,7 +114,6 @@ async fn carry_out(
     let reply = inner.config.applier.run(fds, Request::Apply { id: row.id, plan }).await;
     match reply.map_err(Error::internal)? {
         Reply::Applied { report } => {
-            keep_base_texts(inner, row, still, &report).await;
             end(inner, row, Some(&report)).await?;
             forget(inner, row).await;
             Ok(report.outcome)
@@ -144,19 +141,6 @@ fn put_composed(fds: ApplierFds, composed: &Composed) -> Result<ApplierFds> {
         })?;
     }
     Ok(ApplierFds { journal: journal.into_dir(), ..fds })
-}
-
-/// Keeps what host and sandbox have in common now. Without it a later merge needs a person, and that is all.
-async fn keep_base_texts(inner: &Inner, row: &ApproveRow, still: &Still, report: &ApplyReport) {
-    let texts = BaseTexts::of(&inner.layout, row.sandbox_id);
-    let (view, left) = (Arc::clone(&still.view), left(report));
-    let kept = blocking(move || match &view.lower {
-        Some(source) => texts.keep(source, &left),
-        None => Ok(()),
-    });
-    if let Ok(Err(err)) = kept.await {
-        tracing::warn!(sandbox.id = %row.sandbox_id, error = &err as &dyn std::error::Error, "what was approved could not be kept for later merges");
-    }
 }
 
 /// Opens what the applier of `row` works on.

@@ -154,6 +154,7 @@ impl Engine {
                 format!("{path:?} has no change"),
             ));
         };
+        let looked_at = change.clone();
         let selection = Selection::Paths(vec![path.clone()]);
         let drifted = self.inner.drifted(&still, &selection).await?;
         let drifted = drifted.into_iter().find(|one| one.change.path == path);
@@ -163,6 +164,7 @@ impl Engine {
             hunks_of(&layers, change, drifted.as_ref())
         });
         let (hunks, merge, conflicts) = seen.await??;
+        self.inner.remember_base(&still, looked_at).await;
         let hunks = match hunks {
             Hunks::Text { hunks } => hunks,
             Hunks::Binary | Hunks::TooLarge | Hunks::NoText => Vec::new(),

@@ -16,7 +16,7 @@ use sandbar_workspace::{
     journal::Journal,
 };
 
-use super::approve::open;
+use super::{approve::open, base::BaseTexts};
 use crate::{Error, Result, engine::Inner, event::EventPayload, workspace_view::blocking};
 
 /// Records what became of an approve. With a report, what it wrote is the base from now on; without one, what it took
@@ -30,6 +30,9 @@ pub(crate) async fn end(
         Some(_) => Vec::new(),
         None => restored(inner, row).await?,
     };
+    if let Some(report) = report {
+        keep_base_texts(inner, row, report).await;
+    }
     let now = inner.config.clock.now();
     let mut txn = inner.store.begin().await?;
     let outcome = match report {
@@ -53,6 +56,18 @@ pub(crate) async fn end(
     txn.commit().await?;
     event.into_iter().for_each(|event| inner.event_written(event));
     Ok(())
+}
+
+/// Keeps what host and sandbox have in common now. Without it a later merge needs a person, and that is all.
+async fn keep_base_texts(inner: &Inner, row: &ApproveRow, report: &ApplyReport) {
+    let texts = BaseTexts::of(&inner.layout, row.sandbox_id);
+    let left: Vec<_> =
+        report.applied.iter().map(|one| (one.path.clone(), one.entry.clone())).collect();
+    let source = row.source.clone();
+    let kept = blocking(move || texts.keep(&File::open(source)?, &left));
+    if let Ok(Err(err)) = kept.await {
+        tracing::warn!(sandbox.id = %row.sandbox_id, error = &err as &dyn std::error::Error, "what was approved could not be kept for later merges");
+    }
 }
 
 /// Counts one more decision. Within the one transaction that writes, nobody can have counted in between.

@@ -1,9 +1,7 @@
 //! Changes as a person sees them, and what a decision is given.
 
-use std::collections::BTreeSet;
-
 use sandbar_types::{
-    ChangeFlag, ChangeSet, DiffId, Generation, Hunk, MergeConflict, Selection, WorkspacePath,
+    ChangeSet, Confirmed, DiffId, Generation, Hunk, MergeConflict, Selection, WorkspacePath,
 };
 
 use super::propose::Resolutions;
@@ -63,8 +61,8 @@ pub struct ApproveParams {
     pub diff_id: DiffId,
     /// Which of them.
     pub selection: Selection,
-    /// Flags that the person said yes to.
-    pub confirm: BTreeSet<ChangeFlag>,
+    /// What the person said yes to.
+    pub confirm: Confirmed,
     /// What they say about paths that the host changed as well.
     pub resolutions: Resolutions,
     /// The generation that the person saw, where they sent one.

@@ -7,8 +7,12 @@ use std::{os::fd::AsFd, sync::Arc};
 
 use sandbar_runtime::View;
 use sandbar_store::{ApprovedPathRow, approved_path_put_in_txn};
-use sandbar_types::{Change, ChangeSet, Entry, SandboxId, Selection};
-use sandbar_workspace::{Approved, entry, put, rebase::Rebase, reject::reject};
+use sandbar_types::{Change, ChangeKind, ChangeSet, SandboxId, Selection};
+use sandbar_workspace::{
+    Approved, entry, put,
+    rebase::{Rebase, is_drifted},
+    reject::reject,
+};
 
 use super::{approve::diff_changed, base::BaseTexts, changes::Still};
 use crate::{Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
@@ -31,6 +35,18 @@ impl Inner {
         });
         let rows = rows.await??;
         self.record(id, &rows).await
+    }
+
+    /// Makes what the host has the base of a change that a person looks at, so that what either side does from then on
+    /// can be merged. What cannot be remembered costs a merge, and that is all.
+    pub(super) async fn remember_base(&self, still: &Still, change: Change) {
+        let is_known = still.base.approved.contains_key(&change.path);
+        if is_known || is_drifted(&change) || change.kind != ChangeKind::Modified || change.binary {
+            return;
+        }
+        if let Err(err) = self.rebase(still, vec![(change, Rebase::Keep)]).await {
+            tracing::debug!(sandbox.id = %still.guard.row.id, error = &err as &dyn std::error::Error, "no base was remembered");
+        }
     }
 
     async fn record(&self, id: SandboxId, rows: &[ApprovedPathRow]) -> Result<()> {
@@ -86,11 +102,4 @@ fn one(
     let base = Approved { entry: change.old.clone(), host: host.map(|host| host.stamp.host()) };
     let base = serde_json::to_value(&base).map_err(Error::internal)?;
     Ok(ApprovedPathRow { path: path.clone(), base })
-}
-
-/// The paths and what an approve left there, for [`BaseTexts::keep`].
-pub(super) fn left(
-    report: &sandbar_workspace::apply::ApplyReport,
-) -> Vec<(sandbar_types::WorkspacePath, Option<Entry>)> {
-    report.applied.iter().map(|one| (one.path.clone(), one.entry.clone())).collect()
 }

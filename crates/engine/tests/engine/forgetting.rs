@@ -1,7 +1,6 @@
 //! What an approve replaced: gone as soon as the approve is recorded, kept where somebody wrote to it.
 
 use std::{
-    collections::BTreeSet,
     io::Write,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     sync::{
@@ -16,7 +15,7 @@ use sandbar_engine::{
     Resolutions,
 };
 use sandbar_runtime::spawn::WorkerError;
-use sandbar_types::{ChangeFlag, Entry, SandboxId, Selection, Sha256, WorkspacePath};
+use sandbar_types::{ChangeFlag, Confirmed, Entry, SandboxId, Selection, Sha256, WorkspacePath};
 use sandbar_workspace::{
     Approved,
     applier::{Reply, Request},
@@ -92,7 +91,7 @@ fn all(changes: &Changes) -> ApproveParams {
     ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::All,
-        confirm: BTreeSet::new(),
+        confirm: Confirmed::default(),
         resolutions: Resolutions::default(),
         generation: None,
     }

@@ -1,12 +1,13 @@
 //! Decisions about parts of files, and about files that the host changed meanwhile.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use sandbar_engine::{
     ApproveParams, Changes, Engine, ErrorKind, FileHunks, MergeState, RejectParams, Resolutions,
 };
 use sandbar_types::{
-    HunkPick, LineText, Part, Resolution, SandboxId, Selection, Side, Take, WorkspacePath,
+    Confirmed, HunkPick, LineText, Part, Resolution, SandboxId, Selection, Side, Take,
+    WorkspacePath,
 };
 
 use crate::support::{House, create};
@@ -80,7 +81,7 @@ impl Room {
         let params = ApproveParams {
             diff_id: seen.set.diff_id,
             selection,
-            confirm: BTreeSet::new(),
+            confirm: Confirmed::default(),
             resolutions,
             generation: None,
         };
@@ -265,5 +266,17 @@ async fn a_hunk_of_a_merge_is_rejected_and_the_hosts_edit_stays() {
     room.reject(picks(vec![HunkPick { id, lines: None }])).await.unwrap();
     assert_eq!(room.host(), lines(&[(2, "two"), (29, "host")]));
     assert_eq!(room.changes().await.set.changes, []);
+    room.engine.drain(DRAIN).await;
+}
+
+#[tokio::test]
+async fn what_was_looked_at_has_a_base_from_then_on() {
+    let room = Room::new().await;
+    room.inside(&lines(&[(2, "two")]));
+    assert_eq!(room.hunks().await.merge, MergeState::None);
+    room.on_host(&lines(&[(29, "host")]));
+    assert_eq!(room.hunks().await.merge, MergeState::Clean);
+    room.approve(Selection::All).await.unwrap();
+    assert_eq!(room.host(), lines(&[(2, "two"), (29, "host")]));
     room.engine.drain(DRAIN).await;
 }

@@ -13,7 +13,7 @@ use sandbar_api::{
     HunkLine, LineKind, MergeState, RejectOutcome, RejectRequest,
 };
 use sandbar_engine::{ApproveParams, Changes, RejectParams, Resolutions};
-use sandbar_types::{ApproveOutcome, DiffId, Generation, SandboxId, Selection};
+use sandbar_types::{ApproveOutcome, Confirmed, DiffId, Generation, SandboxId, Selection};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -168,7 +168,7 @@ async fn approve(
         generation: seen_generation(&headers, Some(request.diff_id))?,
         diff_id: request.diff_id,
         selection: request.selection,
-        confirm: request.confirm,
+        confirm: Confirmed { everywhere: request.confirm, paths: request.confirm_paths },
         resolutions: Resolutions { paths: request.resolutions, otherwise: request.otherwise },
     };
     Ok(Answer(state.engine.approve(id, params).await?))

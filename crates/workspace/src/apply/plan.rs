@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sandbar_types::{
-    Change, ChangeFlag, ChangeSet, Conflict, ConflictReason, Entry, Selection, Sha256, Skipped,
-    WorkspacePath,
+    Change, ChangeFlag, ChangeSet, Confirmed, Conflict, ConflictReason, Entry, Selection, Sha256,
+    Skipped, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,19 @@ use super::{
 };
 
 /// The flags that keep a change from being applied until a person said yes to them.
-pub const NEEDS_CONFIRMATION: [ChangeFlag; 3] =
-    [ChangeFlag::ExecOnOpen, ChangeFlag::SymlinkAbsolute, ChangeFlag::SymlinkExternal];
+///
+/// What runs or leads somewhere by itself, and what reads differently from what it is.
+pub const NEEDS_CONFIRMATION: [ChangeFlag; 9] = [
+    ChangeFlag::ExecOnOpen,
+    ChangeFlag::ExecBit,
+    ChangeFlag::SymlinkAbsolute,
+    ChangeFlag::SymlinkExternal,
+    ChangeFlag::NameControlChars,
+    ChangeFlag::NameBidi,
+    ChangeFlag::NameNonUtf8,
+    ChangeFlag::CaseCollision,
+    ChangeFlag::ContentBidi,
+];
 
 /// What an approve may use, and how it makes new files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +128,7 @@ pub struct ApplyPlan {
     /// Selected paths that are never applied, ordered.
     pub skipped: Vec<Skipped>,
     /// What a person said yes to.
-    pub confirmed: BTreeSet<ChangeFlag>,
+    pub confirmed: Confirmed,
     /// Contents that lie in the journal, because no tree has them: see [`crate::proposal`].
     #[serde(default)]
     pub composed: BTreeSet<Sha256>,
@@ -189,14 +200,14 @@ pub enum Refused {
 
 /// Decides what approving `selection` of `set` does.
 ///
-/// `confirmed` holds the flags of [`NEEDS_CONFIRMATION`] that a person (or a rule) said yes to.
+/// `confirmed` says which flags of [`NEEDS_CONFIRMATION`] a person said yes to, and where.
 ///
 /// # Errors
 /// See [`Refused`]. All or nothing: one conflict refuses everything that was selected.
 pub fn plan(
     set: &ChangeSet,
     selection: &Selection,
-    confirmed: &BTreeSet<ChangeFlag>,
+    confirmed: &Confirmed,
     limits: ApplyLimits,
 ) -> Result<ApplyPlan, Refused> {
     let table = Table::of(set);
@@ -221,14 +232,14 @@ pub fn plan(
 
 fn confirm<'a>(
     changes: impl Iterator<Item = &'a Change>,
-    confirmed: &BTreeSet<ChangeFlag>,
+    confirmed: &Confirmed,
 ) -> Result<(), Refused> {
     let mut unconfirmed = Vec::new();
     for change in changes.filter(|change| change.new.is_some()) {
         let flags = flags_of(change);
         for flag in NEEDS_CONFIRMATION {
             let is_set = flags.contains(&flag) || change.flags.contains(&flag);
-            if is_set && !confirmed.contains(&flag) {
+            if is_set && !confirmed.allows(&change.path, flag) {
                 unconfirmed.push((change.path.clone(), flag));
             }
         }

@@ -172,7 +172,7 @@ impl Stage {
                     finish(&file, *mode, sync).map_err(failed)?;
                 }
                 Entry::Symlink { target } => {
-                    if !plan.confirmed.contains(&ChangeFlag::SymlinkExternal) {
+                    if !plan.confirmed.allows(&from, ChangeFlag::SymlinkExternal) {
                         require_inside(contents.merged, &from, &target.0)?;
                     }
                     failpoint("stage.symlink").map_err(failed)?;

@@ -21,9 +21,17 @@ pub(super) fn title(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer
     let mut text = format!(" {} → {}", state.sandbox, state.source);
     if state.set.is_some() {
         let mut facts = vec![counted(state.changes().len(), "change")];
-        let marks = [("approve", approved), ("reject", rejected), ("in part", partly), ("undecided", undecided)];
+        let marks = [
+            ("approve", approved),
+            ("reject", rejected),
+            ("in part", partly),
+            ("undecided", undecided),
+        ];
         facts.extend(
-            marks.iter().filter(|(_word, count)| *count > 0).map(|(word, count)| format!("{count} {word}")),
+            marks
+                .iter()
+                .filter(|(_word, count)| *count > 0)
+                .map(|(word, count)| format!("{count} {word}")),
         );
         let facts = facts.join(", ");
         // The counts matter more than the end of a long path.
@@ -102,16 +110,26 @@ fn hints(state: &State) -> &'static str {
     match (&state.screen, state.focus) {
         (Screen::Help, _) => "any back",
         (Screen::Summary(summary), _) if summary.is_typing => "Enter done  Esc no reason",
-        (Screen::Summary(summary), _) => match (summary.orders.needs_yes.is_empty(), summary.orders.reject.is_empty()) {
-            (true, true) => "Enter send  Esc back",
-            (true, false) => "Enter send  i reason  Esc back",
-            (false, true) => "space yes  Enter send  Esc back",
-            (false, false) => "space yes  i reason  Enter send  Esc back",
-        },
-        (Screen::Conflict { .. }, _) => "o take yours  t take the sandbox's  s undecide  j/k scroll  Esc back",
-        _ if state.diff.pick.is_some() => "space pick line  V all  a approve picked  x reject picked  Esc back",
-        (_, Focus::Files) => "a approve  x reject  s skip  n next  Tab diff  / filter  w send  ? help  q quit",
-        (_, Focus::Diff) => "a approve hunk  x reject  s skip  v lines  A/X file  Tab files  w send  ? help",
+        (Screen::Summary(summary), _) => {
+            match (summary.orders.needs_yes.is_empty(), summary.orders.reject.is_empty()) {
+                (true, true) => "Enter send  Esc back",
+                (true, false) => "Enter send  i reason  Esc back",
+                (false, true) => "space yes  Enter send  Esc back",
+                (false, false) => "space yes  i reason  Enter send  Esc back",
+            }
+        }
+        (Screen::Conflict { .. }, _) => {
+            "o take yours  t take the sandbox's  s undecide  j/k scroll  Esc back"
+        }
+        _ if state.diff.pick.is_some() => {
+            "space pick line  V all  a approve picked  x reject picked  Esc back"
+        }
+        (_, Focus::Files) => {
+            "a approve  x reject  s skip  n next  Tab diff  / filter  w send  ? help  q quit"
+        }
+        (_, Focus::Diff) => {
+            "a approve hunk  x reject  s skip  v lines  A/X file  Tab files  w send  ? help"
+        }
     }
 }
 
@@ -119,7 +137,9 @@ fn hints(state: &State) -> &'static str {
 fn status(state: &State) -> Option<String> {
     let filter = match (state.filter.text.is_empty(), state.filter.kind) {
         (true, FilterKind::All) => None,
-        (false, FilterKind::All) => Some(format!("/{}", crate::output::visible::line(&state.filter.text))),
+        (false, FilterKind::All) => {
+            Some(format!("/{}", crate::output::visible::line(&state.filter.text)))
+        }
         (_, FilterKind::Undecided) => Some("undecided".to_owned()),
         (_, FilterKind::Flag(flag)) => Some(words::short(flag).to_owned()),
     };

@@ -75,7 +75,10 @@ fn heading(state: &State, change: &Change, theme: Theme, area: Rect, buffer: &mu
     let (mark, style) = list::mark(state.choices.standing(&change.path), theme);
     let line = Line::from(vec![
         Span::styled(mark, style),
-        Span::styled(format!(" {} {}", letter(change.kind), path_text(&change.path)), theme.strong()),
+        Span::styled(
+            format!(" {} {}", letter(change.kind), path_text(&change.path)),
+            theme.strong(),
+        ),
         Span::raw(format!("  {facts}")),
     ]);
     put(buffer, area, 0, &line);
@@ -89,7 +92,8 @@ fn heading(state: &State, change: &Change, theme: Theme, area: Rect, buffer: &mu
     if change.flags.len() > FLAG_ROWS_MAX
         && let Some(last) = sentences.last_mut()
     {
-        let all: Vec<_> = change.flags.iter().skip(FLAG_ROWS_MAX - 1).map(|flag| words::short(*flag)).collect();
+        let all: Vec<_> =
+            change.flags.iter().skip(FLAG_ROWS_MAX - 1).map(|flag| words::short(*flag)).collect();
         *last = format!(" ! {}", all.join(", "));
     }
     let merge = state.texts.text(&change.path).map_or(MergeState::None, |text| text.merge);
@@ -97,8 +101,12 @@ fn heading(state: &State, change: &Change, theme: Theme, area: Rect, buffer: &mu
         match merge {
             MergeState::None => None,
             MergeState::Clean => Some(" ± you changed it elsewhere: both are merged"),
-            MergeState::Conflict => Some(" ! you and the sandbox changed the same lines: c decides whose stand"),
-            MergeState::NoBase => Some(" ! you changed it too, and it cannot be merged: c decides whose counts"),
+            MergeState::Conflict => {
+                Some(" ! you and the sandbox changed the same lines: c decides whose stand")
+            }
+            MergeState::NoBase => {
+                Some(" ! you changed it too, and it cannot be merged: c decides whose counts")
+            }
         }
         .map(str::to_owned),
     );
@@ -107,7 +115,14 @@ fn heading(state: &State, change: &Change, theme: Theme, area: Rect, buffer: &mu
     }
 }
 
-fn rows(state: &State, change: &Change, text: &Text, theme: Theme, area: Rect, buffer: &mut Buffer) {
+fn rows(
+    state: &State,
+    change: &Change,
+    text: &Text,
+    theme: Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let digits = text
         .hunks
         .last()
@@ -130,7 +145,8 @@ fn rows(state: &State, change: &Change, text: &Text, theme: Theme, area: Rect, b
             }
             Row::Line { hunk: index, line, number } => {
                 let Some(content) = text.line(index, line) else { break };
-                let (mark, mark_style) = line_mark(state, hunk, line, content, choice.as_ref(), theme);
+                let (mark, mark_style) =
+                    line_mark(state, hunk, line, content, choice.as_ref(), theme);
                 let (sign, base) = sign(content.kind, theme);
                 let mut all = vec![
                     Span::styled(mark, mark_style),
@@ -150,7 +166,8 @@ fn rows(state: &State, change: &Change, text: &Text, theme: Theme, area: Rect, b
         }
         if at == state.diff.at {
             let has_keys = if state.focus == Focus::Diff { HasKeys::Yes } else { HasKeys::No };
-            let cells = Rect { width: u16::try_from(gutter - 1).unwrap_or(1).min(area.width), ..area };
+            let cells =
+                Rect { width: u16::try_from(gutter - 1).unwrap_or(1).min(area.width), ..area };
             let is_heading = matches!(shown, Row::Heading { .. });
             let cells = if is_heading && !is_picking { area } else { cells };
             if state.focus == Focus::Diff {

@@ -113,7 +113,10 @@ mod tests {
 
     fn shown(text: &str, left: usize, width: usize) -> String {
         let paint = Paint { base: Style::new(), classes: &[], changed: &[] };
-        spans(text, left, width, paint, Theme::Plain).iter().map(|span| span.content.as_ref()).collect()
+        spans(text, left, width, paint, Theme::Plain)
+            .iter()
+            .map(|span| span.content.as_ref())
+            .collect()
     }
 
     #[test]

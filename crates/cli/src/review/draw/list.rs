@@ -11,10 +11,7 @@ use crate::{
     output::changes::{letter, lines},
     review::{
         choice::{Standing, Verdict},
-        draw::{
-            Theme, fill, put,
-            theme::HasKeys,
-        },
+        draw::{Theme, fill, put, theme::HasKeys},
         state::{Focus, State, path_text},
         words,
     },

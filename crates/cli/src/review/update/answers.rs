@@ -70,7 +70,11 @@ pub(super) fn sent(state: &mut State, sent: Sent, effects: &mut Vec<Effect>) {
                 state.source
             ));
             done.extend(outcome.skipped.iter().map(|skipped| {
-                format!("left pending: {} ({})", path_text(&skipped.path), words::short(skipped.flag))
+                format!(
+                    "left pending: {} ({})",
+                    path_text(&skipped.path),
+                    words::short(skipped.flag)
+                )
             }));
             state.choices.forget(Verdict::Approve, &orders.approve);
         }
@@ -116,7 +120,8 @@ fn refused(state: &mut State, trouble: Trouble) {
     );
     if is_stale {
         summary.trouble.push(
-            "r reads the changes again and keeps the decisions about what stayed the same".to_owned(),
+            "r reads the changes again and keeps the decisions about what stayed the same"
+                .to_owned(),
         );
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn keys(state: &mut State, key: Key) -> bool {
         return true;
     }
     let Some(verdict) = verdict(key) else { return false };
-    let is_told = state.current().is_some_and(|change| state.resolutions.contains_key(&change.path));
+    let is_told =
+        state.current().is_some_and(|change| state.resolutions.contains_key(&change.path));
     if verdict == Some(Verdict::Approve) && state.is_colliding() && !is_told {
         // Whose version counts must be said first; the server would refuse it otherwise.
         dialog::open_conflict(state);
@@ -140,9 +141,7 @@ fn pick(state: &mut State) {
     };
     let Some((index, hunk)) = text.hunk_at(state.diff.at) else { return };
     let path = state.current().map(|change| change.path.clone());
-    let lines = path
-        .and_then(|path| state.choices.hunk(&path, hunk.id)?.lines)
-        .unwrap_or_default();
+    let lines = path.and_then(|path| state.choices.hunk(&path, hunk.id)?.lines).unwrap_or_default();
     let id = hunk.id;
     // The first line that can be picked, unless the cursor is on one.
     let first = hunk.lines.iter().position(|line| line.kind != LineKind::Context).unwrap_or(0);

@@ -1,9 +1,12 @@
 //! The summary: what will be sent, what needs a yes, why something is rejected.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sandbar_api::{ApproveRequest, RejectRequest};
-use sandbar_types::{Resolution, Selection, Side, Take};
+use sandbar_types::{ChangeFlag, PathFlags, Resolution, Selection, Side, Take};
 
 use crate::review::{
+    choice::Orders,
     key::Key,
     state::{Busy, Effect, Notice, Screen, Sending, State, Summary},
     wire::Rejection,
@@ -78,15 +81,22 @@ fn typing(summary: &mut Summary, key: Key) {
     }
 }
 
+/// The flags that were said yes to, path by path.
+fn confirmed(orders: &Orders, said_yes: &BTreeSet<ChangeFlag>) -> Vec<PathFlags> {
+    let mut paths: BTreeMap<_, BTreeSet<ChangeFlag>> = BTreeMap::new();
+    for (flag, at) in orders.needs_yes.iter().filter(|(flag, _at)| said_yes.contains(flag)) {
+        for path in at {
+            paths.entry(path.clone()).or_default().insert(*flag);
+        }
+    }
+    paths.into_iter().map(|(path, flags)| PathFlags { path, flags }).collect()
+}
+
 /// Sends it all, once every flag has its yes.
 fn send(state: &mut State, effects: &mut Vec<Effect>) {
     let Screen::Summary(summary) = &state.screen else { return };
-    let unsaid: Vec<_> = summary
-        .orders
-        .needs_yes
-        .keys()
-        .filter(|flag| !summary.said_yes.contains(flag))
-        .collect();
+    let unsaid: Vec<_> =
+        summary.orders.needs_yes.keys().filter(|flag| !summary.said_yes.contains(flag)).collect();
     if !unsaid.is_empty() {
         state.notice = Some(Notice::Info("say yes to what is marked first: space".to_owned()));
         return;
@@ -107,7 +117,9 @@ fn send(state: &mut State, effects: &mut Vec<Effect>) {
     let approve = (!orders.approve.is_empty()).then(|| ApproveRequest {
         diff_id: set.diff_id,
         selection: Selection::Parts(orders.approve.clone()),
-        confirm: said_yes.clone(),
+        // Yes is said to the paths that were shown, and to no other.
+        confirm: BTreeSet::new(),
+        confirm_paths: confirmed(orders, said_yes),
         resolutions,
         otherwise: None,
     });
