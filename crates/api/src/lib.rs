@@ -29,8 +29,8 @@ pub use files::{
 pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
 pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
 pub use review::{
-    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, FileHunks, Hunk, HunkLine, HunksQuery,
-    LineKind, MergeState, RejectOutcome, RejectRequest,
+    ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, FileHunks, Hunk,
+    HunkLine, HunksQuery, LineKind, MergeState, RejectOutcome, RejectRequest,
 };
 pub use sandboxes::{Sandbox, SandboxListQuery, StateName, StopRequest};
 pub use usage::{DiskUsage, GcAction, GcOutcome, GcRequest, SandboxDiskUsage, SandboxUsage};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use sandbar_types::{
     Change, ChangeFlag, DiffId, HunkId, MergeConflict, PathFlags, Resolution, Selection, Side,
     WorkspacePath,
@@ -157,6 +158,33 @@ pub struct RejectRequest {
     pub diff_id: Option<DiffId>,
     /// Which of its changes.
     pub selection: Selection,
+    /// What the person says about it, at most 4 KiB, for whoever works in the sandbox next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What was rejected in a sandbox, the newest first; at most a hundred rejects are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeclinedList {
+    /// The rejects.
+    pub items: Vec<Declined>,
+}
+
+/// One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Declined {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What the person said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The paths.
+    pub paths: Vec<WorkspacePath>,
+    /// What was dropped, as a unified diff of at most 16 KiB, for reading: bytes that are not UTF-8 are replaced.
+    pub patch: String,
+    /// Whether the patch is only the beginning.
+    pub is_truncated: bool,
 }
 
 /// What a reject did.

@@ -33,8 +33,8 @@ pub use files::{
 };
 pub use gc::{GcAction, GcMode, GcReport};
 pub use review::{
-    Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, InProcessApplier,
-    MergeState, RejectOutcome, RejectParams, Resolutions, WorkerApplier,
+    Applier, ApplierFds, ApproveParams, Changes, Consistency, Declined, FileHunks,
+    InProcessApplier, MergeState, RejectOutcome, RejectParams, Resolutions, WorkerApplier,
 };
 pub use sandbar_runtime::{
     Caller, Usage,

@@ -86,6 +86,23 @@ impl Put {
     }
 }
 
+/// Makes the directory `path` of `merged` for `owner`, where there is none.
+///
+/// # Errors
+/// What the kernel says; `AlreadyExists` where something else has the name.
+pub fn directory(
+    merged: BorrowedFd<'_>,
+    path: &WorkspacePath,
+    owner: (u32, u32),
+) -> io::Result<()> {
+    let (dir, name) = beneath::open_parent(merged, path)?;
+    match rustix::fs::mkdirat(&dir, beneath::as_path(name), Mode::from_raw_mode(0o755)) {
+        Ok(()) => Put { owner }.own(&dir, name),
+        Err(Errno::EXIST) => beneath::open_dir(&dir, name).map(drop),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Puts a text in the place of the file at `path` of `merged`, or where nothing is, for `owner`.
 ///
 /// The file keeps its permission bits; a new one gets `mode`. Repeating it, after a crash too, finishes it.

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     all: bool,
     #[command(flatten)]
     picks: picks::Args,
+    /// Why, in your words: whoever works in the sandbox next finds it in `.sandbar-review/declined.md`.
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
@@ -46,7 +49,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         return Err(Failure::not_found("nothing to reject: no change is there")
             .hint(format!("see `sandbar changes {}`", sandbox.name)));
     }
-    let request = RejectRequest { diff_id: Some(set.diff_id), selection: selection };
+    let request = RejectRequest { diff_id: Some(set.diff_id), selection, reason: args.reason };
     let outcome: RejectOutcome = out
         .during("rejecting", context.client.post(&paths::below_sandbox(&id, "reject"), &request))
         .await?;

@@ -1,6 +1,6 @@
 //! Asks the server what the review wants, one request after another.
 
-use sandbar_api::{FileHunks, RejectOutcome, paths};
+use sandbar_api::{FileHunks, Page, RejectOutcome, RejectRequest, paths};
 use sandbar_types::{ApproveId, ApproveOutcome, ChangeSet, WorkspacePath};
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ use crate::{
     review::{
         choice::moved_on,
         state::{Effect, Event, Sending, Sent, Trouble, path_text},
-        wire::{self, Approves, Rejection},
+        wire::{self, Approve},
     },
     select,
 };
@@ -79,7 +79,7 @@ impl Server<'_> {
         if let Some(mut rejection) = sending.reject {
             if sending.approve.is_some() {
                 match self.renamed(&sending.seen, &rejection).await {
-                    Ok(diff_id) => rejection.request.diff_id = Some(diff_id),
+                    Ok(diff_id) => rejection.diff_id = Some(diff_id),
                     Err(trouble) => {
                         sent.rejected = Some(Err(trouble));
                         return sent;
@@ -95,10 +95,10 @@ impl Server<'_> {
     async fn renamed(
         &mut self,
         seen: &[sandbar_types::Change],
-        rejection: &Rejection,
+        rejection: &RejectRequest,
     ) -> Result<sandbar_types::DiffId, Trouble> {
         let now = self.changes().await?;
-        let sandbar_types::Selection::Parts(parts) = &rejection.request.selection else {
+        let sandbar_types::Selection::Parts(parts) = &rejection.selection else {
             return Ok(now.diff_id);
         };
         match moved_on(seen, &now.changes, parts) {
@@ -110,7 +110,7 @@ impl Server<'_> {
         }
     }
 
-    async fn reject(&mut self, rejection: &Rejection) -> Result<Vec<WorkspacePath>, Trouble> {
+    async fn reject(&mut self, rejection: &RejectRequest) -> Result<Vec<WorkspacePath>, Trouble> {
         let address = self.address("reject");
         let answer: Result<RejectOutcome, _> = self.client.post(&address, rejection).await;
         answer
@@ -120,10 +120,9 @@ impl Server<'_> {
 
     async fn latest_approve(&mut self) -> Result<Option<ApproveId>, Trouble> {
         let Some(source) = self.source else { return Ok(None) };
-        let answer: Result<Approves, _> = self.client.fetch(&wire::latest_approve(source)).await;
-        answer
-            .map(|page| page.items.first().map(|approve| approve.id))
-            .map_err(|failure| trouble(&failure))
+        let answer: Result<Page<Approve>, _> =
+            self.client.fetch(&wire::latest_approves(source)).await;
+        answer.map(|page| wire::standing(&page.items)).map_err(|failure| trouble(&failure))
     }
 
     async fn undo(&mut self, approve: ApproveId) -> Result<(), Trouble> {

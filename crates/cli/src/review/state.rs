@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sandbar_api::{ApproveRequest, ErrorCode, FileHunks, MergeState};
+use sandbar_api::{ApproveRequest, ErrorCode, FileHunks, MergeState, RejectRequest};
 use sandbar_types::{
     ApproveId, ApproveOutcome, Change, ChangeFlag, ChangeSet, HunkId, Side, WorkspacePath,
 };
@@ -23,7 +23,6 @@ use crate::review::{
     choice::{Choices, Orders, Standing},
     key::Key,
     text::{Text, Texts},
-    wire::Rejection,
 };
 
 /// The terminal's size in cells.
@@ -277,7 +276,7 @@ pub(crate) enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sending {
     pub(crate) approve: Option<ApproveRequest>,
-    pub(crate) reject: Option<Rejection>,
+    pub(crate) reject: Option<RejectRequest>,
     /// What was looked at, so that nothing unseen is rejected after the approve.
     pub(crate) seen: Vec<Change>,
 }

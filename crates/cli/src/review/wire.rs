@@ -1,18 +1,18 @@
-//! Bodies of requests and answers that the types of the API do not have yet.
+//! What `u` asks the server for: the list of approves, and taking one back.
 //!
-//! Everything that waits for a field of the API is in this file. A field that is empty is left out, so it works with
-//! a server of either age.
+//! The types and paths of the API for it come with `undo`; then this file goes.
 
-use sandbar_api::RejectRequest;
 use sandbar_types::ApproveId;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-/// Where the latest approves are listed.
-pub(crate) const APPROVES: &str = "/v1/approves";
+/// Where approves are listed.
+const APPROVES: &str = "/v1/approves";
+/// LIMIT: approves that are looked at for one that is not taken back yet.
+const LOOKED_AT_MAX: u32 = 50;
 
-/// The latest approve to `source`.
-pub(crate) fn latest_approve(source: &[u8]) -> String {
-    format!("{APPROVES}?source={}&limit=1", sandbar_api::paths::escape(source))
+/// The latest approves to `source`.
+pub(crate) fn latest_approves(source: &[u8]) -> String {
+    format!("{APPROVES}?source={}&limit={LOOKED_AT_MAX}", sandbar_api::paths::escape(source))
 }
 
 /// Takes an approve back.
@@ -23,38 +23,37 @@ pub(crate) fn undo(approve: ApproveId) -> String {
 /// An approve in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Approve {
-    pub(crate) id: ApproveId,
+    id: ApproveId,
+    /// Itself takes one back.
+    #[serde(default)]
+    undoes: Option<ApproveId>,
+    /// Is taken back.
+    #[serde(default)]
+    undone_by: Option<ApproveId>,
 }
 
-/// A page of them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Approves {
-    pub(crate) items: Vec<Approve>,
-}
-
-/// [`RejectRequest`] with a reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Rejection {
-    #[serde(flatten)]
-    pub(crate) request: RejectRequest,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
+/// The latest one that stands.
+pub(crate) fn standing(newest_first: &[Approve]) -> Option<ApproveId> {
+    newest_first
+        .iter()
+        .find(|approve| approve.undoes.is_none() && approve.undone_by.is_none())
+        .map(|approve| approve.id)
 }
 
 #[cfg(test)]
 mod tests {
-    use sandbar_types::{DiffId, Selection, Sha256};
-
     use super::*;
 
     #[test]
-    fn a_reason_is_sent_only_if_there_is_one() {
-        let diff_id = Some(DiffId(Sha256([0; 32])));
-        let request = RejectRequest { diff_id, selection: Selection::All };
-        let mut rejection = Rejection { request: request.clone(), reason: None };
-        let plain = serde_json::to_value(&request).unwrap();
-        assert_eq!(serde_json::to_value(&rejection).unwrap(), plain);
-        rejection.reason = Some("too slow".to_owned());
-        assert_eq!(serde_json::to_value(&rejection).unwrap()["reason"], "too slow");
+    fn what_is_taken_back_is_not_taken_back_again() {
+        let [first, second, undo] = [(); 3].map(|()| ApproveId::generate());
+        let all: Vec<Approve> = serde_json::from_value(serde_json::json!([
+            { "id": undo, "undoes": second, "is_undoable": false },
+            { "id": second, "undone_by": undo },
+            { "id": first },
+        ]))
+        .unwrap();
+        assert_eq!(standing(&all), Some(first));
+        assert_eq!(standing(&all[..2]), None);
     }
 }

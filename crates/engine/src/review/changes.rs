@@ -89,7 +89,11 @@ pub(super) fn refuse_unmatched(set: &ChangeSet, selection: &Selection) -> Result
 
 impl Inner {
     /// What is shown of the selected changes: merged where the host moved on and nobody has to be asked.
-    async fn shown(self: &Arc<Self>, still: &Still, selection: &Selection) -> Result<Proposal> {
+    pub(super) async fn shown(
+        self: &Arc<Self>,
+        still: &Still,
+        selection: &Selection,
+    ) -> Result<Proposal> {
         let drifted = self.drifted(still, selection).await?;
         let (view, marks, set) = (Arc::clone(&still.view), self.marks(), Arc::clone(&still.set));
         blocking(move || {

@@ -4,6 +4,7 @@ mod applier;
 pub(crate) mod approve;
 mod base;
 mod changes;
+mod declined;
 pub(crate) mod end;
 mod model;
 mod propose;
@@ -12,6 +13,7 @@ mod reject;
 
 pub use self::{
     applier::{Applier, ApplierFds, InProcessApplier, WorkerApplier},
+    declined::Declined,
     model::{
         ApproveParams, Changes, Consistency, FileHunks, MergeState, RejectOutcome, RejectParams,
     },

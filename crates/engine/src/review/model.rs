@@ -76,6 +76,8 @@ pub struct RejectParams {
     pub diff_id: Option<DiffId>,
     /// Which of them.
     pub selection: Selection,
+    /// What the person says about it, for whoever works in the sandbox next.
+    pub reason: Option<String>,
     /// The generation that the person saw, where they sent one.
     pub generation: Option<Generation>,
 }

@@ -16,6 +16,7 @@ use super::{
     RejectOutcome, RejectParams, Resolutions,
     approve::{diff_changed, refuse_stale, refused},
     changes::Still,
+    declined::REASON_BYTES_MAX,
     end::count_decision,
     propose::unfit,
 };
@@ -47,6 +48,9 @@ async fn reject(inner: Arc<Inner>, id: SandboxId, params: RejectParams) -> Resul
     }
     refuse_stale(params.generation, still.generation)?;
     super::changes::refuse_unmatched(&still.set, &params.selection)?;
+    refuse_long(params.reason.as_deref())?;
+    let shown = inner.shown(&still, &params.selection).await?;
+    let patch = inner.patch_of(&still, shown, &params.selection).await?;
     let dropped = drop_hunks(&inner, &still, &params.selection).await?;
     let (view, set) = (Arc::clone(&still.view), Arc::clone(&still.set));
     let done = blocking(move || {
@@ -59,8 +63,12 @@ async fn reject(inner: Arc<Inner>, id: SandboxId, params: RejectParams) -> Resul
         RejectError::Refused(why) => refused(why),
         RejectError::Restore { .. } => unrestored(err),
     })?;
+    let decided: Vec<_> = done.rejected.iter().chain(&parts).cloned().collect();
+    let paths = decided.len() as u64;
+    if paths > 0 {
+        inner.decline(&still, params.reason, decided, &patch).await;
+    }
     drop(still);
-    let paths = (done.rejected.len() + parts.len()) as u64;
     if paths > 0 {
         let mut txn = inner.store.begin().await?;
         count_decision(&mut txn, id).await?;
@@ -70,6 +78,17 @@ async fn reject(inner: Arc<Inner>, id: SandboxId, params: RejectParams) -> Resul
         inner.event_written(event);
     }
     Ok(RejectOutcome { rejected: done.rejected, parts })
+}
+
+fn refuse_long(reason: Option<&str>) -> Result<()> {
+    match reason {
+        Some(reason) if reason.len() > REASON_BYTES_MAX => Err(Error::new(
+            ErrorKind::Invalid,
+            "invalid_field",
+            format!("the reason has {} bytes; at most {REASON_BYTES_MAX} are kept", reason.len()),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What is left of a reject once the picked hunks are dropped.

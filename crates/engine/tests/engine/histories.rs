@@ -336,7 +336,7 @@ impl World {
         let Some(selection) = self.selection(file, place).await else {
             return Ok(());
         };
-        let params = RejectParams { diff_id: None, selection, generation: None };
+        let params = RejectParams { diff_id: None, selection, reason: None, generation: None };
         let rejected = self.engine().reject(self.id, params).await;
         let model = &mut self.files[file];
         match (place, rejected) {

@@ -89,7 +89,7 @@ impl Room {
     }
 
     async fn reject(&self, selection: Selection) -> sandbar_engine::Result<()> {
-        let params = RejectParams { diff_id: None, selection, generation: None };
+        let params = RejectParams { diff_id: None, selection, reason: None, generation: None };
         self.engine.reject(self.id, params).await.map(drop)
     }
 
@@ -278,5 +278,28 @@ async fn what_was_looked_at_has_a_base_from_then_on() {
     assert_eq!(room.hunks().await.merge, MergeState::Clean);
     room.approve(Selection::All).await.unwrap();
     assert_eq!(room.host(), lines(&[(2, "two"), (29, "host")]));
+    room.engine.drain(DRAIN).await;
+}
+
+#[tokio::test]
+async fn what_was_rejected_is_told_inside_and_is_no_change() {
+    let room = Room::new().await;
+    room.inside(&lines(&[(2, "two"), (15, "fifteen")]));
+    let id = room.hunks().await.hunks[0].id;
+    let params = RejectParams {
+        diff_id: None,
+        selection: picks(vec![HunkPick { id, lines: None }]),
+        reason: Some("use numerals".to_owned()),
+        generation: None,
+    };
+    room.engine.reject(room.id, params).await.unwrap();
+    let declined = room.engine.declined(room.id).await.unwrap();
+    assert_eq!((declined.len(), declined[0].reason.as_deref()), (1, Some("use numerals")));
+    assert!(declined[0].patch.contains("+two") && !declined[0].patch.contains("fifteen"));
+    let inside = room.house.sandbox_dir(room.id).0.join("merged/.sandbar-review/declined.md");
+    let page = std::fs::read_to_string(inside).unwrap();
+    assert!(page.contains("> use numerals") && page.contains("+two"), "{page}");
+    let changes = room.changes().await.set.changes;
+    assert_eq!(changes.len(), 1, "{changes:?}");
     room.engine.drain(DRAIN).await;
 }

@@ -135,6 +135,7 @@ async fn a_rejected_path_is_as_in_the_source_again() {
     let params = RejectParams {
         diff_id: Some(seen.set.diff_id),
         selection: Selection::All,
+        reason: None,
         generation: Some(seen.generation),
     };
     let outcome = engine.reject(id, params.clone()).await.unwrap();

@@ -9,8 +9,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 use sandbar_api::{
-    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, ErrorCode, FileHunks, FileQuery, Hunk,
-    HunkLine, LineKind, MergeState, RejectOutcome, RejectRequest,
+    ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, ErrorCode,
+    FileHunks, FileQuery, Hunk, HunkLine, LineKind, MergeState, RejectOutcome, RejectRequest,
 };
 use sandbar_engine::{ApproveParams, Changes, RejectParams, Resolutions};
 use sandbar_types::{ApproveOutcome, Confirmed, DiffId, Generation, SandboxId, Selection};
@@ -31,6 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(diff))
         .routes(routes!(approve))
         .routes(routes!(reject))
+        .routes(routes!(declined_list))
 }
 
 /// Lists the changes of one instant, ordered by path.
@@ -188,9 +189,28 @@ async fn reject(
         generation: seen_generation(&headers, request.diff_id)?,
         diff_id: request.diff_id,
         selection: request.selection,
+        reason: request.reason,
     };
     let outcome = state.engine.reject(id, params).await?;
     Ok(Answer(RejectOutcome { rejected: outcome.rejected, parts: outcome.parts }))
+}
+
+/// Lists what was rejected, with what the person said about it.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/declined", tag = "review",
+    params(("sandbox" = String, Path)), responses((status = 200, body = DeclinedList)))]
+async fn declined_list(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Answer<DeclinedList>, ApiError> {
+    let one = |found: sandbar_engine::Declined| Declined {
+        at: found.at,
+        reason: found.reason,
+        paths: found.paths,
+        patch: found.patch,
+        is_truncated: found.is_truncated,
+    };
+    let items = state.engine.declined(id).await?.into_iter().map(one).collect();
+    Ok(Answer(DeclinedList { items }))
 }
 
 /// Reads the generation from the `ETag` of the changes. Both halves must be those that the client saw.

@@ -9,7 +9,6 @@ use crate::review::{
     choice::Orders,
     key::Key,
     state::{Busy, Effect, Notice, Screen, Sending, State, Summary},
-    wire::Rejection,
 };
 
 /// LIMIT: characters of a reason.
@@ -123,11 +122,9 @@ fn send(state: &mut State, effects: &mut Vec<Effect>) {
         resolutions,
         otherwise: None,
     });
-    let reject = (!orders.reject.is_empty()).then(|| Rejection {
-        request: RejectRequest {
-            diff_id: Some(set.diff_id),
-            selection: Selection::Parts(orders.reject.clone()),
-        },
+    let reject = (!orders.reject.is_empty()).then(|| RejectRequest {
+        diff_id: Some(set.diff_id),
+        selection: Selection::Parts(orders.reject.clone()),
         reason: (!reason.trim().is_empty()).then(|| reason.trim().to_owned()),
     });
     state.busy = Some(Busy::Sending);
