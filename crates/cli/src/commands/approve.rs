@@ -20,17 +20,18 @@ use crate::{
         units::counted,
         visible,
     },
+    picks,
     select::{self, Paths},
 };
 
-/// Write changes to your directory: all of them, or those below the paths.
+/// Write changes to your directory: all of them, those below the paths, or parts of files.
 ///
 /// All of what is selected is written, or nothing. What you changed yourself meanwhile is never overwritten: it is
-/// merged, and where the same lines changed the approve is refused until you say whose count. Changes that the host may obey without being asked (hooks, editor tasks) need
-/// an explicit yes by `--allow`.
+/// merged, and where the same lines changed the approve is refused until you say whose count. Changes that the host
+/// may obey without being asked (hooks, editor tasks) need an explicit yes by `--allow`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open"
+    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open\n  sandbar approve --hunk src/cart.rs:4f1c9a30d27be865"
 )]
 pub(crate) struct Args {
     /// Name or id of the sandbox (default: the only one over the current directory), then paths.
@@ -39,6 +40,8 @@ pub(crate) struct Args {
     /// Approve every change.
     #[arg(long, short)]
     all: bool,
+    #[command(flatten)]
+    picks: picks::Args,
     /// Say yes to changes with this flag, as `sandbar changes` shows it: wherever it is, or at one path. May be repeated.
     #[arg(long, value_name = "FLAG[:PATH]", value_parser = parse_yes)]
     allow: Vec<Yes>,
@@ -123,18 +126,18 @@ fn one_path(sandbox: &Sandbox, word: &OsStr) -> Result<WorkspacePath, Failure> {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let (sandbox, words) = select::sandbox_and_paths(context, &args.words).await?;
-    let paths = selected(&sandbox, &words, args.all)?;
+    let asked = Asked::of(&sandbox, &words, args.all, &args.picks)?;
     let out = context.out;
     let id = sandbox.id.to_string();
     let set = out.during("looking at the changes", fetch_changes(context, &id)).await?;
-    let changes = meant(&set, &paths);
-    if changes.is_empty() {
+    let selection = asked.selection(context, &sandbox, &set).await?;
+    if meant(&set, &selection).is_empty() {
         return Err(Failure::not_found("nothing to approve: no change is there")
             .hint(format!("see `sandbar changes {}`", sandbox.name)));
     }
     let request = ApproveRequest {
         diff_id: args.if_diff.unwrap_or(set.diff_id),
-        selection: selection(paths),
+        selection,
         confirm: args.allow.iter().filter(|yes| yes.path.is_none()).map(|yes| yes.flag).collect(),
         confirm_paths: at_paths(&sandbox, &args.allow)?,
         resolutions: args.resolve.resolutions(&sandbox)?,
@@ -186,6 +189,49 @@ fn report(context: &Context, sandbox: &Sandbox, set: &ChangeSet, outcome: &Appro
     }
 }
 
+/// What a decision is about, as the command line says it.
+pub(crate) enum Asked<'a> {
+    Paths(Paths),
+    Picks(&'a picks::Args),
+}
+
+impl<'a> Asked<'a> {
+    /// # Errors
+    /// Nothing is asked for, or two things that exclude each other.
+    pub(crate) fn of(
+        sandbox: &Sandbox,
+        words: &[OsString],
+        is_all: bool,
+        picks: &'a picks::Args,
+    ) -> Result<Self, Failure> {
+        match (picks.is_given(), is_all, words) {
+            (false, _, words) => selected(sandbox, words, is_all).map(Self::Paths),
+            (true, false, []) => Ok(Self::Picks(picks)),
+            (true, _, [..]) => Err(Failure::usage("parts of files exclude --all and paths")
+                .hint("name the sandbox, then --hunk, --patch or --parts")),
+        }
+    }
+
+    /// The same for the server.
+    ///
+    /// # Errors
+    /// Parts that cannot be read, or are not pending.
+    pub(crate) async fn selection(
+        self,
+        context: &mut Context,
+        sandbox: &Sandbox,
+        set: &ChangeSet,
+    ) -> Result<Selection, Failure> {
+        match self {
+            Self::Paths(Paths::All) => Ok(Selection::All),
+            Self::Paths(Paths::Some(paths)) => Ok(Selection::Paths(paths)),
+            Self::Picks(picks) => {
+                picks.parts(&mut context.client, sandbox, set).await.map(Selection::Parts)
+            }
+        }
+    }
+}
+
 /// The paths that a decision is about. Everything must be asked for in words: a missing path is no way to say it.
 pub(crate) fn selected(
     sandbox: &Sandbox,
@@ -201,20 +247,14 @@ pub(crate) fn selected(
     }
 }
 
-/// The changes below `paths`.
-pub(crate) fn meant<'a>(set: &'a ChangeSet, paths: &Paths) -> Vec<&'a Change> {
-    let is_meant = |change: &&Change| match paths {
-        Paths::All => true,
-        Paths::Some(paths) => paths.iter().any(|path| change.path.is_within(path)),
+/// The changes that are selected, or have a part that is.
+pub(crate) fn meant<'a>(set: &'a ChangeSet, selection: &Selection) -> Vec<&'a Change> {
+    let paths = selection.paths();
+    let is_meant = |change: &&Change| match &paths {
+        None => true,
+        Some(paths) => paths.iter().any(|path| change.path.is_within(path)),
     };
     set.changes.iter().filter(is_meant).collect()
-}
-
-pub(crate) fn selection(paths: Paths) -> Selection {
-    match paths {
-        Paths::All => Selection::All,
-        Paths::Some(paths) => Selection::Paths(paths),
-    }
 }
 
 fn parse_flag(text: &str) -> Result<ChangeFlag, String> {
@@ -252,9 +292,9 @@ mod tests {
         let changes =
             ["src", "src/a", "src_old"].map(|path| change(path, ChangeKind::Added)).to_vec();
         let set = ChangeSet { diff_id: DiffId(Sha256([0; 32])), changes };
-        let paths = Paths::Some(vec![WorkspacePath::parse("src").unwrap()]);
-        assert_eq!(meant(&set, &paths).len(), 2);
-        assert_eq!(meant(&set, &Paths::All).len(), 3);
+        let selection = Selection::Paths(vec![WorkspacePath::parse("src").unwrap()]);
+        assert_eq!(meant(&set, &selection).len(), 2);
+        assert_eq!(meant(&set, &Selection::All).len(), 3);
     }
 
     #[test]
