@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a test starts programs and waits for them as a user does"
+    clippy::print_stderr,
+    reason = "a test starts programs and waits for them as a user does, and says when it is skipped"
 )]
 
 use std::{

@@ -162,7 +162,7 @@ impl Choices {
             match self.0.get(&change.path) {
                 None => orders.pending += 1,
                 Some(Choice::Whole(verdict)) => {
-                    self.order_whole(*verdict, change, changes, &mut orders)
+                    self.order_whole(*verdict, change, changes, &mut orders);
                 }
                 Some(Choice::Hunks(hunks)) => order_hunks(change, hunks, &mut orders),
             }
