@@ -31,8 +31,9 @@ pub use files::{
 pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
 pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
 pub use review::{
-    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, FileHunks, Hunk, HunkLine, HunksQuery,
-    LineKind, RejectOutcome, RejectRequest,
+    ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, FileHunks, Hunk,
+    HunkLine, HunksQuery, LineKind, MergeState, RefreshOutcome, RefreshRequest, RejectOutcome,
+    RejectRequest,
 };
 pub use sandboxes::{Sandbox, SandboxListQuery, StateName, StopRequest};
 pub use usage::{DiskUsage, GcAction, GcOutcome, GcRequest, SandboxDiskUsage, SandboxUsage};

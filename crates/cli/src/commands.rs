@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod reject;
+pub(crate) mod review;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod serve;
@@ -29,6 +30,7 @@ use crate::{context::Context, failure::Failure};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Review(review::Args),
     Changes(changes::Args),
     Diff(diff::Args),
     Approve(approve::Args),
@@ -56,6 +58,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)).await,
+        Command::Review(args) => Box::pin(review::run(args, context)).await,
         Command::Changes(args) => changes::run(args, context).await,
         Command::Diff(args) => Box::pin(diff::run(args, context)).await,
         Command::Approve(args) => Box::pin(approve::run(args, context)).await,

@@ -11,6 +11,9 @@ mod context;
 mod failure;
 mod input;
 mod output;
+mod patch;
+mod picks;
+mod review;
 #[cfg(test)]
 mod sample;
 mod select;

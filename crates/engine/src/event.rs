@@ -94,6 +94,11 @@ pub enum EventPayload {
         /// How many paths.
         paths: u64,
     },
+    /// What the host changed was brought into the workspace.
+    Refreshed {
+        /// How many paths.
+        paths: u64,
+    },
     /// The upper layer is nearly as large as it may be.
     DiskWarning {
         /// What it holds.

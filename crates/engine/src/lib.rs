@@ -34,7 +34,8 @@ pub use files::{
 pub use gc::{GcAction, GcMode, GcReport};
 pub use review::{
     Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,
-    FileHunks, InProcessApplier, RejectOutcome, RejectParams, WorkerApplier,
+    Declined, FileHunks, InProcessApplier, MergeState, RefreshOutcome, RefreshParams,
+    RejectOutcome, RejectParams, Resolutions, WorkerApplier,
 };
 pub use sandbar_runtime::{
     Caller, Usage,

@@ -20,7 +20,10 @@ pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
 };
-pub use decision::{ApproveOutcome, Conflict, ConflictReason, HunkPick, Part, Selection, Skipped};
+pub use decision::{
+    ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
+    Resolution, Selection, Side, Skipped, Take,
+};
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};

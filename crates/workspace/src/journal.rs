@@ -7,7 +7,7 @@
 //!   kept.json       that what was replaced is here whole, and no longer in the stage
 //!   kept/old        what was replaced, by path
 //!   kept/new        replaced texts as they were written, by path
-//!   composed        what is written and neither side has, by path
+//!   composed/       texts that no tree has, by their hash: some hunks of a file, or a merge
 //!
 //!   (nothing) ──► preparing ──► committing ──► applied
 //!                     │             └────────► conflict | aborted   (everything rolled back)
@@ -26,7 +26,7 @@ use rustix::{
     io::Errno,
     process::{Gid, Uid},
 };
-use sandbar_types::{ApproveId, Conflict, WorkspacePath};
+use sandbar_types::{ApproveId, Conflict, Sha256, WorkspacePath};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -40,6 +40,7 @@ const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
 const KEPT: &str = "kept.json";
 const NEXT: &str = "next";
+const COMPOSED: &str = "composed";
 
 /// What an approve is about to do: enough to finish it, to take it back, and to undo it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +151,12 @@ impl Journal {
         self.dir.as_fd()
     }
 
+    /// The directory, for whoever goes on with it.
+    #[must_use]
+    pub fn into_dir(self) -> OwnedFd {
+        self.dir
+    }
+
     /// The approves that have a journal in `parent`, the oldest first.
     ///
     /// # Errors
@@ -197,6 +204,36 @@ impl Journal {
             Err(error) if beneath::is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes what an attempt that was cut off had put there.
+    pub(crate) fn discard_composed(&self) -> io::Result<()> {
+        remove_tree(self.dir.as_fd(), COMPOSED.as_bytes())
+    }
+
+    /// Puts a text there that the approve will write and no tree has. It need not last: before the commit point the
+    /// stage has a copy that does.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn put_composed(&self, sha256: Sha256, text: &[u8]) -> io::Result<()> {
+        match rustix::fs::mkdirat(&self.dir, COMPOSED, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let dir = beneath::open_dir(&self.dir, COMPOSED.as_bytes())?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        // The applier may be another user; the journal around it lets nobody else in.
+        let mode = Mode::from_raw_mode(0o644);
+        let name = sha256.to_string();
+        let file = beneath::openat2(&dir, name.as_bytes(), flags, mode, beneath::RESOLVE)?;
+        std::fs::File::from(file).write_all(text)
+    }
+
+    pub(crate) fn open_composed(&self, sha256: Sha256) -> io::Result<std::fs::File> {
+        let dir = beneath::open_dir(&self.dir, COMPOSED.as_bytes())?;
+        let (file, _) = beneath::open_file(dir, sha256.to_string().as_bytes())?;
+        Ok(file)
     }
 
     /// How far it got; `None` where nothing was written yet.

@@ -1,86 +1,131 @@
-//! Merging two texts that come from one: line by line, and only where nobody has to choose.
+//! Merging what the host and the sandbox made of one text, line by line.
+//!
+//! As `git merge` does it: the edits of both sides since the base are laid side by side. Where only one side edited, its
+//! edit is taken; where both did the same, it is taken once; where they differ and touch each other, nobody but a person
+//! can say what was meant.
 
 use std::ops::Range;
 
-use imara_diff::{Algorithm, Diff, InternedInput};
+use imara_diff::InternedInput;
+use sandbar_types::{LineText, MergeConflict, Side};
 
-/// LIMIT: lines on one side up to which the histogram algorithm is used; see `lines`.
-const HISTOGRAM_LINES_MAX: usize = 10_000;
+use crate::lines::{self, Edit};
 
-/// Both sides changed the same lines, or lines next to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("both sides changed the same lines")]
-pub struct Overlap;
+/// A text that both sides may have edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The text; at a conflict it has the lines of the side that was asked for.
+    pub text: Vec<u8>,
+    /// Where the two sides made different things of the same lines, from the top down.
+    pub conflicts: Vec<MergeConflict>,
+}
 
-/// Lines of the base, and the lines of one side that stand in their place.
-type Edit = (Range<usize>, Range<usize>);
-
-/// Returns `base` with what `ours` and what `theirs` changed.
-///
-/// # Errors
-/// [`Overlap`] where the changes of the two touch each other and are not the same.
-pub fn merge3(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Vec<u8>, Overlap> {
-    let [base_lines, our_lines, their_lines] = [base, ours, theirs].map(lines);
-    let (our_edits, their_edits) = (edits(base, ours), edits(base, theirs));
-    let (mut our_edits, mut their_edits) =
-        (our_edits.iter().peekable(), their_edits.iter().peekable());
-    let mut merged = Vec::with_capacity(ours.len().max(theirs.len()));
+/// Merges `ours`, the host's text, and `theirs`, the sandbox's, which both come from `base`.
+#[must_use]
+pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], at_conflicts: Side) -> Merged {
+    let edited = |text| Edited {
+        lines: split(text),
+        edits: lines::edits(&InternedInput::new(base, text)),
+        done: 0,
+    };
+    let (mut ours, mut theirs, base) = (edited(ours), edited(theirs), split(base));
+    let mut merged = Merged { text: Vec::new(), conflicts: Vec::new() };
     let mut at = 0;
-    loop {
-        let ((from, to), side) = match (our_edits.peek(), their_edits.peek()) {
-            (None, None) => break,
-            (Some(our), Some(their)) if touch(&our.0, &their.0) => {
-                let (our, their) = (*our, *their);
-                if our.0 != their.0 || our_lines[our.1.clone()] != their_lines[their.1.clone()] {
-                    return Err(Overlap);
+    while let Some(span) = next_span(&ours, &theirs) {
+        push(&mut merged.text, &base[at..span.start]);
+        at = span.end;
+        let (our_start, is_ours, our_lines) = ours.pass(&span);
+        let (_, is_theirs, their_lines) = theirs.pass(&span);
+        let taken = match (is_ours, is_theirs) {
+            (_, false) => our_lines,
+            (false, true) => their_lines,
+            (true, true) if our_lines == their_lines => our_lines,
+            (true, true) => {
+                merged.conflicts.push(MergeConflict {
+                    ours_start: our_start as u64 + 1,
+                    base: texts(&base[span]),
+                    ours: texts(our_lines),
+                    theirs: texts(their_lines),
+                });
+                match at_conflicts {
+                    Side::Ours => our_lines,
+                    Side::Theirs => their_lines,
                 }
-                their_edits.next();
-                our_edits.next();
-                (our, &our_lines)
             }
-            (Some(our), their) if their.is_none_or(|their| our.0.start < their.0.start) => {
-                let our = *our;
-                our_edits.next();
-                (our, &our_lines)
-            }
-            (_, Some(their)) => {
-                let their = *their;
-                their_edits.next();
-                (their, &their_lines)
-            }
-            (Some(_), None) => unreachable!("ours is taken where theirs has nothing left"),
         };
-        copy(&base_lines[at..from.start], &mut merged);
-        copy(&side[to.clone()], &mut merged);
-        at = from.end;
+        push(&mut merged.text, taken);
     }
-    copy(&base_lines[at..], &mut merged);
-    Ok(merged)
+    push(&mut merged.text, &base[at..]);
+    merged
 }
 
-/// Whether two ranges overlap or lie next to each other: what two people did side by side, a person should look at.
-fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
-    one.start <= other.end && other.start <= one.end
+/// One side's text, and what it did to the base.
+struct Edited<'a> {
+    lines: Vec<&'a [u8]>,
+    edits: Vec<Edit>,
+    /// How many of the edits are merged.
+    done: usize,
 }
 
-fn copy(lines: &[&[u8]], into: &mut Vec<u8>) {
-    lines.iter().for_each(|line| into.extend_from_slice(line));
+impl<'a> Edited<'a> {
+    fn next(&self, after: usize) -> Option<&Edit> {
+        self.edits.get(self.done + after)
+    }
+
+    /// Passes over the lines `span` of the base: where this side's lines for them begin, whether it edited them, and the
+    /// lines. No edit reaches over an end of the span.
+    fn pass(&mut self, span: &Range<usize>) -> (usize, bool, &[&'a [u8]]) {
+        let start = self.moved(span.start);
+        let before = self.done;
+        while self.next(0).is_some_and(|edit| edit.0.end as usize <= span.end) {
+            self.done += 1;
+        }
+        let end = self.moved(span.end);
+        (start, self.done > before, &self.lines[start..end])
+    }
+
+    /// Where line `at` of the base is now: moved by as many lines as came and went above it.
+    fn moved(&self, at: usize) -> usize {
+        let last = self.done.checked_sub(1).map(|last| &self.edits[last]);
+        last.map_or(at, |(base, text)| at - base.end as usize + text.end as usize)
+    }
 }
 
-fn lines(text: &[u8]) -> Vec<&[u8]> {
+/// The next lines of the base that a side edited, with everything that touches them.
+fn next_span(ours: &Edited<'_>, theirs: &Edited<'_>) -> Option<Range<usize>> {
+    let firsts = [ours.next(0), theirs.next(0)].into_iter().flatten();
+    let start = firsts.map(|edit| edit.0.start).min()?;
+    let mut end = start;
+    let mut passed = [0, 0];
+    loop {
+        let touching = |edited: &Edited<'_>, passed: usize| {
+            edited.next(passed).filter(|edit| edit.0.start <= end).map(|edit| edit.0.end)
+        };
+        let reached = match (touching(ours, passed[0]), touching(theirs, passed[1])) {
+            (Some(reached), _) => {
+                passed[0] += 1;
+                reached
+            }
+            (None, Some(reached)) => {
+                passed[1] += 1;
+                reached
+            }
+            (None, None) => return Some(start as usize..end as usize),
+        };
+        end = end.max(reached);
+    }
+}
+
+fn split(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
-fn edits(base: &[u8], side: &[u8]) -> Vec<Edit> {
-    let input = InternedInput::new(base, side);
-    let longest = input.before.len().max(input.after.len());
-    let algorithm =
-        if longest > HISTOGRAM_LINES_MAX { Algorithm::Myers } else { Algorithm::Histogram };
-    let wide = |range: Range<u32>| range.start as usize..range.end as usize;
-    Diff::compute(algorithm, &input)
-        .hunks()
-        .map(|hunk| (wide(hunk.before), wide(hunk.after)))
-        .collect()
+fn texts(lines: &[&[u8]]) -> Vec<LineText> {
+    lines.iter().map(|line| LineText(line.to_vec())).collect()
+}
+
+fn push(text: &mut Vec<u8>, lines: &[&[u8]]) {
+    lines.iter().for_each(|line| lines::push_line(text, line));
 }
 
 #[cfg(test)]
@@ -89,49 +134,100 @@ mod tests {
 
     use super::*;
 
-    fn merged(base: &str, ours: &str, theirs: &str) -> Result<String, Overlap> {
-        merge3(base.as_bytes(), ours.as_bytes(), theirs.as_bytes())
-            .map(|bytes| String::from_utf8(bytes).unwrap())
+    const BASE: &str = "1\n2\n3\n4\n5\n6\n7\n8\n";
+
+    fn merged(base: &str, ours: &str, theirs: &str) -> Merged {
+        merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), Side::Ours)
+    }
+
+    fn text(merged: &Merged) -> &str {
+        str::from_utf8(&merged.text).unwrap()
     }
 
     #[test]
-    fn what_lies_apart_is_merged_and_what_touches_is_not() {
-        let base = "1\n2\n3\n4\n5\n";
-        for (ours, theirs, expected) in [
-            ("one\n2\n3\n4\n5\n", "1\n2\n3\n4\nfive\n", Ok("one\n2\n3\n4\nfive\n")),
-            ("0\n1\n2\n3\n4\n5\n", "1\n2\n3\n5\n", Ok("0\n1\n2\n3\n5\n")),
-            ("1\n2\n3\n4\n5\n6", "2\n3\n4\n5\n", Ok("2\n3\n4\n5\n6")),
-            ("1\ntwo\n3\n4\n5\n", "1\ntwo\n3\n4\n5\n", Ok("1\ntwo\n3\n4\n5\n")),
-            ("1\ntwo\n3\n4\n5\n", "1\nTWO\n3\n4\n5\n", Err(Overlap)),
-            ("1\ntwo\n3\n4\n5\n", "1\n2\nthree\n4\n5\n", Err(Overlap)),
-            ("1\n2\n3\n4\n5\nsix\n", "1\n2\n3\n4\n5\nSIX\n", Err(Overlap)),
-            ("", "1\n2\n3\n4\nfive\n", Err(Overlap)),
-        ] {
-            assert_eq!(
-                merged(base, ours, theirs),
-                expected.map(str::to_owned),
-                "{ours:?} {theirs:?}"
-            );
-            assert_eq!(
-                merged(base, theirs, ours),
-                expected.map(str::to_owned),
-                "{theirs:?} {ours:?}"
-            );
+    fn edits_apart_are_both_taken_and_the_same_edit_once() {
+        let both = merged(BASE, &BASE.replace('2', "two"), &BASE.replace('6', "six"));
+        assert_eq!((text(&both), both.conflicts.len()), ("1\ntwo\n3\n4\n5\nsix\n7\n8\n", 0));
+        let same = BASE.replace('4', "four\nand a half");
+        let once = merged(BASE, &same, &same);
+        assert_eq!((text(&once), once.conflicts.len()), (&*same, 0));
+        for (ours, theirs) in [("one\n2\n", "1\ntwo\n"), ("1\na\n2\n", "1\nb\n2\n")] {
+            let touching = merged("1\n2\n", ours, theirs);
+            assert_eq!(touching.conflicts.len(), 1, "edits that touch are not merged");
         }
     }
 
     #[test]
-    fn bytes_that_are_no_text_of_any_encoding_are_kept() {
-        let merged = merge3(b"\xff\r\nb\nc\n", b"\xff\r\nb\nc\xfe", b"\xfd\r\nb\nc\n");
-        assert_eq!(merged.unwrap(), b"\xfd\r\nb\nc\xfe");
+    fn what_both_made_differently_is_shown_with_all_three_sides() {
+        let ours = BASE.replace('4', "ours").replace("1\n", "0\n1\n");
+        let theirs = BASE.replace("4\n5\n", "theirs\n");
+        let conflict = merged(BASE, &ours, &theirs);
+        let line = |text: &str| LineText(text.as_bytes().to_vec());
+        assert_eq!(
+            conflict.conflicts,
+            [MergeConflict {
+                ours_start: 5,
+                base: vec![line("4\n"), line("5\n")],
+                ours: vec![line("ours\n"), line("5\n")],
+                theirs: vec![line("theirs\n")],
+            }]
+        );
+        assert_eq!(text(&conflict), ours);
+        let taken = merge(BASE.as_bytes(), ours.as_bytes(), theirs.as_bytes(), Side::Theirs);
+        assert_eq!(text(&taken), "0\n1\n2\n3\ntheirs\n6\n7\n8\n");
+    }
+
+    #[test]
+    fn a_line_that_one_deletes_and_the_other_changes_is_a_conflict() {
+        let conflict = merged(BASE, &BASE.replace("4\n", ""), &BASE.replace('4', "four"));
+        assert_eq!(conflict.conflicts.len(), 1);
+    }
+
+    #[test]
+    fn a_text_without_an_end_of_line_grows_into_no_other_line() {
+        let both = merged("a\nb\nc\nd", "a\nb\nc\nd", "0\na\nb\nc\nd");
+        assert_eq!(text(&both), "0\na\nb\nc\nd");
+        let grown = merged("a\nb\nc\nd", "0\na\nb\nc\nd", "a\nb\nc\nd\ne\n");
+        assert_eq!((text(&grown), grown.conflicts.len()), ("0\na\nb\nc\nd\ne\n", 0));
+    }
+
+    fn lines() -> impl Strategy<Value = String> {
+        proptest::collection::vec("[abc]{1,2}\n", 0..24).prop_map(|lines| lines.concat())
     }
 
     proptest! {
         #[test]
-        fn a_side_that_did_nothing_has_no_say(base in "[ab\n]{0,20}", side in "[ab\n]{0,20}") {
-            prop_assert_eq!(merged(&base, &base, &side), Ok(side.clone()));
-            prop_assert_eq!(merged(&base, &side, &base), Ok(side.clone()));
-            prop_assert_eq!(merged(&base, &side, &side), Ok(side));
+        fn one_side_alone_wins(base in lines(), other in lines()) {
+            for merged in [merged(&base, &other, &base), merged(&base, &base, &other), merged(&base, &other, &other)] {
+                prop_assert_eq!(&merged.conflicts, &[]);
+                prop_assert_eq!(text(&merged), &*other);
+            }
+        }
+
+        #[test]
+        fn sides_are_only_names(base in lines(), ours in lines(), theirs in lines()) {
+            let one = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), Side::Ours);
+            let other = merge(base.as_bytes(), theirs.as_bytes(), ours.as_bytes(), Side::Theirs);
+            prop_assert_eq!(&one.text, &other.text);
+            prop_assert_eq!(one.conflicts.len(), other.conflicts.len());
+        }
+
+        #[test]
+        fn edits_of_lines_of_their_own_never_conflict(
+            edits in proptest::collection::vec(proptest::option::of(any::<bool>()), 1..20)
+        ) {
+            // Every second line is left alone, so that no two edits touch.
+            let make = |mine: Option<bool>| -> String {
+                let line = |(at, edit): (usize, &Option<bool>)| match edit {
+                    Some(side) if mine.is_none_or(|mine| mine == *side) => format!("{at} by {side}\n-{at}\n"),
+                    Some(_) | None => format!("{at}\n-{at}\n"),
+                };
+                edits.iter().enumerate().map(line).collect()
+            };
+            let base: String = (0..edits.len()).map(|at| format!("{at}\n-{at}\n")).collect();
+            let merged = merged(&base, &make(Some(true)), &make(Some(false)));
+            prop_assert_eq!(&merged.conflicts, &[]);
+            prop_assert_eq!(text(&merged), &*make(None));
         }
     }
 }

@@ -11,6 +11,7 @@ use sandbar_workspace::{
     applier::{Reply, Request},
     apply::{self, ApplyError, ApplyLimits, ApplyReport, Refused},
     journal::Journal,
+    proposal::Composed,
 };
 use sha2::Digest;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -19,6 +20,7 @@ use super::{
     ApproveParams,
     applier::ApplierFds,
     end::{end, forget},
+    propose::Proposed,
 };
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner, workspace_view::blocking};
 
@@ -79,8 +81,13 @@ async fn approve(
     }
     refuse_stale(params.generation, still.generation)?;
     super::changes::refuse_unmatched(&still.set, &params.selection)?;
-    let plan = apply::plan(&still.set, &params.selection, &params.confirm, ApplyLimits::default())
+    let proposed = inner.propose(&still, &params.selection, &params.resolutions).await?;
+    let Proposed { proposal, selection, rebases } = proposed;
+    let mut plan = apply::plan(&proposal.set, &selection, &params.confirm, ApplyLimits::default())
         .map_err(refused)?;
+    plan.composed = proposal.composed.iter().map(|(sha256, _)| sha256).collect();
+    // Only now that nothing stands in the way: a refused approve leaves the workspace as it was.
+    inner.rebase(&still, rebases).await?;
     let approve_id = ApproveId::generate();
     let row = ApproveRow {
         id: approve_id,
@@ -104,6 +111,7 @@ async fn approve(
     approve_insert_in_txn(&mut txn, &row).await?;
     txn.commit().await?;
     let fds = open(&inner, &row, Some(&still.view)).await;
+    let fds = fds.and_then(|fds| put_composed(fds, &proposal.composed));
     let request = Request::Apply { id: row.id, plan };
     Ok(carry_out(&inner, &row, fds, request, failed).await?.outcome)
 }
@@ -142,6 +150,18 @@ pub(super) async fn carry_out(
             Err(Error::internal("the applier answered something else"))
         }
     }
+}
+
+/// Puts into the journal what the approve writes and no tree has.
+fn put_composed(fds: ApplierFds, composed: &Composed) -> Result<ApplierFds> {
+    let journal = Journal::from_dir(fds.journal);
+    for (sha256, text) in composed.iter() {
+        journal.put_composed(sha256, text).map_err(|err| {
+            Error::new(ErrorKind::Unavailable, "unavailable", "the journal cannot be written")
+                .because(err)
+        })?;
+    }
+    Ok(ApplierFds { journal: journal.into_dir(), ..fds })
 }
 
 /// Opens what the applier of `row` works on.
@@ -188,8 +208,14 @@ impl Inner {
 }
 
 fn hash(params: &ApproveParams) -> Result<Sha256> {
-    let asked = serde_json::to_vec(&(params.diff_id, &params.selection, &params.confirm))
-        .map_err(Error::internal)?;
+    let asked = serde_json::to_vec(&(
+        params.diff_id,
+        &params.selection,
+        &params.confirm,
+        &params.resolutions.paths,
+        params.resolutions.otherwise,
+    ))
+    .map_err(Error::internal)?;
     Ok(Sha256(sha2::Sha256::digest(asked).into()))
 }
 
@@ -242,9 +268,9 @@ pub(super) fn refused(refused: Refused) -> Error {
     }
 }
 
-fn conflict(message: String, details: &serde_json::Value) -> Error {
+pub(super) fn conflict(message: String, details: &serde_json::Value) -> Error {
     Error::new(ErrorKind::Conflict, "review_conflict", message)
-        .hint("bring the host's version into the sandbox, or approve the other paths")
+        .hint("say whose version counts (`--ours`, `--theirs`, or the text), or approve the other paths")
         .details(details)
 }
 

@@ -19,7 +19,7 @@ use sandbar_workspace::{
     journal::Journal,
 };
 
-use super::{approve::open, undo::undo_outcome};
+use super::{approve::open, base::BaseTexts, undo::undo_outcome};
 use crate::{Error, Result, engine::Inner, event::EventPayload, workspace_view::blocking};
 
 /// Records what became of an approve. With a report, what it wrote is the base from now on; without one, what it took
@@ -33,6 +33,9 @@ pub(crate) async fn end(
         Some(_) => Vec::new(),
         None => restored(inner, row).await?,
     };
+    if let Some(report) = report {
+        keep_base_texts(inner, row, report).await;
+    }
     let now = inner.config.clock.now();
     let mut txn = inner.store.begin().await?;
     let outcome = report.map(|report| outcome(row, report)).transpose()?;
@@ -116,6 +119,18 @@ async fn record(txn: &mut WriteTxn, row: &ApproveRow, report: &ApplyReport) -> R
 /// What really changed: the source may have had already what was approved.
 pub(super) fn written(report: &ApplyReport) -> impl Iterator<Item = &Applied> {
     report.applied.iter().filter(|applied| applied.before != applied.entry)
+}
+
+/// Keeps what host and sandbox have in common now. Without it a later merge needs a person, and that is all.
+async fn keep_base_texts(inner: &Inner, row: &ApproveRow, report: &ApplyReport) {
+    let texts = BaseTexts::of(&inner.layout, row.sandbox_id);
+    let left: Vec<_> =
+        report.applied.iter().map(|one| (one.path.clone(), one.entry.clone())).collect();
+    let source = row.source.clone();
+    let kept = blocking(move || texts.keep(&File::open(source)?, &left));
+    if let Ok(Err(err)) = kept.await {
+        tracing::warn!(sandbox.id = %row.sandbox_id, error = &err as &dyn std::error::Error, "what was approved could not be kept for later merges");
+    }
 }
 
 /// Counts one more decision. Within the one transaction that writes, nobody can have counted in between.

@@ -1,7 +1,6 @@
 //! What an approve replaced: out of the source as soon as the approve is recorded, left where somebody wrote to it.
 
 use std::{
-    collections::BTreeSet,
     io::Write,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     sync::{
@@ -13,9 +12,10 @@ use std::{
 
 use sandbar_engine::{
     Applier, ApplierFds, ApproveParams, Changes, Engine, EventPayload, InProcessApplier,
+    Resolutions,
 };
 use sandbar_runtime::spawn::WorkerError;
-use sandbar_types::{ChangeFlag, Entry, SandboxId, Selection, Sha256, WorkspacePath};
+use sandbar_types::{ChangeFlag, Confirmed, Entry, SandboxId, Selection, Sha256, WorkspacePath};
 use sandbar_workspace::{
     Approved,
     applier::{Reply, Request},
@@ -91,7 +91,8 @@ fn all(changes: &Changes) -> ApproveParams {
     ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::All,
-        confirm: BTreeSet::new(),
+        confirm: Confirmed::default(),
+        resolutions: Resolutions::default(),
         generation: None,
     }
 }

@@ -9,6 +9,8 @@
 mod bad_input;
 mod execs;
 mod forgetting;
+mod histories;
+mod hunks;
 mod lifecycle;
 mod reservations;
 mod restart;

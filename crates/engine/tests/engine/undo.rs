@@ -1,14 +1,15 @@
 //! Undo and the history of approves: across restarts, after the sandbox is gone, and never over the host's later work.
 
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
+use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use sandbar_engine::{
     Applier, ApplierFds, ApproveListParams, ApproveParams, Changes, Engine, ErrorKind, Event,
-    EventPayload, GcMode, InProcessApplier,
+    EventPayload, GcMode, InProcessApplier, Resolutions,
 };
 use sandbar_runtime::spawn::WorkerError;
 use sandbar_types::{
-    Actor, ApproveId, ChangeFlag, ChangeKind, Entry, HostPath, SandboxId, Selection, WorkspacePath,
+    Actor, ApproveId, ChangeFlag, ChangeKind, Confirmed, Entry, HostPath, SandboxId, Selection,
+    WorkspacePath,
 };
 use sandbar_workspace::applier::{Reply, Request};
 
@@ -25,7 +26,8 @@ fn all(changes: &Changes) -> ApproveParams {
     ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::All,
-        confirm: BTreeSet::new(),
+        confirm: Confirmed::default(),
+        resolutions: Resolutions::default(),
         generation: None,
     }
 }

@@ -267,6 +267,7 @@ fn interference(op: &Op, look: &Look) -> Stop {
             reason: ConflictReason::ChangedDuringApprove,
             host: look.target.as_ref().map(|tree| tree.entry.clone()),
             workspace: op.after().map(|tree| tree.entry.clone()),
+            text: Vec::new(),
         });
     }
     for conflict in &mut conflicts {

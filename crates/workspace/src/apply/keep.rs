@@ -116,7 +116,7 @@ fn copy(
         match entry {
             Entry::Directory { .. } => to.make_directory(&at)?,
             Entry::File { size, sha256, .. } => {
-                let copied = to.copy(from, &slot, &at, *size)?;
+                let copied = to.copy_below(from, &slot, &at, *size)?;
                 if copied.is_none_or(|(_, hash)| hash != *sha256) {
                     return Err(io::Error::other("what was replaced changed while it was copied"));
                 }
@@ -152,7 +152,7 @@ fn keep_new(source: BorrowedFd<'_>, new: &Stage, op: &Op, size: u64) -> io::Resu
     let (parent, name) = make_parent(new.dir(), path)?;
     stage::remove_tree(parent.as_fd(), name)?;
     failpoint("keep.new")?;
-    let copied: Option<(File, _)> = match new.copy(source, path, path, size) {
+    let copied: Option<(File, _)> = match new.copy_below(source, path, path, size) {
         // A mount, or a link, is where the file was.
         Err(error) if is_elsewhere(&error) => None,
         copied => copied?,

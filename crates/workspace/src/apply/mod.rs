@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 pub use self::failpoint::failpoints_passed;
-pub(crate) use self::{closure::select, failpoint::failpoint, stage::remove_tree};
+pub(crate) use self::{closure::select, failpoint::failpoint, plan::drift, stage::remove_tree};
 pub use self::{
     error::ApplyError,
     keep::{KEPT_TEXT_BYTES_MAX, Kept},
@@ -51,7 +51,7 @@ pub use self::{
 use self::{
     execute::{Execution, Stop},
     lock::SourceLock,
-    stage::Stage,
+    stage::{Contents, Stage},
 };
 use crate::{
     Approved, beneath,
@@ -237,9 +237,7 @@ fn prepare(
 ) -> Result<Stage, ApplyError> {
     let failed = |step, error| ApplyError::step(step, None, error);
     let stage = Stage::create(source, manifest.id).map_err(|error| failed("stage.make", error))?;
-    let composed =
-        journal.tree(undo::COMPOSED).map_err(|error| failed("journal.composed", error))?;
-    stage.fill(merged, composed.as_ref().map(AsFd::as_fd), &manifest.plan)?;
+    stage.fill(Contents { merged, journal }, &manifest.plan)?;
     let execution = Execution { source, stage: &stage, ops: &manifest.plan.ops };
     execution.verify().map_err(|stop| stopped(stop, Vec::new()))?;
     failpoint("stage.sync_source")

@@ -31,7 +31,7 @@ pub(super) fn report(source: BorrowedFd<'_>, manifest: &Manifest) -> ApplyReport
     });
     let applied: Vec<_> = applied.collect();
     ApplyReport {
-        composed: manifest.plan.composed.iter().cloned().collect(),
+        composed: manifest.plan.composed_paths().cloned().collect(),
         outcome: ApproveOutcome {
             id: manifest.id,
             applied: applied.iter().map(|one| one.path.clone()).collect(),

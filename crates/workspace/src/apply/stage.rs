@@ -16,7 +16,7 @@ use sandbar_types::{ApproveId, ChangeFlag, Entry, Sha256, WorkspacePath};
 use sha2::Digest;
 
 use super::{ApplyError, ApplyPlan, Op, failpoint, tree::Tree};
-use crate::beneath;
+use crate::{beneath, journal::Journal};
 
 /// LIMIT: bytes copied at once.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -40,6 +40,41 @@ impl Sync {
         } else {
             Self::Together
         }
+    }
+}
+
+/// Where new content comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contents<'a> {
+    pub(super) merged: BorrowedFd<'a>,
+    pub(super) journal: &'a Journal,
+}
+
+impl Contents<'_> {
+    /// Opens a text that was composed for this approve.
+    fn composed(self, sha256: Sha256) -> io::Result<Option<File>> {
+        self.journal.open_composed(sha256).map(Some)
+    }
+
+    /// Opens a file of the workspace; `None` where there is no such file any more.
+    fn of_workspace(self, path: &WorkspacePath) -> io::Result<Option<File>> {
+        open_below(self.merged, path)
+    }
+}
+
+/// Opens the file at `path` of `root`; `None` where there is no such file.
+fn open_below(root: BorrowedFd<'_>, path: &WorkspacePath) -> io::Result<Option<File>> {
+    let (dir, name) = match beneath::open_parent(root, path) {
+        Ok(found) => found,
+        Err(error) if beneath::is_absent(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match beneath::open_file(&dir, name) {
+        Ok((file, _)) => Ok(Some(file)),
+        Err(error) if beneath::is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -87,22 +122,15 @@ impl Stage {
         self.dir.as_fd()
     }
 
-    /// Fills the slots, and makes them last. Content is taken from the merged view, but for what was composed.
-    pub(super) fn fill(
-        &self,
-        merged: BorrowedFd<'_>,
-        composed: Option<BorrowedFd<'_>>,
-        plan: &ApplyPlan,
-    ) -> Result<(), ApplyError> {
+    /// Fills the slots, and makes them last.
+    pub(super) fn fill(&self, contents: Contents<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
         if plan.ops.iter().any(|op| matches!(op, Op::Replace { .. })) {
             self.probe_exchange()?;
         }
         let sync = Sync::of(plan);
         for (index, op) in plan.ops.iter().enumerate() {
             if let Some(new) = op.after() {
-                let is_composed = plan.composed.contains(op.path());
-                let from = composed.filter(|_| is_composed).unwrap_or(merged);
-                self.fill_slot(from, plan, index, op.path(), new, sync)?;
+                self.fill_slot(contents, plan, index, op.path(), new, sync)?;
             }
         }
         self.sync(sync).map_err(|error| ApplyError::step("stage.sync", None, error))
@@ -120,7 +148,7 @@ impl Stage {
 
     fn fill_slot(
         &self,
-        merged: BorrowedFd<'_>,
+        contents: Contents<'_>,
         plan: &ApplyPlan,
         index: usize,
         path: &WorkspacePath,
@@ -140,8 +168,14 @@ impl Stage {
                     directories.push((from.clone(), to, *mode));
                 }
                 Entry::File { size, mode, sha256 } => {
-                    let copied = self.copy(merged, &from, &to, *size);
-                    let Some((file, copied)) = copied.map_err(failed)? else {
+                    let opened = if plan.composed.contains(sha256) {
+                        contents.composed(*sha256)
+                    } else {
+                        contents.of_workspace(&from)
+                    };
+                    let opened = opened.map_err(failed)?;
+                    let copied = opened.map(|file| self.copy(file, &to, *size)).transpose();
+                    let Some((file, copied)) = copied.map_err(failed)?.flatten() else {
                         return Err(ApplyError::WorkspaceChanged { path: from });
                     };
                     if copied != *sha256 {
@@ -150,8 +184,8 @@ impl Stage {
                     finish(&file, *mode, sync).map_err(failed)?;
                 }
                 Entry::Symlink { target } => {
-                    if !plan.confirmed.contains(&ChangeFlag::SymlinkExternal) {
-                        require_inside(merged, &from, &target.0)?;
+                    if !plan.confirmed.allows(&from, ChangeFlag::SymlinkExternal) {
+                        require_inside(contents.merged, &from, &target.0)?;
                     }
                     failpoint("stage.symlink").map_err(failed)?;
                     let (dir, name) = beneath::open_parent(&self.dir, &to).map_err(failed)?;
@@ -181,28 +215,27 @@ impl Stage {
         Ok(())
     }
 
-    /// Copies one file, holes kept, and returns its hash; `None` where it is not of `size` any more.
-    pub(super) fn copy(
+    /// Copies the file `from` of `root`; as [`Stage::copy`], and `None` where there is no such file.
+    pub(super) fn copy_below(
         &self,
-        merged: BorrowedFd<'_>,
+        root: BorrowedFd<'_>,
         from: &WorkspacePath,
         to: &WorkspacePath,
         size: u64,
     ) -> io::Result<Option<(File, Sha256)>> {
-        let (dir, name) = match beneath::open_parent(merged, from) {
-            Ok(found) => found,
-            Err(error) if beneath::is_absent(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut source = match beneath::open_file(&dir, name) {
-            Ok((file, _)) => file,
-            Err(error)
-                if beneath::is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+        match open_below(root, from)? {
+            Some(source) => self.copy(source, to, size),
+            None => Ok(None),
+        }
+    }
+
+    /// Copies one file, holes kept, and returns its hash; `None` where it is not of `size` any more.
+    fn copy(
+        &self,
+        mut source: File,
+        to: &WorkspacePath,
+        size: u64,
+    ) -> io::Result<Option<(File, Sha256)>> {
         failpoint("stage.open_file")?;
         let (dir, name) = beneath::open_parent(&self.dir, to)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;

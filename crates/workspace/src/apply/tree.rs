@@ -137,7 +137,13 @@ fn conflict(
     host: Option<Entry>,
     workspace: &BTreeMap<WorkspacePath, Entry>,
 ) -> Conflict {
-    Conflict { path: path.clone(), reason, host, workspace: workspace.get(path).cloned() }
+    Conflict {
+        path: path.clone(),
+        reason,
+        host,
+        workspace: workspace.get(path).cloned(),
+        text: Vec::new(),
+    }
 }
 
 /// Whether two entries are of one type, whatever their content.

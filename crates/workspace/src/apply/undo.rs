@@ -2,30 +2,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::{Read, Write},
+    io::Read,
     os::fd::{AsFd, BorrowedFd},
 };
 
-use rustix::fs::{Mode, OFlags};
-use sandbar_types::{Conflict, ConflictReason, Entry, Sha256, WorkspacePath};
+use sandbar_types::{Conflict, ConflictReason, Entry, Sha256, Side, WorkspacePath};
 use sha2::Digest;
 
 use super::{
     ApplyError, ApplyPlan, Expected, NEEDS_CONFIRMATION, Op,
     execute::{difference, look_at},
     keep::{self, KEPT_TEXT_BYTES_MAX},
-    stage,
     tree::{self, Tree},
 };
 use crate::{
     beneath,
     journal::{Journal, State},
-    lines, merge,
+    lines,
+    merge::merge,
 };
-
-/// Where merged content is, below the directory of the undo's own journal.
-pub(super) const COMPOSED: &str = "composed";
 
 /// What undoing one step comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +67,7 @@ pub(super) fn plan(
         return Err(ApplyError::NotKept);
     };
     // What an attempt that was cut off left.
-    stage::remove_tree(journal.dir(), COMPOSED.as_bytes()).map_err(failed)?;
+    journal.discard_composed().map_err(failed)?;
     let (mut ops, mut modes, mut conflicts) = (Vec::new(), Vec::new(), Vec::new());
     let mut composed = BTreeSet::new();
     for op in &manifest.plan.ops {
@@ -87,9 +82,10 @@ pub(super) fn plan(
                 Resolved::Overlap => conflicts.push(merge.conflict()),
                 Resolved::Old(new) => ops.extend(merge.step(new)),
                 Resolved::Composed(bytes, mode) => {
-                    write(journal, &merge.path, &bytes).map_err(failed)?;
-                    ops.extend(merge.step(FileSide::of(&bytes, mode)));
-                    composed.insert(merge.path);
+                    let side = FileSide::of(&bytes, mode);
+                    journal.put_composed(side.sha256, &bytes).map_err(failed)?;
+                    composed.insert(side.sha256);
+                    ops.extend(merge.step(side));
                 }
             },
         }
@@ -131,6 +127,7 @@ fn invert(op: &Op, host: Option<&Tree>, has_parent: bool) -> Inverse {
                 reason: ConflictReason::HostDeleted,
                 host: None,
                 workspace: Some(old.entry.clone()),
+                text: Vec::new(),
             }]),
             Some(host) if host == old => Inverse::Nothing,
             Some(_) => conflict(None, Some(old)),
@@ -195,6 +192,7 @@ impl Merge {
             reason: ConflictReason::HostModified,
             host: Some(self.ours.entry()),
             workspace: Some(self.theirs.entry()),
+            text: Vec::new(),
         }
     }
 
@@ -214,33 +212,35 @@ enum Resolved {
     Composed(Vec<u8>, u32),
 }
 
-fn resolve(source: BorrowedFd<'_>, undone: &Journal, merge: &Merge) -> std::io::Result<Resolved> {
-    let Some(mode) = merge.mode() else {
+fn resolve(source: BorrowedFd<'_>, undone: &Journal, sides: &Merge) -> std::io::Result<Resolved> {
+    let Some(mode) = sides.mode() else {
         return Ok(Resolved::Overlap);
     };
-    if merge.ours.sha256 == merge.base.sha256 {
-        return Ok(Resolved::Old(FileSide { mode, ..merge.theirs }));
+    if sides.ours.sha256 == sides.base.sha256 {
+        return Ok(Resolved::Old(FileSide { mode, ..sides.theirs }));
     }
-    let Some(ours) = read(source, &merge.path, merge.ours)? else {
+    let Some(ours) = read(source, &sides.path, sides.ours)? else {
         return Ok(Resolved::Overlap);
     };
-    if merge.theirs.sha256 == merge.base.sha256 {
+    if sides.theirs.sha256 == sides.base.sha256 {
         return Ok(Resolved::Composed(ours, mode));
     }
     let kept = |name: &str, side| match undone.tree(name)? {
-        Some(root) => read(root.as_fd(), &merge.path, side),
+        Some(root) => read(root.as_fd(), &sides.path, side),
         None => Ok(None),
     };
-    let (Some(base), Some(theirs)) = (kept(keep::NEW, merge.base)?, kept(keep::OLD, merge.theirs)?)
+    let (Some(base), Some(theirs)) = (kept(keep::NEW, sides.base)?, kept(keep::OLD, sides.theirs)?)
     else {
         return Ok(Resolved::Overlap);
     };
     if ![&base, &ours, &theirs].into_iter().all(|side| lines::is_text(side)) {
         return Ok(Resolved::Overlap);
     }
-    Ok(match merge::merge3(&base, &ours, &theirs) {
-        Ok(bytes) => Resolved::Composed(bytes, mode),
-        Err(merge::Overlap) => Resolved::Overlap,
+    let merged = merge(&base, &ours, &theirs, Side::Ours);
+    Ok(if merged.conflicts.is_empty() {
+        Resolved::Composed(merged.text, mode)
+    } else {
+        Resolved::Overlap
     })
 }
 
@@ -263,15 +263,6 @@ fn read(
     let mut bytes = Vec::new();
     file.take(KEPT_TEXT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     Ok((FileSide::of(&bytes, side.mode) == side).then_some(bytes))
-}
-
-fn write(journal: &Journal, path: &WorkspacePath, bytes: &[u8]) -> std::io::Result<()> {
-    let root = keep::make(journal.dir(), COMPOSED)?;
-    let (dir, name) = keep::make_parent(root.as_fd(), path)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-    let file = beneath::openat2(dir, name, flags, Mode::RUSR | Mode::WUSR, beneath::RESOLVE)?;
-    // Not synced: until it is in the stage, and synced there, nothing depends on it.
-    File::from(file).write_all(bytes)
 }
 
 /// What the host has at each path of `plan` once it is undone: what the sandbox is compared with from then on.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use sandbar_types::{
-    ApproveId, Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, LinkTarget, Selection,
+    ApproveId, Change, ChangeKind, ChangeSet, Confirmed, DiffId, Entry, LinkTarget, Selection,
     Sha256, WorkspacePath,
 };
 use sandbar_workspace::{
@@ -147,7 +147,7 @@ pub(crate) fn limits() -> ApplyLimits {
     ApplyLimits { free_bytes_min: 0, ..ApplyLimits::default() }
 }
 
-pub(crate) fn all_flags() -> BTreeSet<ChangeFlag> {
+pub(crate) fn all_flags() -> Confirmed {
     sandbar_workspace::apply::NEEDS_CONFIRMATION.into()
 }
 
