@@ -161,6 +161,25 @@ fn types_modes_and_ends_of_lines_come_out_equal() {
 }
 
 #[test]
+fn names_with_spaces_come_out_equal_where_only_the_header_says_them() {
+    let names = ["in the middle", "end ", " start", "dir /f", "a dir/f", "dir  / /f"];
+    let overlay = Overlay::new(|source| {
+        for name in names {
+            let full = source.join(name);
+            fs::create_dir_all(full.parent().unwrap()).unwrap();
+            fs::write(full, "text\n").unwrap();
+        }
+    });
+    for name in names {
+        let full = overlay.inside().join(name);
+        // Neither a mode nor an empty file has `---` and `+++` lines.
+        fs::set_permissions(&full, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(full.with_file_name("new"), "").unwrap();
+    }
+    assert_applies(&overlay, &ChangeLimits::default());
+}
+
+#[test]
 fn what_git_has_no_words_for_is_named() {
     let overlay = Overlay::new(|source| fs::write(source.join("f"), "f").unwrap());
     let inside = overlay.inside();
