@@ -78,6 +78,8 @@ codes! {
     FileNotFound = "file_not_found", 404;
     /// The path is not among the changes.
     ChangeNotFound = "change_not_found", 404;
+    /// The change has no hunk with this id, or the hunk no such line.
+    HunkNotFound = "hunk_not_found", 404;
     /// The route does not know this method.
     MethodNotAllowed = "method_not_allowed", 405;
     /// Nothing that the client accepts can be given.
@@ -126,6 +128,8 @@ codes! {
     SourceForbidden = "source_forbidden", 422;
     /// The source is on a file system that cannot be the lower layer.
     SourceUnsupported = "source_unsupported", 422;
+    /// Hunks were picked of a change that has none: it is not text, too large, or not a file.
+    NoHunks = "no_hunks", 422;
     /// The operation needs a source directory, and the sandbox has none.
     NoSource = "no_source", 422;
     /// An upgrade to WebSocket is required here.
@@ -166,6 +170,16 @@ codes! {
     NothingToPull = "nothing_to_pull", 409;
     /// Git failed over the source's repository.
     GitFailed = "git_failed", 409;
+    /// No approve has this id, or it is forgotten.
+    ApproveNotFound = "approve_not_found", 404;
+    /// It is an undo itself, wrote nothing, or has not ended.
+    NotUndoable = "not_undoable", 409;
+    /// A later approve of the same directory must be undone first.
+    UndoNotLast = "undo_not_last", 409;
+    /// What the approve replaced is no longer kept.
+    UndoExpired = "undo_expired", 409;
+    /// The directory has later changes that overlap with what was approved; nothing was undone.
+    UndoConflict = "undo_conflict", 409;
 }
 
 impl fmt::Display for ErrorCode {

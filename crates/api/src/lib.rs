@@ -4,6 +4,7 @@
 //! It knows no row of the store and opens no socket.
 //! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
 
+mod approves;
 pub mod attach;
 mod error;
 mod events;
@@ -16,6 +17,7 @@ mod review;
 mod sandboxes;
 mod usage;
 
+pub use approves::{Approve, ApproveListQuery};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery};
 pub use execs::{
@@ -29,8 +31,9 @@ pub use files::{
 pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
 pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
 pub use review::{
-    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, FileHunks, Hunk, HunkLine, HunksQuery,
-    LineKind, PullRequest, RejectOutcome, RejectRequest,
+    ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, FileHunks, Hunk,
+    HunkLine, HunksQuery, LineKind, MergeState, PullRequest, RefreshOutcome, RefreshRequest,
+    RejectOutcome, RejectRequest,
 };
 pub use sandboxes::{Sandbox, SandboxListQuery, StateName, StopRequest};
 pub use usage::{DiskUsage, GcAction, GcOutcome, GcRequest, SandboxDiskUsage, SandboxUsage};

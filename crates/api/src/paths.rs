@@ -14,6 +14,8 @@ pub const DOCTOR: &str = "/v1/doctor";
 pub const OPENAPI: &str = "/v1/openapi.json";
 /// `GET` lists, `POST` creates.
 pub const SANDBOXES: &str = "/v1/sandboxes";
+/// `GET`: what was approved.
+pub const APPROVES: &str = "/v1/approves";
 /// `GET`: what the data directory holds.
 pub const USAGE: &str = "/v1/usage";
 /// `POST`: cleans up.
@@ -46,6 +48,18 @@ pub fn sandbox(sandbox: &str) -> String {
 #[must_use]
 pub fn below_sandbox(name: &str, what: &str) -> String {
     format!("{}/{what}", sandbox(name))
+}
+
+/// `GET`.
+#[must_use]
+pub fn approve(id: &str) -> String {
+    format!("{APPROVES}/{}", escape(id.as_bytes()))
+}
+
+/// `POST`: takes it back.
+#[must_use]
+pub fn undo(id: &str) -> String {
+    format!("{}/undo", approve(id))
 }
 
 /// `GET`.

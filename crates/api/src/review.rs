@@ -4,7 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use sandbar_types::{Change, ChangeFlag, CommitSpec, DiffId, HunkId, Selection, WorkspacePath};
+use jiff::Timestamp;
+use sandbar_types::{
+    Change, ChangeFlag, CommitSpec, DiffId, HunkId, MergeConflict, PathFlags, Resolution,
+    Selection, Side, WorkspacePath,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -59,8 +63,27 @@ pub struct FileHunks {
     pub diff_id: DiffId,
     /// The file.
     pub path: WorkspacePath,
-    /// The hunks, from the top down; empty for what is not text.
+    /// The hunks, from the top down; empty for what is not text. They are what an approve would write: where the host
+    /// changed the file as well, those of the merge, with the sandbox's lines at conflicts.
     pub hunks: Vec<Hunk>,
+    /// Whether the host changed the file as well.
+    pub merge: MergeState,
+    /// The lines that host and sandbox made different things of, for `conflict`.
+    pub conflicts: Vec<MergeConflict>,
+}
+
+/// What became of a file that the host may have changed under the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeState {
+    /// The host did not change it.
+    None,
+    /// The host changed it elsewhere: both are merged.
+    Clean,
+    /// The host changed the same lines: an approve needs a resolution.
+    Conflict,
+    /// The host changed it, and what both began with is not known: an approve needs a resolution.
+    NoBase,
 }
 
 /// Lines that differ, with the lines around them.
@@ -111,9 +134,19 @@ pub struct ApproveRequest {
     pub diff_id: DiffId,
     /// Which of its changes.
     pub selection: Selection,
-    /// Flags to which the person said yes.
+    /// Flags to which the person said yes, wherever they are.
     #[serde(default)]
     pub confirm: BTreeSet<ChangeFlag>,
+    /// Flags to which they said yes at single paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirm_paths: Vec<PathFlags>,
+    /// What counts at paths that the host changed as well, and that cannot be merged; without it they are 409
+    /// `review_conflict`, and nothing is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolutions: Vec<Resolution>,
+    /// What counts at every other path that cannot be merged. What is overwritten by `theirs` can be brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Side>,
     /// Commits exactly what was written to the source's repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitSpec>,
@@ -139,6 +172,64 @@ pub struct RejectRequest {
     pub diff_id: Option<DiffId>,
     /// Which of its changes.
     pub selection: Selection,
+    /// What the person says about it, at most 4 KiB, for whoever works in the sandbox next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Brings the host's newer state into the workspace, at paths that both changed. `If-Match` with the `ETag` of the
+/// changes is honored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// Which changes; every one when absent.
+    #[serde(default = "everything")]
+    pub selection: Selection,
+    /// What counts at paths that cannot be merged; without it they are 409 `review_conflict`, and nothing is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolutions: Vec<Resolution>,
+    /// What counts at every other path that cannot be merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Side>,
+}
+
+fn everything() -> Selection {
+    Selection::All
+}
+
+/// What a refresh did, each list ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefreshOutcome {
+    /// Paths where both were merged, or that got the text that was sent.
+    pub merged: Vec<WorkspacePath>,
+    /// Paths that have what the host has.
+    pub ours: Vec<WorkspacePath>,
+    /// Paths that stay as they were, as a change against what the host has now.
+    pub theirs: Vec<WorkspacePath>,
+}
+
+/// What was rejected in a sandbox, the newest first; at most a hundred rejects are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeclinedList {
+    /// The rejects.
+    pub items: Vec<Declined>,
+}
+
+/// One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Declined {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What the person said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The paths.
+    pub paths: Vec<WorkspacePath>,
+    /// What was dropped, as a unified diff of at most 16 KiB, for reading: bytes that are not UTF-8 are replaced.
+    pub patch: String,
+    /// Whether the patch is only the beginning.
+    pub is_truncated: bool,
 }
 
 /// What a reject did.
@@ -146,4 +237,7 @@ pub struct RejectRequest {
 pub struct RejectOutcome {
     /// Paths that are again what the source has, ordered.
     pub rejected: Vec<WorkspacePath>,
+    /// Paths of which only hunks were dropped, ordered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<WorkspacePath>,
 }

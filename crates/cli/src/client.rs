@@ -18,6 +18,7 @@ use hyper::{
     header,
 };
 use hyper_util::rt::TokioIo;
+pub(crate) use problem::flagged;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{task::JoinSet, time};
 pub(crate) use websocket::{Attached, Incoming as AttachedMessage, Receiver};
@@ -47,6 +48,11 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(endpoint: Endpoint, out: Output) -> Self {
         Self { endpoint, out, sender: None, connections: JoinSet::new() }
+    }
+
+    /// Says from now on what `out` says.
+    pub(crate) fn set_output(&mut self, out: Output) {
+        self.out = out;
     }
 
     /// Sends a request without a body and reads JSON.

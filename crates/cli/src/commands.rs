@@ -10,10 +10,12 @@ pub(crate) mod doctor;
 pub(crate) mod du;
 pub(crate) mod exec;
 pub(crate) mod gc;
+pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod pull;
 pub(crate) mod reject;
+pub(crate) mod review;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod serve;
@@ -21,6 +23,7 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod undo;
 
 use crate::{context::Context, failure::Failure};
 
@@ -28,11 +31,14 @@ use crate::{context::Context, failure::Failure};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Review(review::Args),
     Changes(changes::Args),
     Diff(diff::Args),
     Approve(approve::Args),
     Reject(reject::Args),
     Pull(pull::Args),
+    Undo(undo::Args),
+    Log(log::Args),
     Create(create::Args),
     Ls(ls::Args),
     Show(show::Args),
@@ -54,11 +60,14 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)).await,
+        Command::Review(args) => Box::pin(review::run(args, context)).await,
         Command::Changes(args) => changes::run(args, context).await,
         Command::Diff(args) => Box::pin(diff::run(args, context)).await,
         Command::Approve(args) => Box::pin(approve::run(args, context)).await,
         Command::Reject(args) => Box::pin(reject::run(args, context)).await,
         Command::Pull(args) => pull::run(args, context).await,
+        Command::Undo(args) => undo::run(args, context).await,
+        Command::Log(args) => log::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Show(args) => show::run(args, context).await,

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt::Write, io};
 
+use sandbar_api::Problem;
+
 use crate::output::visible;
 
 /// The exit codes of `sandbar` itself. The commands that run something pass its own code through instead.
@@ -47,11 +49,12 @@ pub(crate) struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    problem: Option<Box<Problem>>,
 }
 
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), causes: Vec::new(), hint: None }
+        Self { code, message: message.into(), causes: Vec::new(), hint: None, problem: None }
     }
 
     /// As [`Failure::new`] for what only a bug or a broken host explains.
@@ -90,6 +93,17 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Keeps what the server said, for whoever can do more than show it.
+    pub(crate) fn with_problem(mut self, problem: Problem) -> Self {
+        self.problem = Some(Box::new(problem));
+        self
+    }
+
+    /// What the server said, if it was the server that refused.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        self.problem.as_deref()
     }
 
     pub(crate) fn code(&self) -> Code {

@@ -4,6 +4,7 @@
 //! It never reaches a sandbox other than through the API; only `serve` is a server itself.
 //! Whatever a sandbox chose, such as the name of a file, is escaped before a terminal sees it.
 
+mod approves;
 mod client;
 mod commands;
 mod commit;
@@ -12,6 +13,9 @@ mod failure;
 mod git_identity;
 mod input;
 mod output;
+mod patch;
+mod picks;
+mod review;
 #[cfg(test)]
 mod sample;
 mod select;

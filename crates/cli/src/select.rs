@@ -259,7 +259,7 @@ fn ambiguous(message: &str, fitting: &[&Sandbox]) -> Failure {
 }
 
 /// Resolves `.` and `..` by the text alone, as a shell shows paths.
-fn normalized(path: &Path) -> PathBuf {
+pub(crate) fn normalized(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {

@@ -34,6 +34,8 @@ pub(crate) const SIGPIPE: u8 = 13;
 const SIGINT: u8 = 2;
 const SIGQUIT: u8 = 3;
 const SIGTERM: u8 = 15;
+const SIGCONT: i32 = 18;
+const SIGTSTP: i32 = 20;
 
 impl Signals {
     /// # Errors
@@ -72,4 +74,50 @@ impl Signals {
             }
         }
     }
+}
+
+/// What a signal wants of a command that has the whole terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// End, with this exit code.
+    End(u8),
+    /// Give the terminal back and stop.
+    Suspend,
+    /// We were stopped by force, and go on.
+    Continue,
+}
+
+/// Listens for signals that would leave the terminal as it is, if they were not caught.
+#[derive(Debug)]
+pub(crate) struct Stops {
+    ends: Signals,
+    suspend: Signal,
+    proceed: Signal,
+}
+
+impl Stops {
+    /// # Errors
+    /// The kernel refused a handler.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |number| {
+            signal(SignalKind::from_raw(number))
+                .map_err(|error| Failure::unexpected("cannot listen for signals").caused_by(&error))
+        };
+        Ok(Self { ends: Signals::listen()?, suspend: listen(SIGTSTP)?, proceed: listen(SIGCONT)? })
+    }
+
+    /// Waits for the next one. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Stop {
+        tokio::select! {
+            code = self.ends.end() => Stop::End(code),
+            _ = self.suspend.recv() => Stop::Suspend,
+            _ = self.proceed.recv() => Stop::Continue,
+        }
+    }
+}
+
+/// Stops the whole job, as the terminal does on Ctrl-Z; returns when the shell lets it go on.
+pub(crate) fn stop_here() {
+    // Not SIGTSTP: we listen for that. Refused, we go on as if the shell had let us at once.
+    rustix::process::kill_current_process_group(rustix::process::Signal::STOP).ok();
 }

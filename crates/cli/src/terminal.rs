@@ -1,6 +1,7 @@
 //! The user's terminal: raw while a command inside has it, and given back as it was, whatever happens.
 
 mod filter;
+mod full;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -9,6 +10,7 @@ use std::{
 };
 
 pub(crate) use filter::Filter;
+pub(crate) use full::FullScreen;
 use rustix::termios::{self, OptionalActions, Termios};
 use sandbar_types::TerminalSize;
 
@@ -49,6 +51,17 @@ impl RawMode {
         termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         Ok(guard)
     }
+
+    /// Makes it raw again, after a shell had it meanwhile.
+    ///
+    /// # Errors
+    /// It went away.
+    pub(crate) fn again(&self) -> io::Result<()> {
+        let mut raw = termios::tcgetattr(io::stdin())?;
+        raw.make_raw();
+        termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(())
+    }
 }
 
 impl Drop for RawMode {
@@ -71,6 +84,7 @@ fn restore_on_panic() {
     HOOK.call_once(|| {
         let next = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            full::leave();
             // The panicking thread may hold the lock; then the terminal stays raw, which beats a hang.
             if let Ok(mut before) = BEFORE.try_lock()
                 && let Some(before) = before.take()

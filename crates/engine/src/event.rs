@@ -65,6 +65,15 @@ pub enum EventPayload {
         /// How many paths.
         paths: u64,
     },
+    /// An approve was taken back: the source has again what it had before.
+    Undone {
+        /// The undo.
+        approve_id: ApproveId,
+        /// What was taken back.
+        undone: ApproveId,
+        /// How many paths.
+        paths: u64,
+    },
     /// An approve that a crash interrupted was carried to its end, or taken back.
     ApproveRecovered {
         /// Which approve.
@@ -82,6 +91,11 @@ pub enum EventPayload {
     },
     /// Changes were dropped.
     Rejected {
+        /// How many paths.
+        paths: u64,
+    },
+    /// What the host changed was brought into the workspace.
+    Refreshed {
         /// How many paths.
         paths: u64,
     },

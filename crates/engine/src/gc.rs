@@ -1,11 +1,20 @@
 //! What can be given back, and why. Never what holds changes that nobody decided about.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use sandbar_store::{idempotency_list_expired, idempotency_remove_in_txn, sandbox_prune_in_txn};
+use sandbar_store::{
+    ApproveRow, approve_list_kept, approve_prune_in_txn, idempotency_list_expired,
+    idempotency_remove_in_txn, sandbox_prune_in_txn,
+};
 use sandbar_types::{SandboxId, SandboxState};
 
-use crate::{Engine, Error, Result, engine::Inner, layout, workspace_view::blocking};
+use crate::{
+    Engine, Error, Result,
+    engine::Inner,
+    layout,
+    review::{end, retention},
+    workspace_view::blocking,
+};
 
 /// How long a stopped sandbox without changes is left alone: somebody may just have stopped it.
 const TERMINAL_AGE: Duration = Duration::from_hours(1);
@@ -42,13 +51,15 @@ pub struct GcReport {
 }
 
 impl Engine {
-    /// Gives back what is stopped without changes, empty directories that belong to nothing, and what has expired.
+    /// Gives back what is stopped without changes, empty directories that belong to nothing, what old approves replaced,
+    /// and what has expired.
     ///
     /// # Errors
     /// The store failed.
     pub async fn gc(&self, mode: GcMode) -> Result<GcReport> {
         let mut actions = self.gc_terminal(mode).await?;
         actions.extend(self.gc_orphaned(mode).await?);
+        actions.extend(self.gc_kept(mode).await?);
         actions.extend(self.gc_keys(mode).await?);
         Ok(GcReport { mode, actions })
     }
@@ -111,6 +122,22 @@ impl Engine {
         Ok(actions)
     }
 
+    async fn gc_kept(&self, mode: GcMode) -> Result<Vec<GcAction>> {
+        let mut actions = Vec::new();
+        for (row, reason) in releasable(&self.inner).await? {
+            actions.push(GcAction {
+                sandbox_id: Some(row.sandbox_id),
+                what: format!("what {} replaced", row.id),
+                reason: reason.text().to_owned(),
+                bytes: row.kept_bytes,
+            });
+            if mode == GcMode::Collect {
+                release(&self.inner, &row).await?;
+            }
+        }
+        Ok(actions)
+    }
+
     async fn gc_keys(&self, mode: GcMode) -> Result<Vec<GcAction>> {
         let now = self.inner.config.clock.now();
         let expired = idempotency_list_expired(&mut self.inner.store.read().await?, now).await?;
@@ -137,16 +164,44 @@ async fn remove_keys(inner: &Inner, expired: &[(String, String)]) -> Result<()> 
     Ok(txn.commit().await?)
 }
 
-/// What expires by itself: keys, and the history of what was deleted long ago.
+/// What is kept for an undo, and need not be.
+async fn releasable(inner: &Inner) -> Result<Vec<(ApproveRow, retention::Reason)>> {
+    let now = inner.config.clock.now();
+    let mut kept = approve_list_kept(&mut inner.store.read().await?).await?;
+    let mut released: BTreeMap<_, _> = retention::releasable(&kept, now).into_iter().collect();
+    kept.retain(|row| released.contains_key(&row.id));
+    let with_reason = |row: ApproveRow| {
+        let reason = released.remove(&row.id)?;
+        Some((row, reason))
+    };
+    Ok(kept.into_iter().filter_map(with_reason).collect())
+}
+
+/// Drops what `row` keeps, unless somebody is at its source just now: perhaps to undo it.
+async fn release(inner: &Inner, row: &ApproveRow) -> Result<()> {
+    let Ok(_source) = inner.source_mutex(&row.source).await.try_lock_owned() else {
+        return Ok(());
+    };
+    // Looked at again: what was undone since may have made this one the last.
+    let is_still = releasable(inner).await?.iter().any(|(still, _)| still.id == row.id);
+    if is_still { end::release(inner, row.id).await } else { Ok(()) }
+}
+
+/// What expires by itself: keys, the history of what was deleted or approved long ago, what old approves replaced.
 pub(crate) async fn expire(inner: &Arc<Inner>) {
     let now = inner.config.clock.now();
     let expired = async {
+        for (row, _reason) in releasable(inner).await? {
+            release(inner, &row).await?;
+        }
         let keys = idempotency_list_expired(&mut inner.store.read().await?, now).await?;
         if !keys.is_empty() {
             remove_keys(inner, &keys).await?;
         }
         let mut txn = inner.store.begin().await?;
         sandbox_prune_in_txn(&mut txn, now - inner.config.history_ttl).await?;
+        let before = now - retention::PROVENANCE_AGE_MAX;
+        approve_prune_in_txn(&mut txn, before, retention::PROVENANCE_PATHS_MAX).await?;
         Ok::<_, Error>(txn.commit().await?)
     };
     if let Err(err) = expired.await {

@@ -35,8 +35,9 @@ pub use files::{
 pub use gc::{GcAction, GcMode, GcReport};
 pub use git::{BranchUpdate, GitFds, GitWorker, NoGitWorker, PullParams, WorkerGit};
 pub use review::{
-    Applier, ApplierFds, ApproveParams, Changes, Consistency, FileHunks, InProcessApplier,
-    RejectOutcome, RejectParams, WorkerApplier,
+    Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,
+    Declined, FileHunks, InProcessApplier, MergeState, RefreshOutcome, RefreshParams,
+    RejectOutcome, RejectParams, Resolutions, WorkerApplier,
 };
 pub use sandbar_runtime::{
     Caller, Usage,

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::{ErrorCode, LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX};
-use sandbar_types::{ExecId, SandboxId, WorkspacePath};
+use sandbar_types::{Actor, ApproveId, ExecId, SandboxId, WorkspacePath};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{error::ApiError, json, state::AppState};
+use crate::{auth::Transport, error::ApiError, json, state::AppState};
 
 /// LIMIT: bytes of a body that is not an upload.
 pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
@@ -108,6 +108,46 @@ impl FromRequestParts<AppState> for Exec {
             ApiError::new(ErrorCode::ExecNotFound, "the sandbox has no such exec")
                 .hint(format!("{error}; `GET …/execs` lists them"))
         })
+    }
+}
+
+/// The approve that `{approve}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Approve(pub(crate) ApproveId);
+
+impl FromRequestParts<AppState> for Approve {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "approve").await?;
+        text.parse().map(Self).map_err(|error| {
+            ApiError::new(ErrorCode::ApproveNotFound, "there is no such approve")
+                .hint(format!("{error}; `GET /v1/approves` lists them"))
+        })
+    }
+}
+
+/// Who asks, as far as the listener knows.
+#[derive(Debug)]
+pub(crate) struct AskedBy(pub(crate) Actor);
+
+impl FromRequestParts<AppState> for AskedBy {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(match parts.extensions.get::<Transport>() {
+            Some(Transport::Unix { peer_uid, our_uid }) => {
+                // Nobody but our own user and root is let in.
+                let name = match (peer_uid == our_uid, *peer_uid) {
+                    (true, _) => Some(state.caller.name.clone()),
+                    (false, 0) => Some("root".to_owned()),
+                    (false, _) => None,
+                };
+                Actor::User { uid: *peer_uid, name }
+            }
+            Some(Transport::Tcp { .. }) => Actor::Token,
+            None => Actor::Unknown,
+        }))
     }
 }
 

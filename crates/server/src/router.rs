@@ -7,7 +7,9 @@ use crate::{
     error::of_status,
     observe::observe,
     openapi,
-    routes::{attach, events, execs, files, health, output, pull, review, sandboxes, usage},
+    routes::{
+        approves, attach, events, execs, files, health, output, pull, review, sandboxes, usage,
+    },
     state::AppState,
 };
 
@@ -21,6 +23,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(files::router())
         .merge(review::router())
         .merge(pull::router())
+        .merge(approves::router())
         .merge(events::router())
         .merge(usage::router())
 }

@@ -1,9 +1,9 @@
-//! Approves, and what they wrote: the base that later changes are compared with.
+//! Approves, and the undos among them: recorded before they write anything. They outlive their sandbox.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use jiff::Timestamp;
-use sandbar_types::{ApproveId, DiffId, HostPath, SandboxId, Sha256, WorkspacePath};
+use sandbar_types::{Actor, ApproveId, DiffId, HostPath, SandboxId, SandboxName, Sha256};
 use sqlx::sqlite::SqliteRow;
 
 use crate::{
@@ -17,8 +17,14 @@ use crate::{
 pub struct ApproveRow {
     /// Its id, and its journal's.
     pub id: ApproveId,
+    /// Its place among all approves; given by the store when it is recorded.
+    pub seq: i64,
     /// Whose changes.
     pub sandbox_id: SandboxId,
+    /// The name of the sandbox then.
+    pub sandbox_name: SandboxName,
+    /// Who asked.
+    pub actor: Actor,
     /// The changes that the person saw.
     pub diff_id: DiffId,
     /// Hash of everything that was asked for, the changes included.
@@ -31,16 +37,29 @@ pub struct ApproveRow {
     pub started_at: Timestamp,
     /// When it ended, in whatever way.
     pub ended_at: Option<Timestamp>,
+    /// How many paths it wrote.
+    pub paths: u64,
+    /// The approve that this one takes back.
+    pub undoes: Option<ApproveId>,
+    /// The approve that took this one back.
+    pub undone_by: Option<ApproveId>,
+    /// The commit that it became.
+    pub commit_id: Option<String>,
+    /// Bytes that its journal keeps for an undo; `None` where it keeps nothing.
+    pub kept_bytes: Option<u64>,
 }
 
-fn read(found: &SqliteRow) -> Result<ApproveRow, StoreError> {
+pub(crate) fn read(found: &SqliteRow) -> Result<ApproveRow, StoreError> {
     let hash: &[u8] = row::column(found, "request_hash")?;
     let hash = <[u8; 32]>::try_from(hash)
         .map_err(|err| StoreError::Row { column: "request_hash", source: err.into() })?;
     let source: &[u8] = row::column(found, "source")?;
     Ok(ApproveRow {
         id: row::parsed(found, "id")?,
+        seq: row::column(found, "seq")?,
         sandbox_id: row::parsed(found, "sandbox_id")?,
+        sandbox_name: row::parsed(found, "sandbox_name")?,
+        actor: row::json(found, "actor")?,
         diff_id: DiffId(row::parsed(found, "diff_id")?),
         request_hash: Sha256(hash),
         source: HostPath::parse(OsStr::from_bytes(source))
@@ -48,6 +67,11 @@ fn read(found: &SqliteRow) -> Result<ApproveRow, StoreError> {
         outcome: row::json_opt(found, "outcome")?,
         started_at: row::time(found, "started_at")?,
         ended_at: row::time_opt(found, "ended_at")?,
+        paths: row::count(found, "paths")?,
+        undoes: row::parsed_opt(found, "undoes")?,
+        undone_by: row::parsed_opt(found, "undone_by")?,
+        commit_id: row::column(found, "commit_id")?,
+        kept_bytes: row::count_opt(found, "kept_bytes")?,
     })
 }
 
@@ -57,14 +81,18 @@ fn read(found: &SqliteRow) -> Result<ApproveRow, StoreError> {
 /// The database failed.
 pub async fn approve_insert_in_txn(txn: &mut WriteTxn, new: &ApproveRow) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO approve (id, sandbox_id, diff_id, request_hash, source, started_at) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO approve (id, sandbox_id, sandbox_name, actor, diff_id, request_hash, source, started_at, paths, \
+         undoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.sandbox_id.to_string())
+    .bind(new.sandbox_name.as_str())
+    .bind(to_json(&new.actor))
     .bind(new.diff_id.to_string())
     .bind(&new.request_hash.0[..])
     .bind(new.source.as_path().as_os_str().as_bytes())
     .bind(new.started_at.as_microsecond())
+    .bind(new.undoes.map(|id| id.to_string()))
     .execute(txn.sqlite())
     .await
     .map_err(StoreError::query("record an approve"))?;
@@ -125,7 +153,7 @@ pub async fn approve_fetch(
     found.as_ref().map(read).transpose()
 }
 
-/// Finds the last approve of `id` that wrote exactly what `request_hash` asks for.
+/// Finds the last approve of `id` that wrote exactly what `request_hash` asks for, and was not taken back.
 ///
 /// # Errors
 /// The database failed, or the row cannot be read.
@@ -136,7 +164,7 @@ pub async fn approve_find(
 ) -> Result<Option<ApproveRow>, StoreError> {
     let found = sqlx::query(
         "SELECT * FROM approve WHERE sandbox_id = ? AND request_hash = ? AND outcome IS NOT NULL \
-         ORDER BY id DESC LIMIT 1",
+         AND undoes IS NULL AND undone_by IS NULL ORDER BY seq DESC LIMIT 1",
     )
     .bind(id.to_string())
     .bind(&request_hash.0[..])
@@ -151,60 +179,9 @@ pub async fn approve_find(
 /// # Errors
 /// The database failed, or a row cannot be read.
 pub async fn approve_list_open(conn: &mut impl Reads) -> Result<Vec<ApproveRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM approve WHERE ended_at IS NULL ORDER BY id")
+    let rows = sqlx::query("SELECT * FROM approve WHERE ended_at IS NULL ORDER BY seq")
         .fetch_all(conn.sqlite())
         .await
         .map_err(StoreError::query("list open approves"))?;
     rows.iter().map(read).collect()
-}
-
-/// A path that was approved, and what it is compared with from then on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApprovedPathRow {
-    /// The path.
-    pub path: WorkspacePath,
-    /// What the source had there right after; the engine's own form.
-    pub base: serde_json::Value,
-}
-
-/// Records what `id` is compared with at `new.path` from now on.
-///
-/// # Errors
-/// The database failed.
-pub async fn approved_path_put_in_txn(
-    txn: &mut WriteTxn,
-    id: SandboxId,
-    new: &ApprovedPathRow,
-) -> Result<(), StoreError> {
-    sqlx::query("INSERT OR REPLACE INTO approved_path (sandbox_id, path, base) VALUES (?, ?, ?)")
-        .bind(id.to_string())
-        .bind(new.path.as_bytes())
-        .bind(to_json(&new.base))
-        .execute(txn.sqlite())
-        .await
-        .map_err(StoreError::query("record an approved path"))?;
-    Ok(())
-}
-
-/// Lists every approved path of `id`.
-///
-/// # Errors
-/// The database failed, or a row cannot be read.
-pub async fn approved_path_list(
-    conn: &mut impl Reads,
-    id: SandboxId,
-) -> Result<Vec<ApprovedPathRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT path, base FROM approved_path WHERE sandbox_id = ? ORDER BY path")
-            .bind(id.to_string())
-            .fetch_all(conn.sqlite())
-            .await
-            .map_err(StoreError::query("list approved paths"))?;
-    rows.iter()
-        .map(|found| {
-            let path = WorkspacePath::parse(row::column::<&[u8]>(found, "path")?)
-                .map_err(|err| StoreError::Row { column: "path", source: err.into() })?;
-            Ok(ApprovedPathRow { path, base: row::json(found, "base")? })
-        })
-        .collect()
 }

@@ -6,6 +6,7 @@
 //! Rows that are rewritten carry a [`sandbar_types::Generation`]; a writer that saw an older one gets [`Update::Stale`].
 
 mod approve;
+mod approved_path;
 mod conn;
 mod error;
 mod event;
@@ -13,15 +14,16 @@ mod exec;
 mod idempotency;
 mod open;
 mod operation;
+mod provenance;
 mod reservation;
 mod row;
 mod sandbox;
 
 pub use approve::{
-    ApproveRow, ApprovedPathRow, approve_end_in_txn, approve_fetch, approve_find,
-    approve_insert_in_txn, approve_list_open, approve_outcome_in_txn, approved_path_list,
-    approved_path_put_in_txn,
+    ApproveRow, approve_end_in_txn, approve_fetch, approve_find, approve_insert_in_txn,
+    approve_list_open, approve_outcome_in_txn,
 };
+pub use approved_path::{ApprovedPathRow, approved_path_list, approved_path_put_in_txn};
 pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use error::StoreError;
 pub use event::{EventRow, event_insert_in_txn, event_list, event_prune_in_txn};
@@ -37,6 +39,11 @@ pub use idempotency::{
 pub use open::{OpenError, Store};
 pub use operation::{
     OperationRow, operation_end_in_txn, operation_insert_in_txn, operation_list_open,
+};
+pub use provenance::{
+    ApproveFilter, ApprovePathRow, approve_last, approve_list, approve_list_kept,
+    approve_path_insert_in_txn, approve_path_list, approve_prune_in_txn, approve_set_commit_in_txn,
+    approve_set_kept_in_txn, approve_set_undone_in_txn,
 };
 pub use reservation::{
     ReservationRow, reservation_insert_in_txn, reservation_list, reservation_release_in_txn,

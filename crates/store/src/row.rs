@@ -29,6 +29,16 @@ where
     column::<&str>(row, name)?.parse().map_err(|err| wrong(name, err))
 }
 
+/// Reads a column that holds the text of a value or nothing.
+pub(crate) fn parsed_opt<T>(row: &SqliteRow, name: &'static str) -> Result<Option<T>, StoreError>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    column::<Option<&str>>(row, name)?
+        .map(|text| text.parse().map_err(|err| wrong(name, err)))
+        .transpose()
+}
+
 /// Reads a column that holds JSON.
 pub(crate) fn json<T: DeserializeOwned>(
     row: &SqliteRow,
@@ -65,6 +75,13 @@ pub(crate) fn time_opt(
 /// Reads a number that is never negative.
 pub(crate) fn count(row: &SqliteRow, name: &'static str) -> Result<u64, StoreError> {
     u64::try_from(column::<i64>(row, name)?).map_err(|err| wrong(name, err))
+}
+
+/// Reads a number that is never negative, or nothing.
+pub(crate) fn count_opt(row: &SqliteRow, name: &'static str) -> Result<Option<u64>, StoreError> {
+    column::<Option<i64>>(row, name)?
+        .map(|value| u64::try_from(value).map_err(|err| wrong(name, err)))
+        .transpose()
 }
 
 /// Writes a value as JSON.

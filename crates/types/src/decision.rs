@@ -1,8 +1,10 @@
 //! The decision about changes, and what became of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{ApproveId, ChangeFlag, Entry, HunkId, WorkspacePath};
+use crate::{ApproveId, ChangeFlag, Entry, HunkId, LineText, WorkspacePath};
 
 /// Which changes a decision is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,66 @@ pub struct HunkPick {
     pub lines: Option<Vec<u32>>,
 }
 
+/// Flags that a person said yes to at one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PathFlags {
+    /// The path.
+    pub path: WorkspacePath,
+    /// The flags.
+    pub flags: BTreeSet<ChangeFlag>,
+}
+
+/// What a person said yes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Flags, wherever they are.
+    pub everywhere: BTreeSet<ChangeFlag>,
+    /// Flags of single paths.
+    pub paths: Vec<PathFlags>,
+}
+
+impl Confirmed {
+    /// Whether the person said yes to `flag` at `path`.
+    #[must_use]
+    pub fn allows(&self, path: &WorkspacePath, flag: ChangeFlag) -> bool {
+        let is_here = |at: &PathFlags| at.path == *path && at.flags.contains(&flag);
+        self.everywhere.contains(&flag) || self.paths.iter().any(is_here)
+    }
+}
+
+impl<const N: usize> From<[ChangeFlag; N]> for Confirmed {
+    fn from(flags: [ChangeFlag; N]) -> Self {
+        Self { everywhere: flags.into(), paths: Vec::new() }
+    }
+}
+
+/// Whose version of a text: `ours` is the host's, `theirs` the sandbox's, as `git merge` calls what is merged into what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The host's.
+    Ours,
+    /// The sandbox's.
+    Theirs,
+}
+
+/// Lines that the host and the sandbox made different things of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MergeConflict {
+    /// Number of the first of the host's lines, from 1.
+    pub ours_start: u64,
+    /// What both began with.
+    pub base: Vec<LineText>,
+    /// What the host has.
+    pub ours: Vec<LineText>,
+    /// What the sandbox has.
+    pub theirs: Vec<LineText>,
+}
+
 /// Why a path stood in the way of an approve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -84,6 +146,34 @@ pub struct Conflict {
     pub host: Option<Entry>,
     /// What the workspace has.
     pub workspace: Option<Entry>,
+    /// The lines that the host and the sandbox made different things of, where both have a text and what they began
+    /// with is known; else it is the whole of the path that collides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<MergeConflict>,
+}
+
+/// What a person says about a path that the host changed as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Resolution {
+    /// The path.
+    pub path: WorkspacePath,
+    /// What counts there.
+    pub take: Take,
+}
+
+/// What counts where the host and the sandbox collide. Edits that do not collide are merged all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Take {
+    /// The host's version.
+    Ours,
+    /// The sandbox's version.
+    Theirs,
+    /// This text, as the person edited it.
+    Content(LineText),
 }
 
 /// What an approve did.

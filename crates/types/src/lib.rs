@@ -12,6 +12,7 @@ mod id;
 mod isolation;
 mod limits;
 mod path;
+mod provenance;
 mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
@@ -20,7 +21,10 @@ pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
 };
-pub use decision::{ApproveOutcome, Conflict, ConflictReason, HunkPick, Part, Selection, Skipped};
+pub use decision::{
+    ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
+    Resolution, Selection, Side, Skipped, Take,
+};
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
 pub use git::{
     CommitAuthor, CommitSpec, GitIdentity, InvalidGitIdentity, PullOutcome, PulledCommit,
@@ -30,6 +34,7 @@ pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
 pub use limits::Limits;
 pub use path::{HostPath, InvalidPath, WorkspacePath};
+pub use provenance::{Actor, ApprovedPath, UndoOutcome};
 pub use sandbox::{
     Expiry, FailureReason, InvalidSandboxName, Overlap, OverlapKind, SandboxName, SandboxSpec,
     SandboxState, Source, ToolchainPolicy,

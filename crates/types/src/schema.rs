@@ -10,7 +10,9 @@ use utoipa::{
     },
 };
 
-use crate::{ApproveId, ExecId, HostPath, HunkId, LinkTarget, SandboxId, Sha256, WorkspacePath};
+use crate::{
+    ApproveId, ExecId, HostPath, HunkId, LineText, LinkTarget, SandboxId, Sha256, WorkspacePath,
+};
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
@@ -68,3 +70,4 @@ schema!(
     bytes_or_text("An absolute path of the host, without `..`; text where it is UTF-8.")
 );
 schema!(LinkTarget, bytes_or_text("Where a link points; text where it is UTF-8."));
+schema!(LineText, bytes_or_text("A line with its end; text where it is UTF-8."));

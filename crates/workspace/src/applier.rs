@@ -5,12 +5,12 @@
 //! merged view, and can open no socket and start no program.
 //!
 //! One JSON [`Request`] on standard input, one [`Reply`] on standard output; 3 is the source's directory, 4 the merged
-//! view (any directory where the request does not need it), 5 the journal's directory.
+//! view (of an undo the journal of what is undone; any directory where the request reads none), 5 the journal's directory.
 
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     process::ExitCode,
 };
@@ -47,6 +47,11 @@ pub enum Request {
         /// What to do.
         plan: ApplyPlan,
     },
+    /// [`apply::undo`]; the journal of what is undone takes the place of the merged view.
+    Undo {
+        /// Names the undo.
+        id: ApproveId,
+    },
     /// [`apply::recover`].
     Recover,
     /// [`apply::forget`].
@@ -57,7 +62,7 @@ pub enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// The answer to [`Request::Apply`].
+    /// The answer to [`Request::Apply`] and [`Request::Undo`].
     Applied {
         /// What was done.
         report: ApplyReport,
@@ -129,7 +134,7 @@ fn serve() -> Result<(), BeginError> {
     become_owner(fds.source.as_fd(), CapabilitySet::DAC_READ_SEARCH).map_err(BeginError::Owner)?;
     confine().map_err(BeginError::Confine)?;
     let request = read_request().map_err(BeginError::Request)?;
-    let reply = answer(&fds.source, &fds.merged, fds.journal, &request);
+    let reply = answer(fds.source.as_fd(), fds.merged, fds.journal, &request);
     let mut out = io::stdout().lock();
     let written = serde_json::to_writer(&mut out, &reply).map_err(io::Error::from);
     // The server is gone: the journal has the answer.
@@ -143,11 +148,21 @@ fn read_request() -> io::Result<Request> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-fn answer(source: &OwnedFd, merged: &OwnedFd, journal: OwnedFd, request: &Request) -> Reply {
+/// Carries `request` out. `other` is the merged view, or what the request has in its place.
+///
+/// For [`main`], and for a server that writes itself, as tests do.
+#[must_use]
+pub fn answer(
+    source: BorrowedFd<'_>,
+    other: OwnedFd,
+    journal: OwnedFd,
+    request: &Request,
+) -> Reply {
     let journal = Journal::from_dir(journal);
-    let source = source.as_fd();
     let answered = match request {
-        Request::Apply { id, plan } => apply::apply(source, merged.as_fd(), &journal, *id, plan)
+        Request::Apply { id, plan } => apply::apply(source, other.as_fd(), &journal, *id, plan)
+            .map(|report| Reply::Applied { report }),
+        Request::Undo { id } => apply::undo(source, &Journal::from_dir(other), &journal, *id)
             .map(|report| Reply::Applied { report }),
         Request::Recover => {
             apply::recover(source, &journal).map(|recovered| Reply::Recovered { recovered })

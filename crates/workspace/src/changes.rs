@@ -15,7 +15,7 @@ use std::io;
 
 use sandbar_types::{ChangeSet, WorkspacePath};
 
-pub use self::manifest::diff_id;
+pub use self::{compare::kind, manifest::diff_id};
 use crate::{Base, Layers};
 
 /// How much is looked at, and how much shown.

@@ -15,7 +15,10 @@ use std::{
 use sandbar_types::{Change, ChangeSet, Entry, Hunk, HunkLine, Hunks, Selection, WorkspacePath};
 
 use self::{blob::Blob, name::Quoted};
-use crate::{ChangeLimits, Layers, lines};
+use crate::{
+    ChangeLimits, Layers, lines,
+    proposal::{Composed, Proposal},
+};
 
 /// Why a diff could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,15 @@ pub enum DiffError {
     Write(#[source] io::Error),
 }
 
+/// Where the content of changes is: in the trees, or composed of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Contents<'a> {
+    /// The trees.
+    pub layers: &'a Layers<'a>,
+    /// Texts that no tree has.
+    pub composed: &'a Composed,
+}
+
 /// What a written diff does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
@@ -58,11 +70,13 @@ pub struct DiffOutcome {
 /// A path that cannot be read, or is no longer what its change says.
 pub fn write(
     layers: &Layers<'_>,
-    changes: &ChangeSet,
+    proposal: &Proposal,
     selection: &Selection,
     limits: &ChangeLimits,
     out: &mut impl Write,
 ) -> Result<DiffOutcome, DiffError> {
+    let contents = Contents { layers, composed: &proposal.composed };
+    let changes = &proposal.set;
     let mut outcome = DiffOutcome::default();
     let mut selected: Vec<&Change> =
         changes.changes.iter().filter(|change| is_selected(&change.path, selection)).collect();
@@ -71,7 +85,7 @@ pub fn write(
         // A directory right before something that it holds is said by that.
         let next = selected.get(index + 1);
         let is_implied = next.is_some_and(|next| next.path.is_within(&change.path));
-        if !write_change(layers, change, limits, out)? && !is_implied {
+        if !write_change(contents, change, limits, out)? && !is_implied {
             outcome.left_out.push(change.path.clone());
         }
     }
@@ -83,11 +97,11 @@ pub fn write(
 /// # Errors
 /// As [`write`].
 pub fn hunks(
-    layers: &Layers<'_>,
+    contents: Contents<'_>,
     change: &Change,
     limits: &ChangeLimits,
 ) -> Result<Hunks, DiffError> {
-    let (old, new) = blob::both(layers, change, limits)?;
+    let (old, new) = blob::both(contents, change, limits)?;
     if old.is_none() && new.is_none() {
         return Ok(Hunks::NoText);
     }
@@ -95,7 +109,39 @@ pub fn hunks(
         (Ok(old), Ok(new)) => Ok(Hunks::Text { hunks: lines::hunks(old, new) }),
         (Err(NoText::Binary), _) | (_, Err(NoText::Binary)) => Ok(Hunks::Binary),
         (Err(NoText::TooLarge), _) | (_, Err(NoText::TooLarge)) => Ok(Hunks::TooLarge),
+        (Err(NoText::NoFile), _) | (_, Err(NoText::NoFile)) => Ok(Hunks::NoText),
     }
+}
+
+/// Both texts of a change, for picking of it and for merging it.
+pub(crate) struct Texts {
+    /// What the source has; nothing is the empty text.
+    pub(crate) old: Vec<u8>,
+    /// What the workspace has.
+    pub(crate) new: Vec<u8>,
+    /// Whether the change is one of permission bits as well.
+    pub(crate) has_other_mode: bool,
+}
+
+/// Reads the texts of a change between regular files, or of one that comes or goes.
+pub(crate) fn texts(
+    contents: Contents<'_>,
+    change: &Change,
+    limits: &ChangeLimits,
+) -> Result<Result<Texts, NoText>, DiffError> {
+    let mode = |entry: Option<&Entry>| match entry {
+        None => Some(None),
+        Some(Entry::File { mode, .. }) => Some(Some(*mode)),
+        Some(Entry::Directory { .. } | Entry::Symlink { .. } | Entry::Special { .. }) => None,
+    };
+    let modes = (mode(change.old.as_ref()), mode(change.new.as_ref()));
+    let (Some(old_mode), Some(new_mode)) = modes else {
+        return Ok(Err(NoText::NoFile));
+    };
+    let has_other_mode = old_mode.zip(new_mode).is_some_and(|(old, new)| old != new);
+    let (old, new) = blob::both(contents, change, limits)?;
+    let both = text(old.as_ref(), limits).and_then(|old| Ok((old, text(new.as_ref(), limits)?)));
+    Ok(both.map(|(old, new)| Texts { old: old.to_vec(), new: new.to_vec(), has_other_mode }))
 }
 
 /// Whether a selection covers `path`: itself or a directory above it is named.
@@ -129,12 +175,12 @@ impl<'a> Version<'a> {
 
 /// Writes the sections of one change; `false` where a git diff has no words for it.
 fn write_change(
-    layers: &Layers<'_>,
+    contents: Contents<'_>,
     change: &Change,
     limits: &ChangeLimits,
     out: &mut impl Write,
 ) -> Result<bool, DiffError> {
-    let (old_blob, new_blob) = blob::both(layers, change, limits)?;
+    let (old_blob, new_blob) = blob::both(contents, change, limits)?;
     let old = Version::of(change.old.as_ref(), old_blob.as_ref());
     let new = Version::of(change.new.as_ref(), new_blob.as_ref());
     let mut section = Section { path: &change.path, limits, out };
@@ -269,11 +315,18 @@ fn write_hunk(hunk: &Hunk, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Why one side is not compared by line.
-#[derive(Debug, Clone, Copy)]
-enum NoText {
+/// Why a change has no lines to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoText {
+    /// One side is not text.
+    #[error("it is not text")]
     Binary,
+    /// One side is beyond the limits of what is compared by line.
+    #[error("it is too large to be compared by line")]
     TooLarge,
+    /// One side is a directory, a link or something special.
+    #[error("it is not a regular file")]
+    NoFile,
 }
 
 /// The text of one side; no object has the empty text.

@@ -4,6 +4,10 @@
 //! <data>/journal/<approve id>/
 //!   manifest.json   every step with what was there before and what is there after; written once
 //!   state.json      the state; replaced by rename, synced before and after
+//!   kept.json       that what was replaced is here whole, and no longer in the stage
+//!   kept/old        what was replaced, by path
+//!   kept/new        replaced texts as they were written, by path
+//!   composed/       texts that no tree has, by their hash: some hunks of a file, or a merge
 //!
 //!   (nothing) ──► preparing ──► committing ──► applied
 //!                     │             └────────► conflict | aborted   (everything rolled back)
@@ -22,11 +26,11 @@ use rustix::{
     io::Errno,
     process::{Gid, Uid},
 };
-use sandbar_types::{ApproveId, Conflict, WorkspacePath};
+use sandbar_types::{ApproveId, Conflict, Sha256, WorkspacePath};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    apply::{Applied, ApplyPlan, ApplyReport, failpoint},
+    apply::{Applied, ApplyPlan, ApplyReport, Kept, failpoint, remove_tree},
     beneath,
 };
 
@@ -34,7 +38,9 @@ use crate::{
 const FILE_BYTES_MAX: u64 = 1 << 30;
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
+const KEPT: &str = "kept.json";
 const NEXT: &str = "next";
+const COMPOSED: &str = "composed";
 
 /// What an approve is about to do: enough to finish it, to take it back, and to undo it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +151,12 @@ impl Journal {
         self.dir.as_fd()
     }
 
+    /// The directory, for whoever goes on with it.
+    #[must_use]
+    pub fn into_dir(self) -> OwnedFd {
+        self.dir
+    }
+
     /// The approves that have a journal in `parent`, the oldest first.
     ///
     /// # Errors
@@ -155,7 +167,8 @@ impl Journal {
         Ok(ids.collect())
     }
 
-    /// Removes the journal `id` from `parent`. Its stage must be gone, see [`crate::apply::forget`].
+    /// Removes the journal `id` from `parent`, with what is kept in it. Its stage must be gone, see
+    /// [`crate::apply::forget`].
     ///
     /// # Errors
     /// What the kernel says; that there is none is not an error.
@@ -163,11 +176,64 @@ impl Journal {
         let Some(journal) = Self::open(&parent, id)? else {
             return Ok(());
         };
-        for name in beneath::list(&journal.dir)? {
-            rustix::fs::unlinkat(&journal.dir, beneath::as_path(&name), AtFlags::empty())?;
+        // INVARIANT: first of all, so that what a crash leaves of it is not taken for the whole.
+        match rustix::fs::unlinkat(&journal.dir, KEPT, AtFlags::empty()) {
+            Ok(()) => rustix::fs::fsync(&journal.dir)?,
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
         }
-        rustix::fs::unlinkat(&parent, id.to_string(), AtFlags::REMOVEDIR)?;
-        Ok(())
+        remove_tree(parent.as_fd(), id.to_string().as_bytes())
+    }
+
+    /// What is kept for an undo; `None` where nothing is, or not all of it yet.
+    ///
+    /// # Errors
+    /// As [`Journal::state`].
+    pub fn kept(&self) -> io::Result<Option<Kept>> {
+        self.read(KEPT)
+    }
+
+    pub(crate) fn write_kept(&self, kept: Kept) -> io::Result<()> {
+        self.write(KEPT, &kept)
+    }
+
+    /// A tree of content in the journal; `None` where there is none.
+    pub(crate) fn tree(&self, path: &str) -> io::Result<Option<OwnedFd>> {
+        match beneath::open_dir(&self.dir, path.as_bytes()) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if beneath::is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what an attempt that was cut off had put there.
+    pub(crate) fn discard_composed(&self) -> io::Result<()> {
+        remove_tree(self.dir.as_fd(), COMPOSED.as_bytes())
+    }
+
+    /// Puts a text there that the approve will write and no tree has. It need not last: before the commit point the
+    /// stage has a copy that does.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn put_composed(&self, sha256: Sha256, text: &[u8]) -> io::Result<()> {
+        match rustix::fs::mkdirat(&self.dir, COMPOSED, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let dir = beneath::open_dir(&self.dir, COMPOSED.as_bytes())?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        // The applier may be another user; the journal around it lets nobody else in.
+        let mode = Mode::from_raw_mode(0o644);
+        let name = sha256.to_string();
+        let file = beneath::openat2(&dir, name.as_bytes(), flags, mode, beneath::RESOLVE)?;
+        std::fs::File::from(file).write_all(text)
+    }
+
+    pub(crate) fn open_composed(&self, sha256: Sha256) -> io::Result<std::fs::File> {
+        let dir = beneath::open_dir(&self.dir, COMPOSED.as_bytes())?;
+        let (file, _) = beneath::open_file(dir, sha256.to_string().as_bytes())?;
+        Ok(file)
     }
 
     /// How far it got; `None` where nothing was written yet.

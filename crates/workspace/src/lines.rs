@@ -27,28 +27,43 @@ pub(crate) fn count_lines(bytes: &[u8]) -> u64 {
 
 /// How many lines came and went.
 pub(crate) fn count(old: &[u8], new: &[u8]) -> LineCount {
-    let (_, diff) = compute(old, new);
+    let diff = compute(&InternedInput::new(old, new));
     LineCount { added: diff.count_additions().into(), removed: diff.count_removals().into() }
 }
 
 /// What differs, with its context, in the order of lines.
 pub(crate) fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
-    let (input, mut diff) = compute(old, new);
-    diff.postprocess_lines(&input);
-    let edits: Vec<(Range<u32>, Range<u32>)> =
-        diff.hunks().map(|hunk| (hunk.before, hunk.after)).collect();
+    let input = InternedInput::new(old, new);
+    let edits = edits(&input);
     group(&edits).map(|edits| hunk(&input, edits)).collect()
 }
 
-type Edit = (Range<u32>, Range<u32>);
+/// Lines of the old text, and the lines of the new one that took their place.
+pub(crate) type Edit = (Range<u32>, Range<u32>);
 
-fn compute<'a>(old: &'a [u8], new: &'a [u8]) -> (InternedInput<&'a [u8]>, Diff) {
-    let input = InternedInput::new(old, new);
+/// What differs, in the order of lines, moved to where a person would see it.
+pub(crate) fn edits(input: &InternedInput<&[u8]>) -> Vec<Edit> {
+    let mut diff = compute(input);
+    diff.postprocess_lines(input);
+    diff.hunks().map(|hunk| (hunk.before, hunk.after)).collect()
+}
+
+/// Adds a line to a text. What was the last line of another text and had no end gets one when a line follows it: two
+/// lines must not become one.
+pub(crate) fn push_line(text: &mut Vec<u8>, line: &[u8]) {
+    if text.last().is_some_and(|last| *last != b'\n') {
+        let before = text.split_inclusive(|byte| *byte == b'\n').rev().nth(1);
+        let has_carriage_return = before.is_some_and(|line| line.ends_with(b"\r\n"));
+        text.extend_from_slice(if has_carriage_return { b"\r\n" } else { b"\n" });
+    }
+    text.extend_from_slice(line);
+}
+
+fn compute(input: &InternedInput<&[u8]>) -> Diff {
     let lines = input.before.len().max(input.after.len());
     let algorithm =
         if lines > HISTOGRAM_LINES_MAX { Algorithm::Myers } else { Algorithm::Histogram };
-    let diff = Diff::compute(algorithm, &input);
-    (input, diff)
+    Diff::compute(algorithm, input)
 }
 
 /// Edits whose context touches or overlaps belong to one hunk.

@@ -5,25 +5,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps},
+    fs::{AtFlags, FileType, Mode, Timespec, Timestamps},
     io::Errno,
-    process::{Gid, Uid},
 };
 use sandbar_types::{Change, ChangeKind, ChangeSet, Entry, Selection, WorkspacePath};
 
 use crate::{
     apply::{Refused, select},
     beneath, entry,
+    put::{Put, Restored, TEMPORARY},
 };
-
-/// Where a file lies until it is whole: next to where it will be, under a protected name.
-const TEMPORARY: &[u8] = b".sandbar-restore";
 
 /// What a reject did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +62,7 @@ pub fn reject(
     owner: (u32, u32),
 ) -> Result<Rejected, RejectError> {
     let selected = select(set, selection).map_err(RejectError::Refused)?;
-    let restore = Restore { merged, source, owner };
+    let restore = Restore { merged, source, put: Put { owner } };
     let selected = with_parents(set, selected).map_err(RejectError::Refused)?;
     let mut left = BTreeSet::new();
     // What is only in the workspace goes first, the deepest first, so that a directory is empty when it goes.
@@ -127,17 +123,11 @@ fn with_parents<'a>(
     Err(Refused::Requires { missing: missing.into_iter().collect() })
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Restored {
-    Done,
-    Left,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Restore<'a> {
     merged: BorrowedFd<'a>,
     source: Option<BorrowedFd<'a>>,
-    owner: (u32, u32),
+    put: Put,
 }
 
 impl Restore<'_> {
@@ -205,7 +195,7 @@ impl Restore<'_> {
     fn fill_directory(self, dir: &OwnedFd, name: &[u8]) -> io::Result<Restored> {
         let path = beneath::as_path(name);
         match rustix::fs::mkdirat(dir, path, Mode::RWXU) {
-            Ok(()) => self.own(dir, name)?,
+            Ok(()) => self.put.own(dir, name)?,
             Err(Errno::EXIST) => {
                 let is_directory = beneath::stat(dir, name)?
                     .is_some_and(|stat| beneath::file_type(&stat) == FileType::Directory);
@@ -226,12 +216,7 @@ impl Restore<'_> {
         mode: u32,
     ) -> io::Result<Restored> {
         let (mut source, stat) = beneath::open_file(from, name)?;
-        let target = self.temporary(dir)?;
-        let mut target = File::from(target);
-        io::copy(&mut source, &mut target)?;
-        self.own(dir, TEMPORARY)?;
-        // After the owner, whose change takes the set-user-id bit away.
-        rustix::fs::fchmod(&target, Mode::from_raw_mode(mode))?;
+        let target = self.put.file(dir, mode, |target| io::copy(&mut source, target).map(drop))?;
         let time =
             |tv_sec, tv_nsec: u64| Timespec { tv_sec, tv_nsec: tv_nsec.try_into().unwrap_or(0) };
         // The time too, or a build inside would think that it changed.
@@ -241,15 +226,15 @@ impl Restore<'_> {
         };
         rustix::fs::futimens(&target, &times)?;
         drop(target);
-        self.put(dir, name)
+        self.put.finish(dir, name)
     }
 
     fn fill_link(self, dir: &OwnedFd, name: &[u8], target: &[u8]) -> io::Result<Restored> {
-        self.discard_temporary(dir)?;
+        self.put.discard(dir)?;
         let temporary = beneath::as_path(TEMPORARY);
         rustix::fs::symlinkat(beneath::as_path(target), dir, temporary)?;
-        self.own(dir, TEMPORARY)?;
-        self.put(dir, name)
+        self.put.own(dir, TEMPORARY)?;
+        self.put.finish(dir, name)
     }
 
     /// A fifo can be made again by anybody; a device or a socket cannot.
@@ -257,11 +242,11 @@ impl Restore<'_> {
         if what != "fifo" {
             return Ok(Restored::Left);
         }
-        self.discard_temporary(dir)?;
+        self.put.discard(dir)?;
         let mode = Mode::RUSR | Mode::WUSR;
         rustix::fs::mknodat(dir, beneath::as_path(TEMPORARY), FileType::Fifo, mode, 0)?;
-        self.own(dir, TEMPORARY)?;
-        self.put(dir, name)
+        self.put.own(dir, TEMPORARY)?;
+        self.put.finish(dir, name)
     }
 
     /// Gives a directory the bits that it has in the source.
@@ -281,46 +266,6 @@ impl Restore<'_> {
             let opened = beneath::open_dir(&dir, name)?;
             rustix::fs::fchmod(opened, Mode::from_raw_mode(mode))?;
         }
-        Ok(())
-    }
-
-    fn temporary(self, dir: &OwnedFd) -> io::Result<OwnedFd> {
-        self.discard_temporary(dir)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        beneath::openat2(dir, TEMPORARY, flags, Mode::RUSR | Mode::WUSR, beneath::RESOLVE)
-    }
-
-    /// What an interrupted reject left.
-    fn discard_temporary(self, dir: &OwnedFd) -> io::Result<()> {
-        match rustix::fs::unlinkat(dir, beneath::as_path(TEMPORARY), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    fn put(self, dir: &OwnedFd, name: &[u8]) -> io::Result<Restored> {
-        let temporary = beneath::as_path(TEMPORARY);
-        match rustix::fs::renameat(dir, temporary, dir, beneath::as_path(name)) {
-            Ok(()) => Ok(Restored::Done),
-            // A directory with something in it has the name.
-            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
-                self.discard_temporary(dir)?;
-                Ok(Restored::Left)
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    fn own(self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
-        let Some(stat) = beneath::stat(dir, name)? else {
-            return Ok(());
-        };
-        if (stat.st_uid, stat.st_gid) == self.owner {
-            return Ok(());
-        }
-        let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
-        let path = beneath::as_path(name);
-        rustix::fs::chownat(dir.as_fd(), path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(())
     }
 }

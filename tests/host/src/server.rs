@@ -240,7 +240,7 @@ impl Server {
     #[must_use]
     pub fn approve_all(&self, sandbox: &str) -> Reply {
         let diff_id = self.changes(sandbox)["diff_id"].clone();
-        let body = json!({ "diff_id": diff_id, "selection": "all" });
+        let body = json!({ "diff_id": diff_id, "selection": "all", "confirm": ["exec_bit"] });
         self.api("POST", &format!("/v1/sandboxes/{sandbox}/approve"), Some(&body))
     }
 }

@@ -27,7 +27,15 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     if let Some(hint) = hint {
         failure = failure.hint(hint);
     }
-    failure
+    failure.with_problem(problem)
+}
+
+/// The changes that want an explicit yes, if that is the problem.
+pub(crate) fn flagged(problem: Option<&Problem>) -> Vec<(WorkspacePath, ChangeFlag)> {
+    let changes = problem
+        .filter(|problem| problem.code == ErrorCode::ConfirmationRequired)
+        .and_then(|problem| detail::<Vec<Flagged>>(problem, "changes"));
+    changes.unwrap_or_default().into_iter().map(|change| (change.path, change.flag)).collect()
 }
 
 /// A change that needs an explicit yes.

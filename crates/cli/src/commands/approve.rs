@@ -1,9 +1,15 @@
 //! `sandbar approve`: writes changes to the source.
 
-use std::{collections::BTreeSet, ffi::OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
 
 use sandbar_api::{ApproveRequest, Sandbox, paths};
-use sandbar_types::{ApproveOutcome, Change, ChangeFlag, ChangeSet, DiffId, Selection, Sha256};
+use sandbar_types::{
+    ApproveOutcome, Change, ChangeFlag, ChangeSet, DiffId, LineText, PathFlags, Resolution,
+    Selection, Sha256, Side, Take, WorkspacePath,
+};
 
 use crate::{
     commands::changes::fetch_changes,
@@ -15,17 +21,18 @@ use crate::{
         units::counted,
         visible,
     },
+    picks,
     select::{self, Paths},
 };
 
-/// Write changes to your directory: all of them, or those below the paths.
+/// Write changes to your directory: all of them, those below the paths, or parts of files.
 ///
-/// All of what is selected is written, or nothing. A file that you changed yourself meanwhile is never overwritten:
-/// the approve is refused and names it. Changes that the host may obey without being asked (hooks, editor tasks) need
-/// an explicit yes by `--allow`.
+/// All of what is selected is written, or nothing. What you changed yourself meanwhile is never overwritten: it is
+/// merged, and where the same lines changed the approve is refused until you say whose count. Changes that the host
+/// may obey without being asked (hooks, editor tasks) need an explicit yes by `--allow`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open\n  sandbar approve --all --commit -m \"Cart page\""
+    after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open\n  sandbar approve --hunk src/cart.rs:4f1c9a30d27be865\n  sandbar approve --all --commit -m \"Cart page\""
 )]
 pub(crate) struct Args {
     /// Name or id of the sandbox (default: the only one over the current directory), then paths.
@@ -34,9 +41,13 @@ pub(crate) struct Args {
     /// Approve every change.
     #[arg(long, short)]
     all: bool,
-    /// Say yes to changes with this flag, as `sandbar changes` shows it. May be repeated.
-    #[arg(long, value_name = "FLAG", value_parser = parse_flag)]
-    allow: Vec<ChangeFlag>,
+    #[command(flatten)]
+    picks: picks::Args,
+    /// Say yes to changes with this flag, as `sandbar changes` shows it: wherever it is, or at one path. May be repeated.
+    #[arg(long, value_name = "FLAG[:PATH]", value_parser = parse_yes)]
+    allow: Vec<Yes>,
+    #[command(flatten)]
+    resolve: Resolve,
     /// Only if the changes are still those of this id, as `sandbar changes --json` prints it.
     #[arg(long, value_name = "ID", value_parser = parse_diff_id)]
     if_diff: Option<DiffId>,
@@ -44,22 +55,97 @@ pub(crate) struct Args {
     commit: CommitArgs,
 }
 
+/// What counts where you and the sandbox changed the same lines.
+#[derive(Debug, clap::Args)]
+struct Resolve {
+    /// At this path, your lines count. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    ours: Vec<OsString>,
+    /// At this path, the sandbox's lines count. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    theirs: Vec<OsString>,
+    /// At this path, the text in the file counts. May be repeated.
+    #[arg(long, value_name = "PATH=FILE")]
+    edited: Vec<OsString>,
+    /// At every other path, the sandbox's lines count; what they replace can be brought back by `sandbar undo`.
+    #[arg(long, short)]
+    force: bool,
+}
+
+impl Resolve {
+    fn resolutions(&self, sandbox: &Sandbox) -> Result<Vec<Resolution>, Failure> {
+        let mut all = Vec::new();
+        for (words, take) in [(&self.ours, Take::Ours), (&self.theirs, Take::Theirs)] {
+            for word in words {
+                all.push(Resolution { path: one_path(sandbox, word)?, take: take.clone() });
+            }
+        }
+        for word in &self.edited {
+            let bytes = word.as_bytes();
+            let at = bytes.iter().rposition(|byte| *byte == b'=');
+            let at = at.ok_or_else(|| Failure::usage("`--edited` takes PATH=FILE"))?;
+            let (path, file) =
+                (OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
+            let text = std::fs::read(file).map_err(|error| {
+                Failure::usage(format!("`{}` cannot be read", file.display())).caused_by(&error)
+            })?;
+            let take = Take::Content(LineText(text));
+            all.push(Resolution { path: one_path(sandbox, path)?, take });
+        }
+        Ok(all)
+    }
+}
+
+/// A flag that is said yes to, wherever it is or at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Yes {
+    flag: ChangeFlag,
+    path: Option<OsString>,
+}
+
+fn parse_yes(text: &str) -> Result<Yes, String> {
+    let (flag, path) = match text.split_once(':') {
+        Some((flag, path)) => (flag, Some(OsString::from(path))),
+        None => (text, None),
+    };
+    Ok(Yes { flag: parse_flag(flag)?, path })
+}
+
+fn at_paths(sandbox: &Sandbox, allow: &[Yes]) -> Result<Vec<PathFlags>, Failure> {
+    let mut all = Vec::new();
+    for yes in allow {
+        if let Some(path) = &yes.path {
+            let path = one_path(sandbox, path)?;
+            all.push(PathFlags { path, flags: [yes.flag].into() });
+        }
+    }
+    Ok(all)
+}
+
+fn one_path(sandbox: &Sandbox, word: &OsStr) -> Result<WorkspacePath, Failure> {
+    select::below_workspace(sandbox, &select::current_dir()?, word)?
+        .ok_or_else(|| Failure::usage("the path of one file is needed, not that of everything"))
+}
+
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let (sandbox, words) = select::sandbox_and_paths(context, &args.words).await?;
-    let paths = selected(&sandbox, &words, args.all)?;
+    let asked = Asked::of(&sandbox, &words, args.all, &args.picks)?;
     let commit = args.commit.into_spec()?;
     let out = context.out;
     let id = sandbox.id.to_string();
     let set = out.during("looking at the changes", fetch_changes(context, &id)).await?;
-    let changes = meant(&set, &paths);
-    if changes.is_empty() {
+    let selection = asked.selection(context, &sandbox, &set).await?;
+    if meant(&set, &selection).is_empty() {
         return Err(Failure::not_found("nothing to approve: no change is there")
             .hint(format!("see `sandbar changes {}`", sandbox.name)));
     }
     let request = ApproveRequest {
         diff_id: args.if_diff.unwrap_or(set.diff_id),
-        selection: selection(paths),
-        confirm: args.allow.into_iter().collect::<BTreeSet<_>>(),
+        selection,
+        confirm: args.allow.iter().filter(|yes| yes.path.is_none()).map(|yes| yes.flag).collect(),
+        confirm_paths: at_paths(&sandbox, &args.allow)?,
+        resolutions: args.resolve.resolutions(&sandbox)?,
+        otherwise: args.resolve.force.then_some(Side::Theirs),
         commit,
     };
     let outcome: ApproveOutcome = out
@@ -109,6 +195,49 @@ fn report(context: &Context, sandbox: &Sandbox, set: &ChangeSet, outcome: &Appro
     }
 }
 
+/// What a decision is about, as the command line says it.
+pub(crate) enum Asked<'a> {
+    Paths(Paths),
+    Picks(&'a picks::Args),
+}
+
+impl<'a> Asked<'a> {
+    /// # Errors
+    /// Nothing is asked for, or two things that exclude each other.
+    pub(crate) fn of(
+        sandbox: &Sandbox,
+        words: &[OsString],
+        is_all: bool,
+        picks: &'a picks::Args,
+    ) -> Result<Self, Failure> {
+        match (picks.is_given(), is_all, words) {
+            (false, _, words) => selected(sandbox, words, is_all).map(Self::Paths),
+            (true, false, []) => Ok(Self::Picks(picks)),
+            (true, _, [..]) => Err(Failure::usage("parts of files exclude --all and paths")
+                .hint("name the sandbox, then --hunk, --patch or --parts")),
+        }
+    }
+
+    /// The same for the server.
+    ///
+    /// # Errors
+    /// Parts that cannot be read, or are not pending.
+    pub(crate) async fn selection(
+        self,
+        context: &mut Context,
+        sandbox: &Sandbox,
+        set: &ChangeSet,
+    ) -> Result<Selection, Failure> {
+        match self {
+            Self::Paths(Paths::All) => Ok(Selection::All),
+            Self::Paths(Paths::Some(paths)) => Ok(Selection::Paths(paths)),
+            Self::Picks(picks) => {
+                picks.parts(&mut context.client, sandbox, set).await.map(Selection::Parts)
+            }
+        }
+    }
+}
+
 /// The paths that a decision is about. Everything must be asked for in words: a missing path is no way to say it.
 pub(crate) fn selected(
     sandbox: &Sandbox,
@@ -124,20 +253,14 @@ pub(crate) fn selected(
     }
 }
 
-/// The changes below `paths`.
-pub(crate) fn meant<'a>(set: &'a ChangeSet, paths: &Paths) -> Vec<&'a Change> {
-    let is_meant = |change: &&Change| match paths {
-        Paths::All => true,
-        Paths::Some(paths) => paths.iter().any(|path| change.path.is_within(path)),
+/// The changes that are selected, or have a part that is.
+pub(crate) fn meant<'a>(set: &'a ChangeSet, selection: &Selection) -> Vec<&'a Change> {
+    let paths = selection.paths();
+    let is_meant = |change: &&Change| match &paths {
+        None => true,
+        Some(paths) => paths.iter().any(|path| change.path.is_within(path)),
     };
     set.changes.iter().filter(is_meant).collect()
-}
-
-pub(crate) fn selection(paths: Paths) -> Selection {
-    match paths {
-        Paths::All => Selection::All,
-        Paths::Some(paths) => Selection::Paths(paths),
-    }
 }
 
 fn parse_flag(text: &str) -> Result<ChangeFlag, String> {
@@ -152,7 +275,7 @@ fn parse_diff_id(text: &str) -> Result<DiffId, String> {
 
 #[cfg(test)]
 mod tests {
-    use sandbar_types::{ChangeKind, WorkspacePath};
+    use sandbar_types::ChangeKind;
 
     use super::*;
     use crate::sample::{change, sandbox};
@@ -175,14 +298,16 @@ mod tests {
         let changes =
             ["src", "src/a", "src_old"].map(|path| change(path, ChangeKind::Added)).to_vec();
         let set = ChangeSet { diff_id: DiffId(Sha256([0; 32])), changes };
-        let paths = Paths::Some(vec![WorkspacePath::parse("src").unwrap()]);
-        assert_eq!(meant(&set, &paths).len(), 2);
-        assert_eq!(meant(&set, &Paths::All).len(), 3);
+        let selection = Selection::Paths(vec![WorkspacePath::parse("src").unwrap()]);
+        assert_eq!(meant(&set, &selection).len(), 2);
+        assert_eq!(meant(&set, &Selection::All).len(), 3);
     }
 
     #[test]
     fn a_flag_is_read_as_it_is_shown() {
         assert_eq!(parse_flag("exec_on_open"), Ok(ChangeFlag::ExecOnOpen));
         assert!(parse_flag("ExecOnOpen").is_err());
+        let at = parse_yes("exec_bit:bin/a:b").unwrap();
+        assert_eq!((at.flag, at.path), (ChangeFlag::ExecBit, Some("bin/a:b".into())));
     }
 }

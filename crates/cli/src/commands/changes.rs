@@ -1,9 +1,10 @@
 //! `sandbar changes`: the paths that differ.
 
-use sandbar_api::{ChangesPage, paths};
+use sandbar_api::{ChangesPage, Hunk, LineKind, paths};
 use sandbar_types::{Change, ChangeSet};
 
 use crate::{
+    client::Client,
     context::Context,
     failure::{Code, Failure},
     output::{
@@ -11,7 +12,7 @@ use crate::{
         table::Table,
         units::counted,
     },
-    select,
+    picks, select,
 };
 
 /// LIMIT: how often to begin again when a command inside changes files while we read page by page.
@@ -27,12 +28,18 @@ pub(crate) struct Args {
     /// Name or id of the sandbox; default: the only one over the current directory.
     #[arg(value_name = "SANDBOX")]
     sandbox: Option<String>,
+    /// List hunks: path, id, range, and the numbers of the lines that differ, for `--hunk` of approve and reject.
+    #[arg(long)]
+    hunks: bool,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
     let out = context.out;
     let set = out.during("looking at the changes", fetch_changes(context, &sandbox)).await?;
+    if args.hunks {
+        return hunks(context, &sandbox, &set).await;
+    }
     if out.is_json() {
         out.json(&set)?;
         return Ok(0);
@@ -51,28 +58,68 @@ pub(crate) async fn fetch_changes(
     context: &mut Context,
     sandbox: &str,
 ) -> Result<ChangeSet, Failure> {
+    fetch_all(&mut context.client, sandbox).await
+}
+
+/// As [`fetch_changes`], for whoever has only the client.
+pub(crate) async fn fetch_all(client: &mut Client, sandbox: &str) -> Result<ChangeSet, Failure> {
     let path = paths::below_sandbox(sandbox, "changes");
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match fetch_pages(context, &path).await {
+        match fetch_pages(client, &path).await {
             Err(failure) if failure.code() == Code::Refused && attempt < ATTEMPTS_MAX => {}
             done => return done,
         }
     }
 }
 
-async fn fetch_pages(context: &mut Context, path: &str) -> Result<ChangeSet, Failure> {
-    let mut page: ChangesPage = context.client.fetch(&format!("{path}?limit=200")).await?;
+async fn fetch_pages(client: &mut Client, path: &str) -> Result<ChangeSet, Failure> {
+    let mut page: ChangesPage = client.fetch(&format!("{path}?limit=200")).await?;
     let mut set = ChangeSet { diff_id: page.diff_id, changes: page.items };
     while let Some(cursor) = page.next_cursor {
-        page = context
-            .client
+        page = client
             .fetch(&format!("{path}?limit=200&cursor={}", paths::escape(cursor.as_bytes())))
             .await?;
         set.changes.append(&mut page.items);
     }
     Ok(set)
+}
+
+/// The hunks of every change that has any.
+async fn hunks(context: &mut Context, sandbox: &str, set: &ChangeSet) -> Result<u8, Failure> {
+    let out = context.out;
+    let mut files = Vec::new();
+    let work = async {
+        for change in set.changes.iter().filter(|change| change.lines.is_some()) {
+            files.push(picks::fetch_hunks(&mut context.client, sandbox, &change.path).await?);
+        }
+        Ok::<(), Failure>(())
+    };
+    out.during("looking at the hunks", work).await?;
+    files.retain(|file| !file.hunks.is_empty());
+    if out.is_json() {
+        out.json(&files)?;
+        return Ok(0);
+    }
+    let mut table = Table::new(&["PATH", "HUNK", "RANGE", "LINES"]);
+    for file in &files {
+        for hunk in &file.hunks {
+            let Hunk { old_start, old_lines, new_start, new_lines, .. } = hunk;
+            let changed = (0_u32..)
+                .zip(&hunk.lines)
+                .filter(|(_number, line)| line.kind != LineKind::Context)
+                .map(|(number, _line)| number);
+            table.push([
+                file.path.as_bytes().to_vec(),
+                hunk.id.to_string().into_bytes(),
+                format!("-{old_start},{old_lines} +{new_start},{new_lines}").into_bytes(),
+                picks::line_ranges(changed).into_bytes(),
+            ]);
+        }
+    }
+    out.table(&table)?;
+    Ok(0)
 }
 
 fn table(changes: &[Change]) -> Table {

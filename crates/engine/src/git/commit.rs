@@ -1,7 +1,7 @@
 //! A commit of what was approved: everything that can be refused is refused before a file is written.
 
 use sandbar_git::{CommitReport, CommitRequest, Reply, Request};
-use sandbar_store::{SandboxRow, approve_outcome_in_txn};
+use sandbar_store::{SandboxRow, approve_outcome_in_txn, approve_set_commit_in_txn};
 use sandbar_types::{ApproveOutcome, CommitAuthor, CommitSpec, HostPath, Source, WorkspacePath};
 use sandbar_workspace::apply::ApplyPlan;
 
@@ -118,6 +118,9 @@ impl Inner {
         let value = serde_json::to_value(outcome).map_err(Error::internal)?;
         let mut txn = self.store.begin().await?;
         approve_outcome_in_txn(&mut txn, outcome.id, &value).await?;
+        if let Some(commit) = &outcome.commit {
+            approve_set_commit_in_txn(&mut txn, outcome.id, commit).await?;
+        }
         Ok(txn.commit().await?)
     }
 }

@@ -73,7 +73,7 @@ async fn recover(inner: &Arc<Inner>, row: &ApproveRow) -> Result<()> {
     Ok(())
 }
 
-/// Drops what approves replaced that ended and could not be forgotten then, because of a crash in between.
+/// Moves what approves replaced out of their sources where a crash came in between, and drops what nobody can undo.
 pub(crate) async fn forget_all(inner: &Arc<Inner>) {
     if let Err(err) = forget_each(inner).await {
         tracing::warn!(error = &err as &dyn std::error::Error, "old journals could not be removed");
@@ -91,6 +91,10 @@ async fn forget_each(inner: &Arc<Inner>) -> Result<()> {
         let Some(row) = approve_fetch(&mut inner.store.read().await?, id).await? else {
             continue;
         };
+        // Where it belongs, until it may go.
+        if row.kept_bytes.is_some() && row.undone_by.is_none() {
+            continue;
+        }
         let Ok(_source) = inner.source_mutex(&row.source).await.try_lock_owned() else {
             continue;
         };
@@ -100,6 +104,9 @@ async fn forget_each(inner: &Arc<Inner>) -> Result<()> {
         let is_there = |row: &ApproveRow| std::fs::exists(&row.source).unwrap_or(false);
         if let Some(row) = row.filter(|row| row.ended_at.is_some() && is_there(row)) {
             end::forget(inner, &row).await;
+            if row.undone_by.is_some() {
+                end::release(inner, row.id).await?;
+            }
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! No input, no hints; what to do is decided by [`diff`], and each sandbox's actor does it.
 
-mod approve;
+pub(crate) mod approve;
 mod diff;
 
 use std::{collections::BTreeMap, sync::Arc};

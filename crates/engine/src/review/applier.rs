@@ -7,11 +7,7 @@ use std::{
 };
 
 use sandbar_runtime::spawn::{Worker, WorkerError};
-use sandbar_workspace::{
-    applier::{Reply, Request},
-    apply,
-    journal::Journal,
-};
+use sandbar_workspace::applier::{self, Reply, Request};
 
 /// LIMIT: a worker that takes longer is killed, and recovery ends what it began.
 const DEADLINE: Duration = Duration::from_mins(10);
@@ -21,7 +17,7 @@ const DEADLINE: Duration = Duration::from_mins(10);
 pub struct ApplierFds {
     /// The source's directory.
     pub source: OwnedFd,
-    /// The merged view; any directory where the request does not read it.
+    /// The merged view; of an undo the journal of what is undone; any directory where the request reads neither.
     pub merged: OwnedFd,
     /// The journal's directory.
     pub journal: OwnedFd,
@@ -65,20 +61,7 @@ pub struct InProcessApplier;
 impl Applier for InProcessApplier {
     async fn run(&self, fds: ApplierFds, request: Request) -> Result<Reply, WorkerError> {
         let work = tokio::task::spawn_blocking(move || {
-            let journal = Journal::from_dir(fds.journal);
-            let source = fds.source.as_fd();
-            let answered =
-                match &request {
-                    Request::Apply { id, plan } => {
-                        apply::apply(source, fds.merged.as_fd(), &journal, *id, plan)
-                            .map(|report| Reply::Applied { report })
-                    }
-                    Request::Recover => apply::recover(source, &journal)
-                        .map(|recovered| Reply::Recovered { recovered }),
-                    Request::Forget => apply::forget(source, &journal)
-                        .map(|forgotten| Reply::Forgotten { forgotten }),
-                };
-            answered.unwrap_or_else(|error| Reply::Failed { error })
+            applier::answer(fds.source.as_fd(), fds.merged, fds.journal, &request)
         });
         work.await.map_err(|panicked| WorkerError::Failed { stderr: panicked.to_string() })
     }

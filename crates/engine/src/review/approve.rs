@@ -5,12 +5,13 @@ use std::{fs::File, os::unix::fs::MetadataExt, sync::Arc};
 use sandbar_runtime::View;
 use sandbar_store::{ApproveRow, approve_find, approve_insert_in_txn};
 use sandbar_types::{
-    ApproveId, ApproveOutcome, ChangeSet, Generation, HostPath, SandboxId, Sha256, Source,
+    Actor, ApproveId, ApproveOutcome, ChangeSet, Generation, HostPath, SandboxId, Sha256, Source,
 };
 use sandbar_workspace::{
     applier::{Reply, Request},
-    apply::{self, ApplyError, ApplyLimits, ApplyPlan, Refused},
+    apply::{self, ApplyError, ApplyLimits, ApplyReport, Refused},
     journal::Journal,
+    proposal::Composed,
 };
 use sha2::Digest;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -18,8 +19,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{
     ApproveParams,
     applier::ApplierFds,
-    changes::Still,
     end::{end, forget},
+    propose::Proposed,
 };
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner, git, workspace_view::blocking};
 
@@ -32,8 +33,21 @@ impl Engine {
     /// `diff_changed` (with what changed), `stale_generation`, `confirmation_required` (with the paths),
     /// `review_conflict` (with the conflicts), `no_source`, `change_not_found`, `limit_reached`, `state_conflict`.
     pub async fn approve(&self, id: SandboxId, params: ApproveParams) -> Result<ApproveOutcome> {
+        self.approve_by(id, params, Actor::Unknown).await
+    }
+
+    /// As [`Engine::approve`], and remembers who asked.
+    ///
+    /// # Errors
+    /// As [`Engine::approve`].
+    pub async fn approve_by(
+        &self,
+        id: SandboxId,
+        params: ApproveParams,
+        actor: Actor,
+    ) -> Result<ApproveOutcome> {
         let inner = Arc::clone(&self.inner);
-        let approved = self.inner.tasks.spawn(Box::pin(approve(inner, id, params)));
+        let approved = self.inner.tasks.spawn(Box::pin(approve(inner, id, params, actor)));
         approved.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
     }
 }
@@ -42,9 +56,10 @@ async fn approve(
     inner: Arc<Inner>,
     id: SandboxId,
     params: ApproveParams,
+    actor: Actor,
 ) -> Result<ApproveOutcome> {
-    let row = inner.actor(id)?.row();
-    let Source::Directory { path: source } = &row.spec.source else {
+    let sandbox = inner.actor(id)?.row();
+    let Source::Directory { path: source } = &sandbox.spec.source else {
         return Err(Error::new(
             ErrorKind::Invalid,
             "no_source",
@@ -55,7 +70,6 @@ async fn approve(
     if let Some(commit) = &params.commit {
         git::check_commit_spec(commit)?;
     }
-    let sandbox = Arc::clone(&row);
     let _source = inner.source_lock(source).await;
     let request_hash = hash(&params)?;
     let still = inner.changes_still(id).await?;
@@ -71,40 +85,58 @@ async fn approve(
     }
     refuse_stale(params.generation, still.generation)?;
     super::changes::refuse_unmatched(&still.set, &params.selection)?;
-    let plan = apply::plan(&still.set, &params.selection, &params.confirm, ApplyLimits::default())
+    let proposed = inner.propose(&still, &params.selection, &params.resolutions).await?;
+    let Proposed { proposal, selection, rebases } = proposed;
+    let mut plan = apply::plan(&proposal.set, &selection, &params.confirm, ApplyLimits::default())
         .map_err(refused)?;
+    plan.composed = proposal.composed.iter().map(|(sha256, _)| sha256).collect();
     let commit = match &params.commit {
         Some(spec) => Some(inner.commit_prepare(&sandbox, spec, &plan).await?),
         None => None,
     };
+    // Only now that nothing stands in the way: a refused approve leaves the workspace as it was.
+    inner.rebase(&still, rebases).await?;
     let approve_id = ApproveId::generate();
     let row = ApproveRow {
         id: approve_id,
+        seq: 0,
         sandbox_id: id,
+        sandbox_name: sandbox.name.clone(),
+        actor,
         diff_id: params.diff_id,
         request_hash,
         source: source.clone(),
         outcome: None,
         started_at: inner.config.clock.now(),
         ended_at: None,
+        paths: 0,
+        undoes: None,
+        undone_by: None,
+        commit_id: None,
+        kept_bytes: None,
     };
     let mut txn = inner.store.begin().await?;
     approve_insert_in_txn(&mut txn, &row).await?;
     txn.commit().await?;
-    let outcome = carry_out(&inner, &row, &still, plan).await?;
+    let fds = open(&inner, &row, Some(&still.view)).await;
+    let fds = fds.and_then(|fds| put_composed(fds, &proposal.composed));
+    let request = Request::Apply { id: row.id, plan };
+    let outcome = carry_out(&inner, &row, fds, request, failed).await?.outcome;
     match commit {
         Some(commit) => inner.commit(&sandbox, commit, outcome).await,
         None => Ok(outcome),
     }
 }
 
-async fn carry_out(
+/// Has the recorded approve or undo `row` written, and records how it ended.
+pub(super) async fn carry_out(
     inner: &Inner,
     row: &ApproveRow,
-    still: &Still,
-    plan: ApplyPlan,
-) -> Result<ApproveOutcome> {
-    let fds = match open(inner, row, Some(&still.view)).await {
+    fds: Result<ApplierFds>,
+    request: Request,
+    failed: fn(ApplyError) -> Error,
+) -> Result<ApplyReport> {
+    let fds = match fds {
         Ok(fds) => fds,
         Err(err) => {
             end(inner, row, None).await?;
@@ -112,12 +144,12 @@ async fn carry_out(
         }
     };
     // INVARIANT: whatever the answer is, it is recorded before anything of the approve is forgotten.
-    let reply = inner.config.applier.run(fds, Request::Apply { id: row.id, plan }).await;
+    let reply = inner.config.applier.run(fds, request).await;
     match reply.map_err(Error::internal)? {
         Reply::Applied { report } => {
             end(inner, row, Some(&report)).await?;
             forget(inner, row).await;
-            Ok(report.outcome)
+            Ok(report)
         }
         // Its row stays open: the reconciler ends it from its journal.
         Reply::Failed { error: error @ ApplyError::Unfinished { .. } } => Err(failed(error)),
@@ -130,6 +162,18 @@ async fn carry_out(
             Err(Error::internal("the applier answered something else"))
         }
     }
+}
+
+/// Puts into the journal what the approve writes and no tree has.
+fn put_composed(fds: ApplierFds, composed: &Composed) -> Result<ApplierFds> {
+    let journal = Journal::from_dir(fds.journal);
+    for (sha256, text) in composed.iter() {
+        journal.put_composed(sha256, text).map_err(|err| {
+            Error::new(ErrorKind::Unavailable, "unavailable", "the journal cannot be written")
+                .because(err)
+        })?;
+    }
+    Ok(ApplierFds { journal: journal.into_dir(), ..fds })
 }
 
 /// Opens what the applier of `row` works on.
@@ -176,12 +220,15 @@ impl Inner {
 }
 
 fn hash(params: &ApproveParams) -> Result<Sha256> {
-    let asked = (params.diff_id, &params.selection, &params.confirm);
-    let asked = match &params.commit {
-        None => serde_json::to_vec(&asked),
-        Some(commit) => serde_json::to_vec(&(asked, commit)),
-    };
-    let asked = asked.map_err(Error::internal)?;
+    let asked = serde_json::to_vec(&(
+        params.diff_id,
+        &params.selection,
+        &params.confirm,
+        &params.resolutions.paths,
+        params.resolutions.otherwise,
+        &params.commit,
+    ))
+    .map_err(Error::internal)?;
     Ok(Sha256(sha2::Sha256::digest(asked).into()))
 }
 
@@ -234,13 +281,13 @@ pub(super) fn refused(refused: Refused) -> Error {
     }
 }
 
-fn conflict(message: String, details: &serde_json::Value) -> Error {
+pub(super) fn conflict(message: String, details: &serde_json::Value) -> Error {
     Error::new(ErrorKind::Conflict, "review_conflict", message)
-        .hint("bring the host's version into the sandbox, or approve the other paths")
+        .hint("say whose version counts (`--ours`, `--theirs`, or the text), or approve the other paths")
         .details(details)
 }
 
-fn failed(error: ApplyError) -> Error {
+pub(super) fn failed(error: ApplyError) -> Error {
     let message = error.to_string();
     match &error {
         ApplyError::Conflict { conflicts, kept } => {
@@ -262,6 +309,7 @@ fn failed(error: ApplyError) -> Error {
         ApplyError::ExchangeUnsupported => {
             Error::new(ErrorKind::Invalid, "source_unsupported", message)
         }
+        ApplyError::NotKept => Error::new(ErrorKind::Conflict, "undo_expired", message),
         ApplyError::Busy => Error::new(ErrorKind::Unavailable, "unavailable", message),
         ApplyError::Step { .. } | ApplyError::Unfinished { .. } => {
             Error::new(ErrorKind::Internal, "internal", message).because(error)

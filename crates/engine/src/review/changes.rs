@@ -4,13 +4,20 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sandbar_runtime::View;
 use sandbar_store::{SandboxRow, approved_path_list, sandbox_fetch};
-use sandbar_types::{ChangeSet, Generation, SandboxId, Selection, WorkspacePath};
+use sandbar_types::{
+    Change, ChangeSet, Generation, Hunks, MergeConflict, SandboxId, Selection, Take, WorkspacePath,
+};
 use sandbar_workspace::{
-    Base, ChangeLimits, ChangesError,
-    diff::{self, DiffError},
+    Base, ChangeLimits, ChangesError, Layers,
+    diff::{self, Contents},
+    proposal::{Composed, Proposal, narrow},
+    rebase::{Decision, Rebase, decide},
 };
 
-use super::{Changes, FileHunks};
+use super::{
+    Changes, FileHunks, MergeState,
+    propose::{Drifted, merged, unfit},
+};
 use crate::{
     Engine, Error, ErrorKind, Result,
     engine::Inner,
@@ -22,6 +29,8 @@ pub(super) struct Still {
     pub(super) guard: StillGuard,
     pub(super) view: Arc<View>,
     pub(super) set: Arc<ChangeSet>,
+    /// What they were compared with.
+    pub(super) base: Arc<Base>,
     pub(super) generation: Generation,
 }
 
@@ -30,12 +39,13 @@ impl Inner {
         let guard = self.hold_still(id).await?;
         let view = Arc::new(self.view_of(&guard.row).await?);
         let (base, generation) = self.base(&guard.row).await?;
-        let (marks, seen) = (self.marks(), Arc::clone(&view));
+        let base = Arc::new(base);
+        let (marks, seen, from) = (self.marks(), Arc::clone(&view), Arc::clone(&base));
         let set = blocking(move || {
-            sandbar_workspace::changes(&layers(&seen, marks), &base, &ChangeLimits::default())
+            sandbar_workspace::changes(&layers(&seen, marks), &from, &ChangeLimits::default())
         });
         let set = Arc::new(set.await?.map_err(unreadable)?);
-        Ok(Still { guard, view, set, generation })
+        Ok(Still { guard, view, set, base, generation })
     }
 
     /// What the changes are compared with, and how many decisions were made about them.
@@ -67,16 +77,7 @@ fn unreadable(err: ChangesError) -> Error {
     }
 }
 
-fn undiffable(err: DiffError) -> Error {
-    Error::internal(err)
-}
-
 pub(super) fn refuse_unmatched(set: &ChangeSet, selection: &Selection) -> Result<()> {
-    if let Selection::Parts(parts) = selection
-        && parts.iter().any(|part| !part.hunks.is_empty())
-    {
-        return Err(Error::new(ErrorKind::Invalid, "invalid_field", "hunks cannot be picked yet"));
-    }
     let unmatched = diff::unmatched(set, selection);
     let Some(first) = unmatched.first() else {
         return Ok(());
@@ -84,6 +85,31 @@ pub(super) fn refuse_unmatched(set: &ChangeSet, selection: &Selection) -> Result
     Err(Error::new(ErrorKind::NotFound, "change_not_found", format!("{first:?} has no change"))
         .hint("`sandbar changes` lists them")
         .details(&serde_json::json!({ "paths": unmatched })))
+}
+
+impl Inner {
+    /// What is shown of the selected changes: merged where the host moved on and nobody has to be asked.
+    pub(super) async fn shown(
+        self: &Arc<Self>,
+        still: &Still,
+        selection: &Selection,
+    ) -> Result<Proposal> {
+        let drifted = self.drifted(still, selection).await?;
+        let (view, marks, set) = (Arc::clone(&still.view), self.marks(), Arc::clone(&still.set));
+        blocking(move || {
+            let (layers, limits) = (layers(&view, marks), ChangeLimits::default());
+            let contents = Contents { layers: &layers, composed: &Composed::default() };
+            let mut rebases = Vec::new();
+            for Drifted { change, base } in drifted {
+                let decision = decide(contents, &change, base.as_deref(), None, &limits);
+                if let Decision::Rebase(rebase) = decision.map_err(Error::internal)? {
+                    rebases.push((change, rebase));
+                }
+            }
+            Ok(merged(Proposal::of((*set).clone()), &rebases))
+        })
+        .await?
+    }
 }
 
 impl Engine {
@@ -97,21 +123,25 @@ impl Engine {
         Ok(Changes { set: (*still.set).clone(), generation: still.generation, consistency })
     }
 
-    /// A patch that `git apply` accepts, of what is selected.
+    /// A patch that `git apply` accepts, of what is selected: what an approve of it would write. Where the host moved
+    /// on and edits do not overlap, that is the merge; where they do, what the sandbox has.
     ///
     /// # Errors
-    /// As [`Engine::changes`]; `change_not_found`.
+    /// As [`Engine::changes`]; `change_not_found`, `hunk_not_found`, `no_hunks`.
     pub async fn diff(&self, id: SandboxId, selection: Selection) -> Result<Vec<u8>> {
         let still = self.inner.changes_still(id).await?;
         refuse_unmatched(&still.set, &selection)?;
-        let (view, set, marks) =
-            (Arc::clone(&still.view), Arc::clone(&still.set), self.inner.marks());
+        let proposal = self.inner.shown(&still, &selection).await?;
+        let (view, marks) = (Arc::clone(&still.view), self.inner.marks());
         let written = blocking(move || {
-            let mut out = Vec::new();
-            diff::write(&layers(&view, marks), &set, &selection, &ChangeLimits::default(), &mut out)
-                .map(|_left_out| out)
+            let (layers, limits, mut out) =
+                (layers(&view, marks), ChangeLimits::default(), Vec::new());
+            let proposal = narrow(&layers, &proposal, &selection, &limits).map_err(unfit)?;
+            let _left_out = diff::write(&layers, &proposal, &selection, &limits, &mut out)
+                .map_err(Error::internal)?;
+            Ok(out)
         });
-        written.await?.map_err(undiffable)
+        written.await?
     }
 
     /// The hunks of one changed text.
@@ -128,15 +158,54 @@ impl Engine {
                 format!("{path:?} has no change"),
             ));
         };
+        let looked_at = change.clone();
+        let selection = Selection::Paths(vec![path.clone()]);
+        let drifted = self.inner.drifted(&still, &selection).await?;
+        let drifted = drifted.into_iter().find(|one| one.change.path == path);
         let (view, marks) = (Arc::clone(&still.view), self.inner.marks());
-        let found =
-            blocking(move || diff::hunks(&layers(&view, marks), &change, &ChangeLimits::default()));
-        let hunks = match found.await?.map_err(undiffable)? {
-            sandbar_types::Hunks::Text { hunks } => hunks,
-            sandbar_types::Hunks::Binary
-            | sandbar_types::Hunks::TooLarge
-            | sandbar_types::Hunks::NoText => Vec::new(),
+        let seen = blocking(move || {
+            let layers = layers(&view, marks);
+            hunks_of(&layers, change, drifted.as_ref())
+        });
+        let (hunks, merge, conflicts) = seen.await??;
+        self.inner.remember_base(&still, looked_at).await;
+        let hunks = match hunks {
+            Hunks::Text { hunks } => hunks,
+            Hunks::Binary | Hunks::TooLarge | Hunks::NoText => Vec::new(),
         };
-        Ok(FileHunks { diff_id: still.set.diff_id, path, hunks })
+        Ok(FileHunks { diff_id: still.set.diff_id, path, hunks, merge, conflicts })
     }
+}
+
+type SeenHunks = (Hunks, MergeState, Vec<MergeConflict>);
+
+/// The hunks of one change. Of one that the host moved under, those of the merge; at conflicts, with the sandbox's lines.
+fn hunks_of(
+    layers: &Layers<'_>,
+    mut change: Change,
+    drifted: Option<&Drifted>,
+) -> Result<SeenHunks> {
+    let limits = ChangeLimits::default();
+    let mut composed = Composed::default();
+    let mut state = (MergeState::None, Vec::new());
+    if let Some(Drifted { base, .. }) = drifted {
+        let contents = Contents { layers, composed: &Composed::default() };
+        let decided = |take: Option<&Take>| {
+            decide(contents, &change, base.as_deref(), take, &limits).map_err(Error::internal)
+        };
+        let mut decision = decided(None)?;
+        state.0 = MergeState::Clean;
+        if let Decision::Conflict(conflict) = decision {
+            let is_known = !conflict.text.is_empty();
+            state =
+                (if is_known { MergeState::Conflict } else { MergeState::NoBase }, conflict.text);
+            decision = decided(Some(&Take::Theirs))?;
+        }
+        if let Decision::Rebase(Rebase::Text(text)) = decision {
+            change.new = Some(composed.add(text, 0o644));
+        }
+    }
+    let contents = Contents { layers, composed: &composed };
+    let hunks = diff::hunks(contents, &change, &limits).map_err(Error::internal)?;
+    Ok((hunks, state.0, state.1))
 }

@@ -2,12 +2,26 @@
 
 mod applier;
 pub(crate) mod approve;
+mod base;
 mod changes;
+mod declined;
 pub(crate) mod end;
+mod history;
 mod model;
+mod propose;
+mod rebase;
+mod refresh;
 mod reject;
+pub(crate) mod retention;
+mod undo;
 
 pub use self::{
     applier::{Applier, ApplierFds, InProcessApplier, WorkerApplier},
-    model::{ApproveParams, Changes, Consistency, FileHunks, RejectOutcome, RejectParams},
+    declined::Declined,
+    history::{ApproveListParams, ApproveRecord},
+    model::{
+        ApproveParams, Changes, Consistency, FileHunks, MergeState, RejectOutcome, RejectParams,
+    },
+    propose::Resolutions,
+    refresh::{RefreshOutcome, RefreshParams},
 };

@@ -1,10 +1,11 @@
 //! Changes as a person sees them, and what a decision is given.
 
-use std::collections::BTreeSet;
-
 use sandbar_types::{
-    ChangeFlag, ChangeSet, CommitSpec, DiffId, Generation, Hunk, Selection, WorkspacePath,
+    ChangeSet, CommitSpec, Confirmed, DiffId, Generation, Hunk, MergeConflict, Selection,
+    WorkspacePath,
 };
+
+use super::propose::Resolutions;
 
 /// How the changes were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,23 @@ pub struct FileHunks {
     pub path: WorkspacePath,
     /// In order; none when it is not text.
     pub hunks: Vec<Hunk>,
+    /// Whether the host changed it meanwhile.
+    pub merge: MergeState,
+    /// Where a person has to say whose version counts.
+    pub conflicts: Vec<MergeConflict>,
+}
+
+/// What became of a file that the host may have changed under the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeState {
+    /// The host did not change it.
+    None,
+    /// The host changed it elsewhere: the hunks are those of the merge.
+    Clean,
+    /// The host changed the same lines.
+    Conflict,
+    /// The host changed it, and what both began with is not known.
+    NoBase,
 }
 
 /// What an approve is given.
@@ -44,8 +62,10 @@ pub struct ApproveParams {
     pub diff_id: DiffId,
     /// Which of them.
     pub selection: Selection,
-    /// Flags that the person said yes to.
-    pub confirm: BTreeSet<ChangeFlag>,
+    /// What the person said yes to.
+    pub confirm: Confirmed,
+    /// What they say about paths that the host changed as well.
+    pub resolutions: Resolutions,
     /// The generation that the person saw, where they sent one.
     pub generation: Option<Generation>,
     /// Commits what was written, where the person wants that.
@@ -59,6 +79,8 @@ pub struct RejectParams {
     pub diff_id: Option<DiffId>,
     /// Which of them.
     pub selection: Selection,
+    /// What the person says about it, for whoever works in the sandbox next.
+    pub reason: Option<String>,
     /// The generation that the person saw, where they sent one.
     pub generation: Option<Generation>,
 }
@@ -68,4 +90,6 @@ pub struct RejectParams {
 pub struct RejectOutcome {
     /// The paths that are as in the source again.
     pub rejected: Vec<WorkspacePath>,
+    /// The paths of which only hunks were dropped.
+    pub parts: Vec<WorkspacePath>,
 }

@@ -1,7 +1,6 @@
-//! What an approve replaced: gone as soon as the approve is recorded, kept where somebody wrote to it.
+//! What an approve replaced: out of the source as soon as the approve is recorded, left where somebody wrote to it.
 
 use std::{
-    collections::BTreeSet,
     io::Write,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     sync::{
@@ -13,9 +12,10 @@ use std::{
 
 use sandbar_engine::{
     Applier, ApplierFds, ApproveParams, Changes, Engine, EventPayload, InProcessApplier,
+    Resolutions,
 };
 use sandbar_runtime::spawn::WorkerError;
-use sandbar_types::{ChangeFlag, Entry, SandboxId, Selection, Sha256, WorkspacePath};
+use sandbar_types::{ChangeFlag, Confirmed, Entry, SandboxId, Selection, Sha256, WorkspacePath};
 use sandbar_workspace::{
     Approved,
     applier::{Reply, Request},
@@ -78,7 +78,7 @@ fn take_back(fds: &ApplierFds, path: WorkspacePath) -> Reply {
     let host =
         HostStamp { ino: now.ino(), ctime_ns: now.ctime() * 1_000_000_000 + now.ctime_nsec() };
     let base = Approved { entry: entry.clone(), host: Some(host) };
-    let restored = vec![Applied { path, entry, base }];
+    let restored = vec![Applied { path, before: None, entry, base }];
     let state = State::Aborted { kept: Vec::new(), restored };
     let journal = format!("/proc/self/fd/{}/state.json", fds.journal.as_raw_fd());
     std::fs::write(journal, serde_json::to_vec(&state).unwrap()).unwrap();
@@ -91,7 +91,8 @@ fn all(changes: &Changes) -> ApproveParams {
     ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::All,
-        confirm: BTreeSet::new(),
+        confirm: Confirmed::default(),
+        resolutions: Resolutions::default(),
         generation: None,
         commit: None,
     }
@@ -128,7 +129,7 @@ async fn an_approve_leaves_nothing_of_ours_in_the_source() {
     let engine = house.engine().await;
     let id = changed(&house, &engine).await;
     engine.approve(id, all(&engine.changes(id).await.unwrap())).await.unwrap();
-    assert_eq!((stages(&house), journals(&house)), (0, 0));
+    assert_eq!((stages(&house), journals(&house)), (0, 1), "the journal is for an undo");
     assert!(engine.changes(id).await.unwrap().set.changes.is_empty());
     engine.drain(DRAIN).await;
 }
@@ -145,7 +146,7 @@ async fn a_crash_before_the_stage_is_dropped_is_made_good_at_the_next_start() {
     engine.drain(DRAIN).await;
     drop(engine);
     let engine = house.engine().await;
-    assert_eq!((stages(&house), journals(&house)), (0, 0));
+    assert_eq!((stages(&house), journals(&house)), (0, 1));
     assert_eq!(engine.approve(id, all(&seen)).await.unwrap(), approved);
     engine.drain(DRAIN).await;
 }

@@ -9,8 +9,11 @@
 mod bad_input;
 mod execs;
 mod forgetting;
+mod histories;
+mod hunks;
 mod lifecycle;
 mod reservations;
 mod restart;
 mod review;
 mod support;
+mod undo;

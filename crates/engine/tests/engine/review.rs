@@ -1,11 +1,11 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sandbar_engine::{
     Applier, ApplierFds, ApproveParams, Changes, Consistency, Engine, ErrorKind, Event,
-    EventPayload, InProcessApplier, RejectParams,
+    EventPayload, InProcessApplier, RejectParams, Resolutions,
 };
 use sandbar_runtime::{fake::Fault, spawn::WorkerError};
-use sandbar_types::{SandboxId, Selection, WorkspacePath};
+use sandbar_types::{Confirmed, SandboxId, Selection, WorkspacePath};
 use sandbar_workspace::applier::{Reply, Request};
 
 use crate::support::{House, create, eventually};
@@ -17,7 +17,8 @@ fn approve(changes: &Changes, paths: &[&str]) -> ApproveParams {
     ApproveParams {
         diff_id: changes.set.diff_id,
         selection: Selection::Paths(paths),
-        confirm: BTreeSet::new(),
+        confirm: Confirmed::default(),
+        resolutions: Resolutions::default(),
         generation: Some(changes.generation),
         commit: None,
     }
@@ -135,6 +136,7 @@ async fn a_rejected_path_is_as_in_the_source_again() {
     let params = RejectParams {
         diff_id: Some(seen.set.diff_id),
         selection: Selection::All,
+        reason: None,
         generation: Some(seen.generation),
     };
     let outcome = engine.reject(id, params.clone()).await.unwrap();

@@ -33,28 +33,42 @@ impl Clock for TestClock {
 
 pub(crate) struct House {
     pub(crate) dir: tempfile::TempDir,
+    memory: Option<tempfile::TempDir>,
     pub(crate) host: Fake,
     pub(crate) clock: Arc<TestClock>,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::with_memory(None)
+    }
+
+    /// With its data in memory, where a commit does not wait for a disk.
+    pub(crate) fn in_memory() -> Self {
+        let shm = std::path::Path::new("/dev/shm");
+        Self::with_memory(shm.is_dir().then(|| tempfile::tempdir_in(shm).unwrap()))
+    }
+
+    fn with_memory(memory: Option<tempfile::TempDir>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("source")).unwrap();
         std::fs::write(dir.path().join("source/a"), "old\n").unwrap();
         std::fs::write(dir.path().join("source/b"), "other\n").unwrap();
         let clock = Arc::new(TestClock(Mutex::new(Timestamp::now())));
-        Self { dir, host: Fake::new(), clock }
+        Self { dir, memory, host: Fake::new(), clock }
     }
 
     pub(crate) fn source(&self) -> PathBuf {
         self.dir.path().join("source")
     }
 
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.memory.as_ref().unwrap_or(&self.dir).path().join("data")
+    }
+
     pub(crate) fn config(&self) -> EngineConfig {
         let runtime = Arc::new(self.host.clone());
-        let mut config =
-            EngineConfig::new(self.dir.path().join("data"), runtime, Arc::new(InProcessApplier));
+        let mut config = EngineConfig::new(self.data_dir(), runtime, Arc::new(InProcessApplier));
         config.clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         config.stop_grace = Duration::ZERO;
         config
@@ -79,7 +93,7 @@ impl House {
     }
 
     pub(crate) fn sandbox_dir(&self, id: SandboxId) -> SandboxDir {
-        SandboxDir(self.dir.path().join("data/sandboxes").join(id.to_string()))
+        SandboxDir(self.data_dir().join("sandboxes").join(id.to_string()))
     }
 }
 

@@ -9,17 +9,19 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 use sandbar_api::{
-    ApproveRequest, ChangesPage, ChangesQuery, DiffQuery, ErrorCode, FileHunks, FileQuery, Hunk,
-    HunkLine, LineKind, RejectOutcome, RejectRequest,
+    ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, ErrorCode,
+    FileHunks, FileQuery, Hunk, HunkLine, LineKind, MergeState, RefreshOutcome, RefreshRequest,
+    RejectOutcome, RejectRequest,
 };
-use sandbar_engine::{ApproveParams, Changes, RejectParams};
-use sandbar_types::{ApproveOutcome, DiffId, Generation, SandboxId, Selection};
+use sandbar_engine::{ApproveParams, Changes, RefreshParams, RejectParams, Resolutions};
+use sandbar_types::{ApproveOutcome, Confirmed, DiffId, Generation, SandboxId, Selection};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
     extract::{
-        Json, Query, Sandbox, if_match, page_limit, workspace_path, workspace_path_required,
+        AskedBy, Json, Query, Sandbox, if_match, page_limit, workspace_path,
+        workspace_path_required,
     },
     state::AppState,
 };
@@ -31,6 +33,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(diff))
         .routes(routes!(approve))
         .routes(routes!(reject))
+        .routes(routes!(refresh))
+        .routes(routes!(declined_list))
 }
 
 /// Lists the changes of one instant, ordered by path.
@@ -103,6 +107,13 @@ async fn change_hunks(
         diff_id: found.diff_id,
         path: found.path,
         hunks: found.hunks.into_iter().map(hunk).collect(),
+        merge: match found.merge {
+            sandbar_engine::MergeState::None => MergeState::None,
+            sandbar_engine::MergeState::Clean => MergeState::Clean,
+            sandbar_engine::MergeState::Conflict => MergeState::Conflict,
+            sandbar_engine::MergeState::NoBase => MergeState::NoBase,
+        },
+        conflicts: found.conflicts,
     }))
 }
 
@@ -154,6 +165,7 @@ async fn diff(
 async fn approve(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
+    AskedBy(actor): AskedBy,
     headers: HeaderMap,
     Json(request): Json<ApproveRequest>,
 ) -> Result<Answer<ApproveOutcome>, ApiError> {
@@ -161,10 +173,11 @@ async fn approve(
         generation: seen_generation(&headers, Some(request.diff_id))?,
         diff_id: request.diff_id,
         selection: request.selection,
-        confirm: request.confirm,
+        confirm: Confirmed { everywhere: request.confirm, paths: request.confirm_paths },
+        resolutions: Resolutions { paths: request.resolutions, otherwise: request.otherwise },
         commit: request.commit,
     };
-    Ok(Answer(state.engine.approve(id, params).await?))
+    Ok(Answer(state.engine.approve_by(id, params, actor).await?))
 }
 
 /// Drops changes: the workspace has again what the source has.
@@ -181,9 +194,51 @@ async fn reject(
         generation: seen_generation(&headers, request.diff_id)?,
         diff_id: request.diff_id,
         selection: request.selection,
+        reason: request.reason,
     };
     let outcome = state.engine.reject(id, params).await?;
-    Ok(Answer(RejectOutcome { rejected: outcome.rejected }))
+    Ok(Answer(RejectOutcome { rejected: outcome.rejected, parts: outcome.parts }))
+}
+
+/// Brings the host's newer state into the workspace, by the merge that an approve would make. All or nothing.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/refresh", tag = "review",
+    params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = RefreshRequest, responses((status = 200, body = RefreshOutcome)))]
+async fn refresh(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    headers: HeaderMap,
+    Json(request): Json<RefreshRequest>,
+) -> Result<Answer<RefreshOutcome>, ApiError> {
+    let params = RefreshParams {
+        selection: request.selection,
+        resolutions: Resolutions { paths: request.resolutions, otherwise: request.otherwise },
+        generation: seen_generation(&headers, None)?,
+    };
+    let outcome = state.engine.refresh(id, params).await?;
+    Ok(Answer(RefreshOutcome {
+        merged: outcome.merged,
+        ours: outcome.ours,
+        theirs: outcome.theirs,
+    }))
+}
+
+/// Lists what was rejected, with what the person said about it.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/declined", tag = "review",
+    params(("sandbox" = String, Path)), responses((status = 200, body = DeclinedList)))]
+async fn declined_list(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Answer<DeclinedList>, ApiError> {
+    let one = |found: sandbar_engine::Declined| Declined {
+        at: found.at,
+        reason: found.reason,
+        paths: found.paths,
+        patch: found.patch,
+        is_truncated: found.is_truncated,
+    };
+    let items = state.engine.declined(id).await?.into_iter().map(one).collect();
+    Ok(Answer(DeclinedList { items }))
 }
 
 /// Reads the generation from the `ETag` of the changes. Both halves must be those that the client saw.

@@ -6,6 +6,7 @@
     reason = "all of this is test code"
 )]
 
+mod approves;
 mod contract;
 mod door;
 mod files;

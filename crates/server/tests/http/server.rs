@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use sandbar_api::Problem;
-use sandbar_engine::{Caller, EngineConfig, WorkerApplier};
+use sandbar_engine::{Applier, Caller, EngineConfig, WorkerApplier};
 use sandbar_runtime::Runtime;
 use sandbar_server::{LogFormat, ServeConfig, Server};
 use sandbar_types::HostPath;
@@ -64,11 +64,22 @@ impl TestServer {
 
     /// A server on this host.
     pub(crate) async fn start_on(runtime: Arc<dyn Runtime>) -> Self {
+        Self::start_writing(
+            runtime,
+            Arc::new(WorkerApplier { exe: PathBuf::from("/proc/self/exe") }),
+        )
+        .await
+    }
+
+    /// A server on this host whose approves are written by `applier`.
+    pub(crate) async fn start_writing(
+        runtime: Arc<dyn Runtime>,
+        applier: Arc<dyn Applier>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = dir.path().join("data");
         std::fs::create_dir(&data_dir).unwrap();
         let socket = data_dir.join("sandbar.sock");
-        let applier = Arc::new(WorkerApplier { exe: PathBuf::from("/proc/self/exe") });
         let config = ServeConfig {
             engine: EngineConfig::new(data_dir.clone(), runtime, applier),
             caller: Caller {

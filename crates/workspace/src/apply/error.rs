@@ -41,6 +41,9 @@ pub enum ApplyError {
     /// The file system of the source cannot exchange two names, so nothing there could be replaced safely.
     #[error("the file system of the source cannot exchange two names")]
     ExchangeUnsupported,
+    /// What the approve replaced is not kept any more, so it cannot be undone.
+    #[error("what the approve replaced is no longer kept")]
+    NotKept,
     /// Another approve held the source for too long.
     #[error("another approve is writing to this source")]
     Busy,

@@ -70,7 +70,8 @@ impl Execution<'_> {
         let mut conflicts = Vec::new();
         for op in self.ops {
             failpoint("verify").map_err(|error| stop("verify", op, error))?;
-            let target = self.target(op).map_err(|error| stop("verify", op, error))?;
+            let look = look_at(self.source, op).map_err(|error| stop("verify", op, error))?;
+            let target = look.target;
             conflicts.extend(difference(op, target.as_ref()));
         }
         if conflicts.is_empty() { Ok(()) } else { Err(Stop::Conflict(conflicts)) }
@@ -174,21 +175,20 @@ impl Execution<'_> {
         tree::read(self.stage.dir(), stage::slot(index).as_bytes())
     }
 
-    fn target(self, op: &Op) -> io::Result<Option<Tree>> {
-        Ok(match parent(self.source, op)? {
-            Some(parent) => read_target(parent.as_fd(), op)?,
-            None => None,
-        })
-    }
-
     pub(super) fn look(self, index: usize, op: &Op) -> io::Result<Look> {
-        let parent = parent(self.source, op)?;
-        let target = match &parent {
-            Some(parent) => read_target(parent.as_fd(), op)?,
-            None => None,
-        };
-        Ok(Look { parent, target, slot: self.slot(index)? })
+        let look = look_at(self.source, op)?;
+        Ok(Look { slot: self.slot(index)?, ..look })
     }
+}
+
+/// What the target of a step holds, and the directory that it is in; nothing of the slot.
+pub(super) fn look_at(source: BorrowedFd<'_>, op: &Op) -> io::Result<Look> {
+    let parent = parent(source, op)?;
+    let target = match &parent {
+        Some(parent) => read_target(parent.as_fd(), op)?,
+        None => None,
+    };
+    Ok(Look { parent, target, slot: None })
 }
 
 fn stop(step: &'static str, op: &Op, source: io::Error) -> Stop {
@@ -250,7 +250,7 @@ pub(super) fn standing(op: &Op, look: &Look) -> Standing {
 }
 
 /// Where the target of a step that was not carried out differs from what must be there.
-fn difference(op: &Op, target: Option<&Tree>) -> Vec<Conflict> {
+pub(super) fn difference(op: &Op, target: Option<&Tree>) -> Vec<Conflict> {
     let Op::Mode { path, old, new } = op else {
         return tree::conflicts(op.path(), op.before(), target, op.after());
     };
@@ -267,6 +267,7 @@ fn interference(op: &Op, look: &Look) -> Stop {
             reason: ConflictReason::ChangedDuringApprove,
             host: look.target.as_ref().map(|tree| tree.entry.clone()),
             workspace: op.after().map(|tree| tree.entry.clone()),
+            text: Vec::new(),
         });
     }
     for conflict in &mut conflicts {

@@ -9,7 +9,8 @@
 //!           E               one rename a step, and what it displaced is looked at; else everything is taken back
 //!           J applied       acknowledged
 //! recover                   the same from wherever it was, after a crash
-//! forget                    drops what was replaced, after which there is no undo
+//! forget                    moves what was replaced to the journal, for an undo, and removes the stage
+//! undo                      the inverted plan, carried out as any other
 //! ```
 //! Other readers of the source can see a half-applied set for milliseconds; a crash leaves none behind.
 //! The tests that kill it at every step are in `tests/apply_*.rs`.
@@ -18,6 +19,7 @@ mod closure;
 mod error;
 mod execute;
 mod failpoint;
+mod keep;
 mod lock;
 mod mode;
 mod operations;
@@ -27,24 +29,29 @@ mod report;
 mod rollback;
 mod stage;
 mod tree;
+mod undo;
 
-use std::{io, os::fd::BorrowedFd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use sandbar_types::{ApproveId, ApproveOutcome, Entry, WorkspacePath};
 use serde::{Deserialize, Serialize};
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 pub use self::failpoint::failpoints_passed;
-pub(crate) use self::{closure::select, failpoint::failpoint};
+pub(crate) use self::{closure::select, failpoint::failpoint, plan::drift, stage::remove_tree};
 pub use self::{
     error::ApplyError,
+    keep::{KEPT_TEXT_BYTES_MAX, Kept},
     plan::{ApplyLimits, ApplyPlan, Expected, NEEDS_CONFIRMATION, Op, Refused, plan},
     tree::{Node, Tree},
 };
 use self::{
     execute::{Execution, Stop},
     lock::SourceLock,
-    stage::Stage,
+    stage::{Contents, Stage},
 };
 use crate::{
     Approved, beneath,
@@ -58,6 +65,9 @@ pub struct ApplyReport {
     pub outcome: ApproveOutcome,
     /// What the host has at each approved path, ordered: the new base.
     pub applied: Vec<Applied>,
+    /// Paths that were merged with what the host had, so that neither side has them as they were written.
+    #[serde(default)]
+    pub composed: Vec<WorkspacePath>,
 }
 
 /// One approved path.
@@ -65,6 +75,9 @@ pub struct ApplyReport {
 pub struct Applied {
     /// The path.
     pub path: WorkspacePath,
+    /// What the host had.
+    #[serde(default)]
+    pub before: Option<Entry>,
     /// What was written to the host; `None` where it was removed.
     pub entry: Option<Entry>,
     /// What the base has to remember, for [`crate::Base::approved`].
@@ -101,6 +114,8 @@ pub struct Forgotten {
     /// those that were kept because the host replaced them again (see [`ApplyError::Conflict`]).
     /// Their content, and the stage with it, is still there. Empty where everything is gone.
     pub written_late: Vec<WorkspacePath>,
+    /// What an undo needs, where it is in the journal: the journal must stay as long as it may be undone.
+    pub kept: Option<Kept>,
 }
 
 /// Carries `plan` out as the approve `id`: takes content from `merged`, writes to `source`, records in `journal`.
@@ -122,6 +137,47 @@ pub fn apply(
     if state.is_some() {
         return recover::repeat(recover::recover(source, journal)?);
     }
+    let report = begin(source, merged, journal, id, plan);
+    drop(lock);
+    report
+}
+
+/// Takes the approve of the journal `undone` back, as the approve `id` with a `journal` of its own: just as atomic,
+/// and ended by [`recover`] just as well.
+///
+/// What the host changed since is merged where it is text and does not overlap. Else everything is refused.
+///
+/// # Errors
+/// As [`apply`]; [`ApplyError::NotKept`] where the old content is not in the journal, see [`forget`].
+pub fn undo(
+    source: BorrowedFd<'_>,
+    undone: &Journal,
+    journal: &Journal,
+    id: ApproveId,
+) -> Result<ApplyReport, ApplyError> {
+    let lock = SourceLock::take(source)?;
+    let state = journal.state().map_err(|error| ApplyError::step("journal.read", None, error))?;
+    if state.is_some() {
+        return recover::repeat(recover::recover(source, journal)?);
+    }
+    let plan = undo::plan(source, undone, journal)?;
+    let old = undone
+        .tree(keep::OLD)
+        .map_err(|error| ApplyError::step("undo.kept", None, error))?
+        .ok_or(ApplyError::NotKept)?;
+    let report = begin(source, old.as_fd(), journal, id, &plan);
+    drop(lock);
+    report
+}
+
+/// Carries out what was decided, with a journal that has nothing yet. The source is locked.
+fn begin(
+    source: BorrowedFd<'_>,
+    merged: BorrowedFd<'_>,
+    journal: &Journal,
+    id: ApproveId,
+    plan: &ApplyPlan,
+) -> Result<ApplyReport, ApplyError> {
     require_space(source, plan)?;
     let manifest = Manifest { version: Manifest::VERSION, id, plan: plan.clone() };
     let begun =
@@ -131,9 +187,7 @@ pub fn apply(
         Ok(stage) => stage,
         Err(error) => return Err(abort(source, journal, id, error)),
     };
-    let report = commit(source, journal, &manifest, &stage);
-    drop(lock);
-    report
+    commit(source, journal, &manifest, &stage)
 }
 
 /// Ends an approve that was interrupted, from what its journal says. Idempotent; on an ended one it changes nothing.
@@ -148,9 +202,10 @@ pub fn recover(source: BorrowedFd<'_>, journal: &Journal) -> Result<Recovered, A
     recovered
 }
 
-/// Drops what the approve replaced, unless something wrote to it after it was replaced.
+/// Moves what the approve replaced to its journal and removes the stage, unless something wrote to it after it was
+/// replaced. Idempotent; a crash at any moment leaves all of it in the stage, or in the journal.
 ///
-/// The journal directory may be removed when nothing is left over, see [`Journal::remove`].
+/// The journal directory may be removed when nothing is left over and nobody wants to undo it, see [`Journal::remove`].
 ///
 /// # Errors
 /// [`ApplyError::Unfinished`] where the approve has not ended, or the stage cannot be removed.
@@ -182,7 +237,7 @@ fn prepare(
 ) -> Result<Stage, ApplyError> {
     let failed = |step, error| ApplyError::step(step, None, error);
     let stage = Stage::create(source, manifest.id).map_err(|error| failed("stage.make", error))?;
-    stage.fill(merged, &manifest.plan)?;
+    stage.fill(Contents { merged, journal }, &manifest.plan)?;
     let execution = Execution { source, stage: &stage, ops: &manifest.plan.ops };
     execution.verify().map_err(|stop| stopped(stop, Vec::new()))?;
     failpoint("stage.sync_source")
@@ -240,6 +295,7 @@ fn abort(
         | ApplyError::LinkLeavesTree { .. }
         | ApplyError::NoSpace { .. }
         | ApplyError::ExchangeUnsupported
+        | ApplyError::NotKept
         | ApplyError::Busy
         | ApplyError::Step { .. }
         | ApplyError::Unfinished { .. } => State::UNTOUCHED,

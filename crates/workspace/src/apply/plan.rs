@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sandbar_types::{
-    Change, ChangeFlag, ChangeSet, Conflict, ConflictReason, Entry, Selection, Skipped,
-    WorkspacePath,
+    Change, ChangeFlag, ChangeSet, Confirmed, Conflict, ConflictReason, Entry, Selection, Sha256,
+    Skipped, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,19 @@ use super::{
 };
 
 /// The flags that keep a change from being applied until a person said yes to them.
-pub const NEEDS_CONFIRMATION: [ChangeFlag; 3] =
-    [ChangeFlag::ExecOnOpen, ChangeFlag::SymlinkAbsolute, ChangeFlag::SymlinkExternal];
+///
+/// What runs or leads somewhere by itself, and what reads differently from what it is.
+pub const NEEDS_CONFIRMATION: [ChangeFlag; 9] = [
+    ChangeFlag::ExecOnOpen,
+    ChangeFlag::ExecBit,
+    ChangeFlag::SymlinkAbsolute,
+    ChangeFlag::SymlinkExternal,
+    ChangeFlag::NameControlChars,
+    ChangeFlag::NameBidi,
+    ChangeFlag::NameNonUtf8,
+    ChangeFlag::CaseCollision,
+    ChangeFlag::ContentBidi,
+];
 
 /// What an approve may use, and how it makes new files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +128,10 @@ pub struct ApplyPlan {
     /// Selected paths that are never applied, ordered.
     pub skipped: Vec<Skipped>,
     /// What a person said yes to.
-    pub confirmed: BTreeSet<ChangeFlag>,
+    pub confirmed: Confirmed,
+    /// Contents that lie in the journal, because no tree has them: see [`crate::proposal`].
+    #[serde(default)]
+    pub composed: BTreeSet<Sha256>,
     /// What it may use.
     pub limits: ApplyLimits,
 }
@@ -134,14 +148,21 @@ pub struct Expected {
 }
 
 impl ApplyPlan {
+    /// Paths that are written with a content that was composed for it, ordered.
+    pub(super) fn composed_paths(&self) -> impl Iterator<Item = &WorkspacePath> {
+        let is_composed = |op: &&Op| match op.after().map(|tree| &tree.entry) {
+            Some(Entry::File { sha256, .. }) => self.composed.contains(sha256),
+            Some(Entry::Directory { .. } | Entry::Symlink { .. } | Entry::Special { .. })
+            | None => false,
+        };
+        self.ops.iter().filter(is_composed).map(Op::path)
+    }
+
     /// Bytes of content that will be staged.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let trees = self.ops.iter().filter_map(Op::after);
-        let entries = trees.flat_map(|tree| {
-            std::iter::once(&tree.entry).chain(tree.below.iter().map(|node| &node.entry))
-        });
-        entries.map(size_of).fold(0, u64::saturating_add)
+        trees.flat_map(Tree::entries).map(size_of).fold(0, u64::saturating_add)
     }
 }
 
@@ -186,38 +207,46 @@ pub enum Refused {
 
 /// Decides what approving `selection` of `set` does.
 ///
-/// `confirmed` holds the flags of [`NEEDS_CONFIRMATION`] that a person (or a rule) said yes to.
+/// `confirmed` says which flags of [`NEEDS_CONFIRMATION`] a person said yes to, and where.
 ///
 /// # Errors
 /// See [`Refused`]. All or nothing: one conflict refuses everything that was selected.
 pub fn plan(
     set: &ChangeSet,
     selection: &Selection,
-    confirmed: &BTreeSet<ChangeFlag>,
+    confirmed: &Confirmed,
     limits: ApplyLimits,
 ) -> Result<ApplyPlan, Refused> {
     let table = Table::of(set);
     let Chosen { changes, skipped } = table.choose(selection)?;
     confirm(changes.values().copied(), confirmed)?;
     measure(changes.values().copied(), limits.file_bytes_max)?;
-    let conflicts: Vec<_> = changes.values().filter_map(|change| drift(change)).collect();
+    let drifted = changes.values().filter(|change| change.flags.contains(&ChangeFlag::BaseDrifted));
+    let conflicts: Vec<_> = drifted.map(|change| drift(change)).collect();
     if !conflicts.is_empty() {
         return Err(Refused::Conflict { conflicts });
     }
     let (ops, approved) = operations(&table, &changes, limits.umask);
-    Ok(ApplyPlan { ops, approved, skipped, confirmed: confirmed.clone(), limits })
+    Ok(ApplyPlan {
+        ops,
+        approved,
+        skipped,
+        confirmed: confirmed.clone(),
+        composed: BTreeSet::new(),
+        limits,
+    })
 }
 
 fn confirm<'a>(
     changes: impl Iterator<Item = &'a Change>,
-    confirmed: &BTreeSet<ChangeFlag>,
+    confirmed: &Confirmed,
 ) -> Result<(), Refused> {
     let mut unconfirmed = Vec::new();
     for change in changes.filter(|change| change.new.is_some()) {
         let flags = flags_of(change);
         for flag in NEEDS_CONFIRMATION {
             let is_set = flags.contains(&flag) || change.flags.contains(&flag);
-            if is_set && !confirmed.contains(&flag) {
+            if is_set && !confirmed.allows(&change.path, flag) {
                 unconfirmed.push((change.path.clone(), flag));
             }
         }
@@ -238,7 +267,7 @@ fn measure<'a>(mut changes: impl Iterator<Item = &'a Change>, limit: u64) -> Res
     }
 }
 
-fn size_of(entry: &Entry) -> u64 {
+pub(super) fn size_of(entry: &Entry) -> u64 {
     match entry {
         Entry::File { size, .. } => *size,
         Entry::Directory { .. } | Entry::Symlink { .. } | Entry::Special { .. } => 0,
@@ -246,20 +275,18 @@ fn size_of(entry: &Entry) -> u64 {
 }
 
 /// The conflict in a change whose source is not what the workspace was made from.
-fn drift(change: &Change) -> Option<Conflict> {
-    if !change.flags.contains(&ChangeFlag::BaseDrifted) {
-        return None;
-    }
+pub(crate) fn drift(change: &Change) -> Conflict {
     let reason = match (&change.old, &change.new) {
         (None, _) => ConflictReason::HostDeleted,
         (Some(_), None) => ConflictReason::HostModified,
         (Some(old), Some(new)) if tree::same_type(old, new) => ConflictReason::HostModified,
         (Some(_), Some(_)) => ConflictReason::HostTypeChanged,
     };
-    Some(Conflict {
+    Conflict {
         path: change.path.clone(),
         reason,
         host: change.old.clone(),
         workspace: change.new.clone(),
-    })
+        text: Vec::new(),
+    }
 }

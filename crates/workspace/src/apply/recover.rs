@@ -5,6 +5,7 @@ use std::{io, os::fd::BorrowedFd};
 use super::{
     ApplyError, ApplyReport, Forgotten, Recovered, commit, end,
     execute::Execution,
+    keep,
     stage::{self, Stage},
     tidy,
 };
@@ -84,18 +85,26 @@ pub(super) fn repeat(recovered: Recovered) -> Result<ApplyReport, ApplyError> {
 pub(super) fn forget(source: BorrowedFd<'_>, journal: &Journal) -> io::Result<Forgotten> {
     let mut written_late = Vec::new();
     let Some(manifest) = journal.manifest()? else {
-        return Ok(Forgotten { written_late });
+        return Ok(Forgotten { written_late, kept: None });
     };
+    let mut is_applied = false;
     match journal.state()? {
         // What the host replaced again exists nowhere else.
         Some(State::Conflict { kept, .. } | State::Aborted { kept, .. }) => written_late = kept,
-        Some(State::Applied { .. }) | None => {}
+        Some(State::Applied { .. }) => is_applied = true,
+        None => {}
         Some(State::Preparing | State::Committing) => {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "it has not ended"));
         }
     }
+    let kept = journal.kept()?;
+    if kept.is_some() {
+        // Half removed, perhaps: what is left of it was moved or copied before.
+        stage::remove(source, manifest.id)?;
+        return Ok(Forgotten { written_late, kept });
+    }
     let Some(stage) = Stage::open(source, manifest.id)? else {
-        return Ok(Forgotten { written_late });
+        return Ok(Forgotten { written_late, kept });
     };
     let execution = Execution { source, stage: &stage, ops: &manifest.plan.ops };
     for (index, op) in manifest.plan.ops.iter().enumerate() {
@@ -108,8 +117,13 @@ pub(super) fn forget(source: BorrowedFd<'_>, journal: &Journal) -> io::Result<Fo
             written_late.push(op.path().clone());
         }
     }
-    if written_late.is_empty() {
-        stage::remove(source, manifest.id)?;
+    if !written_late.is_empty() {
+        return Ok(Forgotten { written_late, kept });
     }
-    Ok(Forgotten { written_late })
+    let kept = match is_applied {
+        true => Some(keep::keep(source, &stage, journal, &manifest)?),
+        false => None,
+    };
+    stage::remove(source, manifest.id)?;
+    Ok(Forgotten { written_late, kept })
 }

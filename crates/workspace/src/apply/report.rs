@@ -1,10 +1,10 @@
 //! What the host has after an approve, and after one that was taken back.
 
-use std::os::fd::BorrowedFd;
+use std::{collections::BTreeMap, os::fd::BorrowedFd};
 
-use sandbar_types::{ApproveOutcome, Entry};
+use sandbar_types::{ApproveOutcome, Entry, WorkspacePath};
 
-use super::{Applied, ApplyReport, Expected, Op};
+use super::{Applied, ApplyReport, Expected, Op, tree::Tree};
 use crate::{
     Approved,
     entry::{self, HostStamp},
@@ -15,8 +15,23 @@ use crate::{
 const DRIFTED: HostStamp = HostStamp { ino: 0, ctime_ns: 0 };
 
 pub(super) fn report(source: BorrowedFd<'_>, manifest: &Manifest) -> ApplyReport {
-    let applied: Vec<_> = manifest.plan.approved.iter().map(|one| applied(source, one)).collect();
+    let (before, after) = sides(&manifest.plan.ops);
+    let applied = manifest.plan.approved.iter().map(|one| {
+        let mut applied = applied(source, one);
+        // Of a path that no step is about the host had already what was approved.
+        if let Some(top) = step_above(&manifest.plan.ops, &one.path) {
+            applied.before = before.get(&one.path).cloned();
+            if !matches!(top, Op::Mode { .. }) {
+                applied.entry = after.get(&one.path).cloned();
+            }
+        } else {
+            applied.before = one.host.clone();
+        }
+        applied
+    });
+    let applied: Vec<_> = applied.collect();
     ApplyReport {
+        composed: manifest.plan.composed_paths().cloned().collect(),
         outcome: ApproveOutcome {
             id: manifest.id,
             applied: applied.iter().map(|one| one.path.clone()).collect(),
@@ -29,6 +44,32 @@ pub(super) fn report(source: BorrowedFd<'_>, manifest: &Manifest) -> ApplyReport
     }
 }
 
+/// The step that is about `path` or what holds it.
+fn step_above<'a>(ops: &'a [Op], path: &WorkspacePath) -> Option<&'a Op> {
+    ops.iter().find(|op| match op {
+        Op::Mode { path: at, .. } => at == path,
+        Op::Create { .. } | Op::Replace { .. } | Op::Delete { .. } => path.is_within(op.path()),
+    })
+}
+
+/// What the steps find and what they leave, by path.
+fn sides(ops: &[Op]) -> (BTreeMap<WorkspacePath, Entry>, BTreeMap<WorkspacePath, Entry>) {
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    for op in ops {
+        if let Op::Mode { path, old, new } = op {
+            before.insert(path.clone(), Entry::Directory { mode: *old });
+            after.insert(path.clone(), Entry::Directory { mode: *new });
+            continue;
+        }
+        let paths = |tree: &Tree| -> Vec<_> {
+            tree.paths(op.path()).map(|(path, entry)| (path, entry.clone())).collect()
+        };
+        before.extend(op.before().into_iter().flat_map(paths));
+        after.extend(op.after().into_iter().flat_map(paths));
+    }
+    (before, after)
+}
+
 /// A path that the host changed since, or that cannot be read, gets the stamp of nothing: it shows as drifted. That is
 /// no error here, for everything was written.
 fn applied(source: BorrowedFd<'_>, expected: &Expected) -> Applied {
@@ -38,6 +79,7 @@ fn applied(source: BorrowedFd<'_>, expected: &Expected) -> Applied {
     });
     Applied {
         path: expected.path.clone(),
+        before: None,
         entry: expected.host.clone(),
         base: Approved { entry: expected.workspace.clone(), host },
     }

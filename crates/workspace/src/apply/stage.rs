@@ -16,7 +16,7 @@ use sandbar_types::{ApproveId, ChangeFlag, Entry, Sha256, WorkspacePath};
 use sha2::Digest;
 
 use super::{ApplyError, ApplyPlan, Op, failpoint, tree::Tree};
-use crate::beneath;
+use crate::{beneath, journal::Journal};
 
 /// LIMIT: bytes copied at once.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -40,6 +40,41 @@ impl Sync {
         } else {
             Self::Together
         }
+    }
+}
+
+/// Where new content comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contents<'a> {
+    pub(super) merged: BorrowedFd<'a>,
+    pub(super) journal: &'a Journal,
+}
+
+impl Contents<'_> {
+    /// Opens a text that was composed for this approve.
+    fn composed(self, sha256: Sha256) -> io::Result<Option<File>> {
+        self.journal.open_composed(sha256).map(Some)
+    }
+
+    /// Opens a file of the workspace; `None` where there is no such file any more.
+    fn of_workspace(self, path: &WorkspacePath) -> io::Result<Option<File>> {
+        open_below(self.merged, path)
+    }
+}
+
+/// Opens the file at `path` of `root`; `None` where there is no such file.
+fn open_below(root: BorrowedFd<'_>, path: &WorkspacePath) -> io::Result<Option<File>> {
+    let (dir, name) = match beneath::open_parent(root, path) {
+        Ok(found) => found,
+        Err(error) if beneath::is_absent(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match beneath::open_file(&dir, name) {
+        Ok((file, _)) => Ok(Some(file)),
+        Err(error) if beneath::is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -78,19 +113,24 @@ impl Stage {
         }
     }
 
+    /// Another directory that trees are copied to as they are to a stage.
+    pub(super) fn at(dir: OwnedFd) -> Self {
+        Self { dir }
+    }
+
     pub(super) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
 
-    /// Fills the slots from the merged view, and makes them last.
-    pub(super) fn fill(&self, merged: BorrowedFd<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
+    /// Fills the slots, and makes them last.
+    pub(super) fn fill(&self, contents: Contents<'_>, plan: &ApplyPlan) -> Result<(), ApplyError> {
         if plan.ops.iter().any(|op| matches!(op, Op::Replace { .. })) {
             self.probe_exchange()?;
         }
         let sync = Sync::of(plan);
         for (index, op) in plan.ops.iter().enumerate() {
             if let Some(new) = op.after() {
-                self.fill_slot(merged, plan, index, op.path(), new, sync)?;
+                self.fill_slot(contents, plan, index, op.path(), new, sync)?;
             }
         }
         self.sync(sync).map_err(|error| ApplyError::step("stage.sync", None, error))
@@ -108,7 +148,7 @@ impl Stage {
 
     fn fill_slot(
         &self,
-        merged: BorrowedFd<'_>,
+        contents: Contents<'_>,
         plan: &ApplyPlan,
         index: usize,
         path: &WorkspacePath,
@@ -116,16 +156,26 @@ impl Stage {
         sync: Sync,
     ) -> Result<(), ApplyError> {
         let slot = WorkspacePath::parse(slot(index)).expect("the name of a slot is a path");
+        let mut directories = Vec::new();
         for (from, entry) in new.paths(path) {
             let rest = &from.as_bytes()[path.as_bytes().len()..];
             let to = [slot.as_bytes(), rest].concat();
             let failed = |error| ApplyError::step("stage.fill", Some(&from), error);
             let to = WorkspacePath::parse(to).map_err(|error| failed(io::Error::other(error)))?;
             match entry {
-                Entry::Directory { mode } => self.make_directory(&to, *mode).map_err(failed)?,
+                Entry::Directory { mode } => {
+                    self.make_directory(&to).map_err(failed)?;
+                    directories.push((from.clone(), to, *mode));
+                }
                 Entry::File { size, mode, sha256 } => {
-                    let copied = self.copy(merged, &from, &to, *size);
-                    let Some((file, copied)) = copied.map_err(failed)? else {
+                    let opened = if plan.composed.contains(sha256) {
+                        contents.composed(*sha256)
+                    } else {
+                        contents.of_workspace(&from)
+                    };
+                    let opened = opened.map_err(failed)?;
+                    let copied = opened.map(|file| self.copy(file, &to, *size)).transpose();
+                    let Some((file, copied)) = copied.map_err(failed)?.flatten() else {
                         return Err(ApplyError::WorkspaceChanged { path: from });
                     };
                     if copied != *sha256 {
@@ -134,8 +184,8 @@ impl Stage {
                     finish(&file, *mode, sync).map_err(failed)?;
                 }
                 Entry::Symlink { target } => {
-                    if !plan.confirmed.contains(&ChangeFlag::SymlinkExternal) {
-                        require_inside(merged, &from, &target.0)?;
+                    if !plan.confirmed.allows(&from, ChangeFlag::SymlinkExternal) {
+                        require_inside(contents.merged, &from, &target.0)?;
                     }
                     failpoint("stage.symlink").map_err(failed)?;
                     let (dir, name) = beneath::open_parent(&self.dir, &to).map_err(failed)?;
@@ -147,41 +197,45 @@ impl Stage {
                 Entry::Special { .. } => return Err(failed(Errno::INVAL.into())),
             }
         }
+        // Once they are filled, the deepest first: an old directory may forbid its own owner to write to it.
+        for (from, to, mode) in directories.into_iter().rev() {
+            let dir = beneath::open_dir(&self.dir, to.as_bytes());
+            // Apart from mkdirat, so that neither the process's umask nor an inherited bit has a say.
+            let set = dir.and_then(|dir| Ok(rustix::fs::fchmod(dir, Mode::from_raw_mode(mode))?));
+            set.map_err(|error| ApplyError::step("stage.fill", Some(&from), error))?;
+        }
         Ok(())
     }
 
-    fn make_directory(&self, to: &WorkspacePath, mode: u32) -> io::Result<()> {
+    /// Makes a directory that only we can use until it gets its own bits.
+    pub(super) fn make_directory(&self, to: &WorkspacePath) -> io::Result<()> {
         failpoint("stage.mkdir")?;
         let (parent, name) = beneath::open_parent(&self.dir, to)?;
         rustix::fs::mkdirat(&parent, beneath::as_path(name), Mode::RWXU)?;
-        let dir = beneath::open_dir(&parent, name)?;
-        // Apart from mkdirat, so that neither the process's umask nor an inherited bit has a say.
-        rustix::fs::fchmod(&dir, Mode::from_raw_mode(mode))?;
         Ok(())
+    }
+
+    /// Copies the file `from` of `root`; as [`Stage::copy`], and `None` where there is no such file.
+    pub(super) fn copy_below(
+        &self,
+        root: BorrowedFd<'_>,
+        from: &WorkspacePath,
+        to: &WorkspacePath,
+        size: u64,
+    ) -> io::Result<Option<(File, Sha256)>> {
+        match open_below(root, from)? {
+            Some(source) => self.copy(source, to, size),
+            None => Ok(None),
+        }
     }
 
     /// Copies one file, holes kept, and returns its hash; `None` where it is not of `size` any more.
     fn copy(
         &self,
-        merged: BorrowedFd<'_>,
-        from: &WorkspacePath,
+        mut source: File,
         to: &WorkspacePath,
         size: u64,
     ) -> io::Result<Option<(File, Sha256)>> {
-        let (dir, name) = match beneath::open_parent(merged, from) {
-            Ok(found) => found,
-            Err(error) if beneath::is_absent(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut source = match beneath::open_file(&dir, name) {
-            Ok((file, _)) => file,
-            Err(error)
-                if beneath::is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
         failpoint("stage.open_file")?;
         let (dir, name) = beneath::open_parent(&self.dir, to)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
@@ -233,7 +287,8 @@ pub(super) fn remove(source: BorrowedFd<'_>, id: ApproveId) -> io::Result<()> {
     failpoint("stage.removed")
 }
 
-fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+/// Removes what `name` in `dir` is, with everything below; that there is nothing is not an error.
+pub(crate) fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     let Some(stat) = beneath::stat(dir, name)? else {
         return Ok(());
     };
@@ -241,10 +296,17 @@ fn remove_tree(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     if beneath::file_type(&stat) != FileType::Directory {
         return ignore_absent(rustix::fs::unlinkat(dir, path, AtFlags::empty()));
     }
+    let opened = match beneath::open_dir(dir, name) {
+        // Only an ordinary user is ever told so; root never changes bits by name, where a link could be put.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            rustix::fs::chmodat(dir, path, Mode::RWXU, AtFlags::empty())?;
+            beneath::open_dir(dir, name)?
+        }
+        opened => opened?,
+    };
     if stat.st_mode & 0o700 != 0o700 {
-        rustix::fs::chmodat(dir, path, Mode::RWXU, AtFlags::empty())?;
+        rustix::fs::fchmod(&opened, Mode::RWXU)?;
     }
-    let opened = beneath::open_dir(dir, name)?;
     for child in beneath::list(&opened)? {
         remove_tree(opened.as_fd(), &child)?;
     }

@@ -37,6 +37,11 @@ impl Tree {
         Self { entry, below: Vec::new() }
     }
 
+    /// What the path and everything below it are.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.entry).chain(self.below.iter().map(|node| &node.entry))
+    }
+
     /// Every path of the tree when its top is at `at`, the top first; without those too long to have a name there.
     pub(super) fn paths<'a>(
         &'a self,
@@ -132,7 +137,13 @@ fn conflict(
     host: Option<Entry>,
     workspace: &BTreeMap<WorkspacePath, Entry>,
 ) -> Conflict {
-    Conflict { path: path.clone(), reason, host, workspace: workspace.get(path).cloned() }
+    Conflict {
+        path: path.clone(),
+        reason,
+        host,
+        workspace: workspace.get(path).cloned(),
+        text: Vec::new(),
+    }
 }
 
 /// Whether two entries are of one type, whatever their content.

@@ -48,7 +48,8 @@ impl Side {
 }
 
 /// Decides how two sides differ; `None` where they do not.
-pub(super) fn kind(old: Option<&Entry>, new: Option<&Entry>) -> Option<ChangeKind> {
+#[must_use]
+pub fn kind(old: Option<&Entry>, new: Option<&Entry>) -> Option<ChangeKind> {
     let (old, new) = match (old, new) {
         (None, None) => return None,
         (None, Some(_)) => return Some(ChangeKind::Added),

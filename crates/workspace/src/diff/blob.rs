@@ -9,8 +9,8 @@ use std::{
 use sandbar_types::{Change, Entry, Sha256, WorkspacePath};
 use sha1::Digest;
 
-use super::DiffError;
-use crate::{ChangeLimits, Layers, beneath, entry};
+use super::{Contents, DiffError};
+use crate::{ChangeLimits, beneath, entry};
 
 /// LIMIT: bytes read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -31,16 +31,31 @@ pub(super) enum Blob {
 
 /// Both sides of a change; `None` where a side is neither a file nor a link.
 pub(super) fn both(
-    layers: &Layers<'_>,
+    contents: Contents<'_>,
     change: &Change,
     limits: &ChangeLimits,
 ) -> Result<(Option<Blob>, Option<Blob>), DiffError> {
+    let layers = contents.layers;
     let read = |root: Option<BorrowedFd<'_>>, entry: Option<&Entry>| match (root, entry) {
         (_, None) => Ok(None),
         (None, Some(_)) => Err(DiffError::Stale { path: change.path.clone() }),
         (Some(root), Some(entry)) => Blob::read(root, &change.path, entry, limits),
     };
-    Ok((read(layers.lower, change.old.as_ref())?, read(Some(layers.merged), change.new.as_ref())?))
+    let new = match composed(contents, change.new.as_ref()) {
+        Some(blob) => Some(blob),
+        None => read(Some(layers.merged), change.new.as_ref())?,
+    };
+    Ok((read(layers.lower, change.old.as_ref())?, new))
+}
+
+fn composed(contents: Contents<'_>, entry: Option<&Entry>) -> Option<Blob> {
+    match entry? {
+        Entry::File { sha256, .. } => {
+            let bytes = contents.composed.text(*sha256)?.to_vec();
+            Some(Blob::Small { bytes, sha256: *sha256 })
+        }
+        Entry::Directory { .. } | Entry::Symlink { .. } | Entry::Special { .. } => None,
+    }
 }
 
 impl Blob {

@@ -1,6 +1,7 @@
 //! Names in a diff, as git quotes them.
 
-/// A name with its prefix, quoted where `core.quotePath` quotes it.
+/// A name with its prefix, quoted where `core.quotePath` quotes it, and where a directory's name ends in a space: git
+/// 2.39 looks for the end of an unquoted name in `diff --git` at each space, and gives up at one before a slash.
 pub(super) struct Quoted {
     pub(super) bytes: Vec<u8>,
     is_plain: bool,
@@ -8,7 +9,8 @@ pub(super) struct Quoted {
 
 impl Quoted {
     pub(super) fn new(prefix: &str, path: &[u8]) -> Self {
-        let is_plain = path.iter().all(|byte| !needs_quote(*byte));
+        let is_plain =
+            !path.iter().any(|byte| needs_quote(*byte)) && !path.windows(2).any(|two| two == b" /");
         let mut bytes = Vec::with_capacity(prefix.len() + path.len() + 2);
         if is_plain {
             bytes.extend_from_slice(prefix.as_bytes());
@@ -67,6 +69,8 @@ mod tests {
             (b"q\"b\\", b"\"a/q\\\"b\\\\\""),
             (b"\xc3\xa9", b"\"a/\\303\\251\""),
             (b"\x01\x7f", b"\"a/\\001\\177\""),
+            (b"end /of a directory", b"\"a/end /of a directory\""),
+            (b"end ", b"a/end "),
         ] {
             assert_eq!(Quoted::new("a/", name).bytes, expected);
         }

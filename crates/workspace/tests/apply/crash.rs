@@ -33,6 +33,11 @@ fn victim() {
             let result = scene.apply_plan(&plan);
             result.map(|report| Recovered::Applied { report })
         }
+        Ok("forget") => {
+            scene.try_forget().map(|forgotten| Recovered::Aborted { kept: forgotten.written_late })
+        }
+        Ok("undo") => scene.undo().map(|report| Recovered::Applied { report }),
+        Ok("recover undo") => scene.recover_undo(),
         _ => scene.recover(),
     };
     fs::write(scene.root.join("steps"), failpoints_passed().join("\n")).unwrap();
@@ -70,7 +75,11 @@ pub(crate) fn finish(scene: &Scene, mut child: Child) -> Option<Result<Recovered
     Some(serde_json::from_slice(&result).unwrap())
 }
 
-fn run(scene: &Scene, what: &str, failpoint: &str) -> Option<Result<Recovered, ApplyError>> {
+pub(crate) fn run(
+    scene: &Scene,
+    what: &str,
+    failpoint: &str,
+) -> Option<Result<Recovered, ApplyError>> {
     let child = start(scene, what, Some(failpoint));
     finish(scene, child)
 }

@@ -22,3 +22,4 @@ mod power;
 mod reject;
 mod role;
 mod scene;
+mod undo;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use sandbar_types::{
-    ApproveId, Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, LinkTarget, Selection,
+    ApproveId, Change, ChangeKind, ChangeSet, Confirmed, DiffId, Entry, LinkTarget, Selection,
     Sha256, WorkspacePath,
 };
 use sandbar_workspace::{
@@ -123,6 +123,11 @@ impl Scene {
         forget(source.as_fd(), &self.journal()).unwrap()
     }
 
+    pub(crate) fn try_forget(&self) -> Result<Forgotten, ApplyError> {
+        let source = File::open(self.source("")).unwrap();
+        forget(source.as_fd(), &self.journal())
+    }
+
     pub(crate) fn state(&self) -> Option<State> {
         self.journal().state().unwrap()
     }
@@ -142,7 +147,7 @@ pub(crate) fn limits() -> ApplyLimits {
     ApplyLimits { free_bytes_min: 0, ..ApplyLimits::default() }
 }
 
-pub(crate) fn all_flags() -> BTreeSet<ChangeFlag> {
+pub(crate) fn all_flags() -> Confirmed {
     sandbar_workspace::apply::NEEDS_CONFIRMATION.into()
 }
 

@@ -1,0 +1,102 @@
+//! Which approves the user means: of which directory, and below which path.
+
+use std::path::Path;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use sandbar_api::{Approve, Page, paths};
+use sandbar_types::{HostPath, WorkspacePath};
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    output::visible,
+    select::{current_dir, path_query, source_dir},
+};
+
+/// LIMIT: items of one page, as the server has it.
+const PAGE_MAX: usize = 200;
+
+/// The directory that is named, or the nearest one above where the user stands that something was approved to.
+///
+/// # Errors
+/// There is none.
+pub(crate) async fn source(
+    context: &mut Context,
+    named: Option<&Path>,
+) -> Result<HostPath, Failure> {
+    if named.is_some() {
+        return source_dir(named);
+    }
+    let here = current_dir()?;
+    for above in here.ancestors() {
+        let Ok(source) = HostPath::parse(above) else {
+            continue;
+        };
+        if !list(context, &source, None, 1).await?.is_empty() {
+            return Ok(source);
+        }
+    }
+    let shown = visible::line(here.as_os_str().as_encoded_bytes());
+    Err(Failure::not_found(format!("nothing was approved to `{shown}` or a directory above it"))
+        .hint("name the directory with --source"))
+}
+
+/// At most `count` approves of `source`, the newest first.
+pub(crate) async fn list(
+    context: &mut Context,
+    source: &HostPath,
+    path: Option<&WorkspacePath>,
+    count: usize,
+) -> Result<Vec<Approve>, Failure> {
+    let bytes = source.as_path().as_os_str().as_encoded_bytes();
+    let source = paths::escape(BASE64_STANDARD.encode(bytes).as_bytes());
+    let path = path.map_or_else(String::new, |path| format!("&{}", path_query(path)));
+    let query = format!("{}?source_b64={source}{path}", paths::APPROVES);
+    let mut all: Vec<Approve> = Vec::new();
+    let mut cursor = String::new();
+    while all.len() < count {
+        let limit = (count - all.len()).min(PAGE_MAX);
+        let page: Page<Approve> =
+            context.client.fetch(&format!("{query}&limit={limit}{cursor}")).await?;
+        all.extend(page.items);
+        match page.next_cursor {
+            None => break,
+            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
+        }
+    }
+    Ok(all)
+}
+
+/// The last approve of `source` that was not undone.
+///
+/// # Errors
+/// There is none.
+pub(crate) async fn last(context: &mut Context, source: &HostPath) -> Result<Approve, Failure> {
+    let all = list(context, source, None, usize::MAX).await?;
+    let last = all.into_iter().find(|one| one.undoes.is_none() && one.undone_by.is_none());
+    last.ok_or_else(|| {
+        let shown = visible::line(source.as_path().as_os_str().as_encoded_bytes());
+        Failure::not_found(format!("nothing is left to undo in `{shown}`"))
+            .hint("`sandbar log` shows what was approved")
+    })
+}
+
+/// The path of `source` that a word means where the user stands; `None` for all of it.
+///
+/// # Errors
+/// It lies outside.
+pub(crate) fn below(source: &HostPath, word: &Path) -> Result<Option<WorkspacePath>, Failure> {
+    let here = current_dir()?;
+    // From elsewhere, a path is one of the directory that was named.
+    let start = if here.starts_with(source.as_path()) { &here } else { source.as_path() };
+    let full = crate::select::normalized(&start.join(word));
+    let outside = || {
+        Failure::usage(format!("`{}` is not in `{}`", word.display(), source.as_path().display()))
+    };
+    let rest = full.strip_prefix(source.as_path()).map_err(|_outside| outside())?;
+    let rest = rest.as_os_str().as_encoded_bytes();
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    WorkspacePath::parse(rest).map(Some).map_err(|error| outside().caused_by(&error))
+}
