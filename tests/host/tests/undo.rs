@@ -53,7 +53,8 @@ fn an_approve_is_undone_after_a_restart_and_the_log_says_so() {
         ln -sf bin link; mkdir -p new/empty; echo n >new/file; chmod +x src/main.rs";
     let ran = server.sandbar(project.path(), &["run", "--name", "cart", "--", "sh", "-c", script]);
     assert!(ran.status.success(), "{:?}", text(&ran));
-    let approved = server.sandbar(project.path(), &["approve", "cart", "--all"]);
+    let approved =
+        server.sandbar(project.path(), &["approve", "cart", "--all", "--allow", "exec_bit"]);
     assert!(approved.status.success(), "{:?}", text(&approved));
     let after = tree(project.path());
     assert_ne!(after, before);
@@ -76,7 +77,8 @@ fn an_approve_is_undone_after_a_restart_and_the_log_says_so() {
         text(&server.sandbar(&project.path().join("src"), &["log", "../bin", "-n", "1"]));
     assert!(of_one.starts_with("undo ap_") && of_one.contains("  M bin"), "{of_one}");
     // The sandbox has its changes still, and they are pending as before.
-    let again = server.sandbar(project.path(), &["approve", "cart", "--all"]);
+    let again =
+        server.sandbar(project.path(), &["approve", "cart", "--all", "--allow", "exec_bit"]);
     assert!(again.status.success(), "{:?}", text(&again));
     assert_eq!(tree(project.path()), after);
     let removed = server.sandbar(project.path(), &["rm", "--force", "cart"]);
@@ -124,7 +126,7 @@ fn b15_provenance_paths_are_those_of_the_source_when_scope_is_narrower() {
     sandbar(&["exec", "narrow", "--", "sh", "-c", "cd sub && echo new >x"]);
     // At rest: while it runs, the part that may change is a mount of its own, which a review does not cross.
     sandbar(&["stop", "narrow"]);
-    sandbar(&["approve", "narrow", "--all"]);
+    sandbar(&["approve", "narrow", "--all", "--allow", "exec_bit"]);
     let list = server.api("GET", "/v1/approves?path=sub", None).expect(200);
     let path = list["items"][0]["paths"][0]["path"].as_str().expect("text");
     assert_eq!(path, "sub/x");
