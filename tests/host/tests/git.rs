@@ -417,3 +417,31 @@ fn k5_nothing_that_a_sandbox_plants_in_its_repository_runs_on_the_host() {
     assert_eq!(fs::read_dir(marker.path()).expect("it is there").count(), 1);
     assert_eq!(git(project.path(), &["log", "-1", "--format=%s", "HEAD"]), "x");
 }
+
+#[test]
+fn b16_what_both_changed_is_merged_from_the_commit_of_the_beginning() {
+    let server = Server::start();
+    let text: String = (1..=30).map(|line| format!("{line}\n")).collect();
+    let project = committed(Project::new().file("f", &text).file("g", &text));
+    let sandbox = server.create(&project);
+    server.sh(&sandbox, "sed -i s/^2$/two/ f g");
+    for (path, from, to) in [("f", "29\n", "host\n"), ("g", "2\n3\n", "host\n3\n")] {
+        fs::write(project.path().join(path), text.replacen(from, to, 1)).expect("it is ours");
+    }
+    let run = |args: &[&str]| server.sandbar(project.path(), args);
+    let patch = String::from_utf8(run(&["diff", &sandbox, "f"]).stdout).expect("it is text");
+    assert!(patch.contains("+two") && !patch.contains("-host"), "{patch}");
+    let refused = run(&["approve", &sandbox, "--all"]);
+    assert_eq!(refused.status.code(), Some(4), "g overlaps: {refused:?}");
+    assert_eq!(project.read("f").as_deref(), Some(text.replacen("29", "host", 1).as_bytes()));
+    let resolved = run(&["approve", &sandbox, "--all", "--ours", "g"]);
+    assert!(resolved.status.success(), "{resolved:?}");
+    let merged = text.replacen("2\n", "two\n", 1).replacen("29\n", "host\n", 1);
+    assert_eq!(project.read("f").as_deref(), Some(merged.as_bytes()));
+    assert_eq!(
+        project.read("g").as_deref(),
+        Some(text.replacen("2\n3\n", "host\n3\n", 1).as_bytes())
+    );
+    let inside = server.sh(&sandbox, "cat f");
+    assert!(format!("{inside:?}").contains("host"), "the merge is inside as well: {inside:?}");
+}

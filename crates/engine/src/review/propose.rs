@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sandbar_types::{Change, Conflict, Entry, Resolution, Selection, Side, Take, WorkspacePath};
+use sandbar_types::{
+    Change, ChangeKind, Conflict, Entry, Resolution, Selection, Side, Take, WorkspacePath,
+};
 use sandbar_workspace::{
     ChangeLimits,
     diff::{self, Contents},
@@ -113,15 +115,28 @@ impl Inner {
                 Some((change.path.clone(), entry))
             })
             .collect();
-        blocking(move || {
+        let approved = Arc::clone(&still.base);
+        let mut drifted: Vec<Drifted> = blocking(move || {
             let with_base = |change: Change| {
                 let entry = recorded.get(&change.path);
                 let base = entry.and_then(|entry| texts.find(&change.path, entry));
                 Drifted { change, base }
             };
-            Ok(changes.into_iter().map(with_base).collect())
+            changes.into_iter().map(with_base).collect()
         })
-        .await?
+        .await?;
+        // What was decided about since is no longer what it was at the beginning.
+        let is_first = |one: &&Drifted| {
+            one.change.kind == ChangeKind::Modified
+                && !approved.approved.contains_key(&one.change.path)
+        };
+        let first: Vec<_> =
+            drifted.iter().filter(is_first).map(|one| one.change.path.clone()).collect();
+        let mut beginning = self.blobs_at_beginning(still.guard.row.id, &first).await?;
+        for one in &mut drifted {
+            one.base = one.base.take().or_else(|| beginning.remove(&one.change.path));
+        }
+        Ok(drifted)
     }
 }
 

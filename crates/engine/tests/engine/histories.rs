@@ -292,6 +292,7 @@ impl World {
             selection,
             confirm: Confirmed::default(),
             resolutions: Resolutions { paths: Vec::new(), otherwise: side },
+            commit: None,
             generation: None,
         };
         let dies = match crash {

@@ -84,6 +84,7 @@ impl Room {
             selection,
             confirm: Confirmed::default(),
             resolutions,
+            commit: None,
             generation: None,
         };
         self.engine.approve(self.id, params).await.map(drop)

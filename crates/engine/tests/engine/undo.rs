@@ -28,6 +28,7 @@ fn all(changes: &Changes) -> ApproveParams {
         selection: Selection::All,
         confirm: Confirmed::default(),
         resolutions: Resolutions::default(),
+        commit: None,
         generation: None,
     }
 }
