@@ -424,7 +424,8 @@ fn b16_what_both_changed_is_merged_from_the_commit_of_the_beginning() {
     let text: String = (1..=30).map(|line| format!("{line}\n")).collect();
     let project = committed(Project::new().file("f", &text).file("g", &text));
     let sandbox = server.create(&project);
-    server.sh(&sandbox, "sed -i s/^2$/two/ f g");
+    server.sh(&sandbox, "sed -i s/^2$/two/ f g; git add f");
+    git(project.path(), &["commit", "-q", "--allow-empty", "-m", "second"]);
     for (path, from, to) in [("f", "29\n", "host\n"), ("g", "2\n3\n", "host\n3\n")] {
         fs::write(project.path().join(path), text.replacen(from, to, 1)).expect("it is ours");
     }

@@ -8,6 +8,7 @@ use sandbar_types::{
 };
 use sandbar_workspace::{
     ChangeLimits,
+    apply::is_never_applied,
     diff::{self, Contents},
     proposal::{Composed, NarrowError, Proposal, narrow},
     rebase::{self, Decision, Rebase, decide, is_drifted},
@@ -104,8 +105,12 @@ impl Inner {
         still: &Still,
         selection: &Selection,
     ) -> Result<Vec<Drifted>> {
-        let is_meant =
-            |change: &&Change| is_drifted(change) && diff::is_selected(&change.path, selection);
+        // What is never applied stays pending, whatever the host does: a commit on the host moves most of `.git`.
+        let is_meant = |change: &&Change| {
+            is_drifted(change)
+                && !is_never_applied(change)
+                && diff::is_selected(&change.path, selection)
+        };
         let changes: Vec<Change> = still.set.changes.iter().filter(is_meant).cloned().collect();
         let texts = BaseTexts::of(&self.layout, still.guard.row.id);
         let recorded: BTreeMap<WorkspacePath, Entry> = changes

@@ -164,6 +164,12 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Whether a change is never applied, whoever says yes to it: it is left pending.
+#[must_use]
+pub fn is_never_applied(change: &Change) -> bool {
+    never_applied(change).is_some()
+}
+
 /// The flag that forbids a change for good. Judged here again: a set of changes is only as good as who made it.
 fn never_applied(change: &Change) -> Option<ChangeFlag> {
     let is_special = |entry: &Option<Entry>| matches!(entry, Some(Entry::Special { .. }));

@@ -41,13 +41,14 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 pub use self::failpoint::failpoints_passed;
-pub(crate) use self::{closure::select, failpoint::failpoint, plan::drift, stage::remove_tree};
 pub use self::{
+    closure::is_never_applied,
     error::ApplyError,
     keep::{KEPT_TEXT_BYTES_MAX, Kept},
     plan::{ApplyLimits, ApplyPlan, Expected, NEEDS_CONFIRMATION, Op, Refused, plan},
     tree::{Node, Tree},
 };
+pub(crate) use self::{closure::select, failpoint::failpoint, plan::drift, stage::remove_tree};
 use self::{
     execute::{Execution, Stop},
     lock::SourceLock,
