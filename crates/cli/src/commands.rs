@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod pull;
+pub(crate) mod refresh;
 pub(crate) mod reject;
 pub(crate) mod review;
 pub(crate) mod rm;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Approve(approve::Args),
     Reject(reject::Args),
+    Refresh(refresh::Args),
     Pull(pull::Args),
     Undo(undo::Args),
     Log(log::Args),
@@ -64,6 +66,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Changes(args) => changes::run(args, context).await,
         Command::Diff(args) => Box::pin(diff::run(args, context)).await,
         Command::Approve(args) => Box::pin(approve::run(args, context)).await,
+        Command::Refresh(args) => refresh::run(args, context).await,
         Command::Reject(args) => Box::pin(reject::run(args, context)).await,
         Command::Pull(args) => pull::run(args, context).await,
         Command::Undo(args) => undo::run(args, context).await,

@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod patch;
 mod picks;
+mod resolve;
 mod review;
 #[cfg(test)]
 mod sample;

@@ -1,14 +1,10 @@
 //! `sandbar approve`: writes changes to the source.
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-};
+use std::ffi::OsString;
 
 use sandbar_api::{ApproveRequest, Sandbox, paths};
 use sandbar_types::{
-    ApproveOutcome, Change, ChangeFlag, ChangeSet, DiffId, LineText, PathFlags, Resolution,
-    Selection, Sha256, Side, Take, WorkspacePath,
+    ApproveOutcome, Change, ChangeFlag, ChangeSet, DiffId, PathFlags, Selection, Sha256,
 };
 
 use crate::{
@@ -22,6 +18,7 @@ use crate::{
         visible,
     },
     picks,
+    resolve::{ResolveArgs, one_path},
     select::{self, Paths},
 };
 
@@ -47,53 +44,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FLAG[:PATH]", value_parser = parse_yes)]
     allow: Vec<Yes>,
     #[command(flatten)]
-    resolve: Resolve,
+    resolve: ResolveArgs,
     /// Only if the changes are still those of this id, as `sandbar changes --json` prints it.
     #[arg(long, value_name = "ID", value_parser = parse_diff_id)]
     if_diff: Option<DiffId>,
     #[command(flatten)]
     commit: CommitArgs,
-}
-
-/// What counts where you and the sandbox changed the same lines.
-#[derive(Debug, clap::Args)]
-struct Resolve {
-    /// At this path, your lines count. May be repeated.
-    #[arg(long, value_name = "PATH")]
-    ours: Vec<OsString>,
-    /// At this path, the sandbox's lines count. May be repeated.
-    #[arg(long, value_name = "PATH")]
-    theirs: Vec<OsString>,
-    /// At this path, the text in the file counts. May be repeated.
-    #[arg(long, value_name = "PATH=FILE")]
-    edited: Vec<OsString>,
-    /// At every other path, the sandbox's lines count; what they replace can be brought back by `sandbar undo`.
-    #[arg(long, short)]
-    force: bool,
-}
-
-impl Resolve {
-    fn resolutions(&self, sandbox: &Sandbox) -> Result<Vec<Resolution>, Failure> {
-        let mut all = Vec::new();
-        for (words, take) in [(&self.ours, Take::Ours), (&self.theirs, Take::Theirs)] {
-            for word in words {
-                all.push(Resolution { path: one_path(sandbox, word)?, take: take.clone() });
-            }
-        }
-        for word in &self.edited {
-            let bytes = word.as_bytes();
-            let at = bytes.iter().rposition(|byte| *byte == b'=');
-            let at = at.ok_or_else(|| Failure::usage("`--edited` takes PATH=FILE"))?;
-            let (path, file) =
-                (OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
-            let text = std::fs::read(file).map_err(|error| {
-                Failure::usage(format!("`{}` cannot be read", file.display())).caused_by(&error)
-            })?;
-            let take = Take::Content(LineText(text));
-            all.push(Resolution { path: one_path(sandbox, path)?, take });
-        }
-        Ok(all)
-    }
 }
 
 /// A flag that is said yes to, wherever it is or at one path.
@@ -122,11 +78,6 @@ fn at_paths(sandbox: &Sandbox, allow: &[Yes]) -> Result<Vec<PathFlags>, Failure>
     Ok(all)
 }
 
-fn one_path(sandbox: &Sandbox, word: &OsStr) -> Result<WorkspacePath, Failure> {
-    select::below_workspace(sandbox, &select::current_dir()?, word)?
-        .ok_or_else(|| Failure::usage("the path of one file is needed, not that of everything"))
-}
-
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let (sandbox, words) = select::sandbox_and_paths(context, &args.words).await?;
     let asked = Asked::of(&sandbox, &words, args.all, &args.picks)?;
@@ -145,7 +96,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         confirm: args.allow.iter().filter(|yes| yes.path.is_none()).map(|yes| yes.flag).collect(),
         confirm_paths: at_paths(&sandbox, &args.allow)?,
         resolutions: args.resolve.resolutions(&sandbox)?,
-        otherwise: args.resolve.force.then_some(Side::Theirs),
+        otherwise: args.resolve.otherwise(),
         commit,
     };
     let outcome: ApproveOutcome = out
@@ -155,11 +106,19 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         out.json(&outcome)?;
         return Ok(0);
     }
-    report(context, &sandbox, &set, &outcome);
+    // Asked for again: of a file of which hunks were approved, the rest is pending.
+    let left = fetch_changes(context, &id).await?.changes.len();
+    report(context, &sandbox, &set, &outcome, left);
     Ok(0)
 }
 
-fn report(context: &Context, sandbox: &Sandbox, set: &ChangeSet, outcome: &ApproveOutcome) {
+fn report(
+    context: &Context,
+    sandbox: &Sandbox,
+    set: &ChangeSet,
+    outcome: &ApproveOutcome,
+    left: usize,
+) {
     let out = context.out;
     let applied: Vec<_> = set
         .changes
@@ -183,7 +142,6 @@ fn report(context: &Context, sandbox: &Sandbox, set: &ChangeSet, outcome: &Appro
         ));
     }
     commit::report(out, outcome);
-    let left = set.changes.len().saturating_sub(outcome.applied.len());
     match left {
         0 => out
             .say(&format!("nothing is left in {0}; remove it with `sandbar rm {0}`", sandbox.name)),
@@ -275,7 +233,7 @@ fn parse_diff_id(text: &str) -> Result<DiffId, String> {
 
 #[cfg(test)]
 mod tests {
-    use sandbar_types::ChangeKind;
+    use sandbar_types::{ChangeKind, WorkspacePath};
 
     use super::*;
     use crate::sample::{change, sandbox};
