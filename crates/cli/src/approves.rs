@@ -7,6 +7,7 @@ use sandbar_api::{Approve, Page, paths};
 use sandbar_types::{HostPath, WorkspacePath};
 
 use crate::{
+    client::Client,
     context::Context,
     failure::Failure,
     output::visible,
@@ -32,7 +33,7 @@ pub(crate) async fn source(
         let Ok(source) = HostPath::parse(above) else {
             continue;
         };
-        if !list(context, &source, None, 1).await?.is_empty() {
+        if !list(&mut context.client, &source, None, 1).await?.is_empty() {
             return Ok(source);
         }
     }
@@ -43,7 +44,7 @@ pub(crate) async fn source(
 
 /// At most `count` approves of `source`, the newest first.
 pub(crate) async fn list(
-    context: &mut Context,
+    client: &mut Client,
     source: &HostPath,
     path: Option<&WorkspacePath>,
     count: usize,
@@ -56,8 +57,7 @@ pub(crate) async fn list(
     let mut cursor = String::new();
     while all.len() < count {
         let limit = (count - all.len()).min(PAGE_MAX);
-        let page: Page<Approve> =
-            context.client.fetch(&format!("{query}&limit={limit}{cursor}")).await?;
+        let page: Page<Approve> = client.fetch(&format!("{query}&limit={limit}{cursor}")).await?;
         all.extend(page.items);
         match page.next_cursor {
             None => break,
@@ -67,14 +67,21 @@ pub(crate) async fn list(
     Ok(all)
 }
 
-/// The last approve of `source` that was not undone.
+/// The last approve of `source` that was not undone, if there is one.
+pub(crate) async fn standing(
+    client: &mut Client,
+    source: &HostPath,
+) -> Result<Option<Approve>, Failure> {
+    let all = list(client, source, None, usize::MAX).await?;
+    Ok(all.into_iter().find(|one| one.undoes.is_none() && one.undone_by.is_none()))
+}
+
+/// As [`standing`].
 ///
 /// # Errors
 /// There is none.
 pub(crate) async fn last(context: &mut Context, source: &HostPath) -> Result<Approve, Failure> {
-    let all = list(context, source, None, usize::MAX).await?;
-    let last = all.into_iter().find(|one| one.undoes.is_none() && one.undone_by.is_none());
-    last.ok_or_else(|| {
+    standing(&mut context.client, source).await?.ok_or_else(|| {
         let shown = visible::line(source.as_path().as_os_str().as_encoded_bytes());
         Failure::not_found(format!("nothing is left to undo in `{shown}`"))
             .hint("`sandbar log` shows what was approved")

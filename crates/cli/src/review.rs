@@ -15,7 +15,6 @@ mod state;
 mod syntax;
 mod text;
 mod update;
-mod wire;
 mod words;
 
 use std::io;

@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         None => None,
         Some(path) => approves::below(&source, path)?,
     };
-    let found = approves::list(context, &source, path.as_ref(), args.count).await?;
+    let found = approves::list(&mut context.client, &source, path.as_ref(), args.count).await?;
     if out.is_json() {
         out.json(&found)?;
         return Ok(0);

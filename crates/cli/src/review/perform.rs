@@ -1,17 +1,19 @@
 //! Asks the server what the review wants, one request after another.
 
-use sandbar_api::{FileHunks, Page, RejectOutcome, RejectRequest, paths};
-use sandbar_types::{ApproveId, ApproveOutcome, ChangeSet, WorkspacePath};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+use sandbar_api::{FileHunks, RejectOutcome, RejectRequest, paths};
+use sandbar_types::{ApproveId, ApproveOutcome, ChangeSet, HostPath, WorkspacePath};
 use tokio::sync::mpsc;
 
 use crate::{
+    approves,
     client::Client,
     commands::changes::fetch_all,
     failure::Failure,
     review::{
         choice::moved_on,
         state::{Effect, Event, Sending, Sent, Trouble, path_text},
-        wire::{self, Approve},
     },
     select,
 };
@@ -119,15 +121,15 @@ impl Server<'_> {
     }
 
     async fn latest_approve(&mut self) -> Result<Option<ApproveId>, Trouble> {
-        let Some(source) = self.source else { return Ok(None) };
-        let answer: Result<Page<Approve>, _> =
-            self.client.fetch(&wire::latest_approves(source)).await;
-        answer.map(|page| wire::standing(&page.items)).map_err(|failure| trouble(&failure))
+        let source = self.source.map(|source| HostPath::parse(OsStr::from_bytes(source)));
+        let Some(Ok(source)) = source else { return Ok(None) };
+        let standing = approves::standing(self.client, &source).await;
+        standing.map(|found| found.map(|one| one.id)).map_err(|failure| trouble(&failure))
     }
 
     async fn undo(&mut self, approve: ApproveId) -> Result<(), Trouble> {
         let answer: Result<serde_json::Value, _> =
-            self.client.post(&wire::undo(approve), &serde_json::json!({})).await;
+            self.client.post(&paths::undo(&approve.to_string()), &serde_json::json!({})).await;
         answer.map(drop).map_err(|failure| trouble(&failure))
     }
 }
