@@ -124,8 +124,8 @@ fn b15_provenance_paths_are_those_of_the_source_when_scope_is_narrower() {
     };
     sandbar(&["create", "--scope", "sub", "--name", "narrow"]);
     sandbar(&["exec", "narrow", "--", "sh", "-c", "cd sub && echo new >x"]);
-    // At rest: while it runs, the part that may change is a mount of its own, which a review does not cross.
-    sandbar(&["stop", "narrow"]);
+    sandbar(&["exec", "narrow", "--", "sh", "-c", "echo unwanted >sub/y; ! echo no >outside"]);
+    sandbar(&["reject", "narrow", "sub/y"]);
     sandbar(&["approve", "narrow", "--all", "--allow", "exec_bit"]);
     let list = server.api("GET", "/v1/approves?path=sub", None).expect(200);
     let path = list["items"][0]["paths"][0]["path"].as_str().expect("text");

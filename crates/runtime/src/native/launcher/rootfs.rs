@@ -72,6 +72,8 @@ pub(super) struct Root {
     masks: OwnedFd,
     etc: Option<OwnedFd>,
     dev: Option<OwnedFd>,
+    /// The workspace, where only a scope of it may change.
+    narrow: Option<OwnedFd>,
     /// The directory of the limits on namespaces, from a `/proc` that is not masked.
     namespace_limits: OwnedFd,
 }
@@ -100,7 +102,7 @@ impl Root {
         for link in links {
             symlinkat(link.target.as_str(), &tree, relative(&link.at))?;
         }
-        Ok(Self { tree, masks, etc: None, dev: None, namespace_limits })
+        Ok(Self { tree, masks, etc: None, dev: None, narrow: None, namespace_limits })
     }
 
     /// Attaches every one of `mounts` that is ground, in order.
@@ -214,33 +216,41 @@ impl Root {
     }
 
     fn put_workspace(
-        &self,
+        &mut self,
         own: Option<Own<'_>>,
         at: &HostPath,
         is_read_only: bool,
     ) -> io::Result<()> {
         let merged = own.ok_or(io::ErrorKind::InvalidInput)?.merged;
         self.put(own, merged.as_fd(), at)?;
-        if is_read_only {
-            set_attributes(
-                merged.as_fd(),
-                Reach::Mount,
-                MountAttributes { set: RDONLY, ..MountAttributes::default() },
-            )?;
+        if !is_read_only {
+            return Ok(());
         }
+        // Another mount of the same tree: the first one is the keeper's, which reads and writes the whole of it, so it must
+        // neither become read-only nor get a mount on top. Attached all the same, because before Linux 6.15 only what is
+        // attached somewhere can be cloned.
+        let narrow = clone_of(merged)?;
+        fchdir(merged)?;
+        unmount(".", UnmountFlags::DETACH)?;
+        chdir("/")?;
+        self.put(own, narrow.as_fd(), at)?;
+        set_attributes(
+            narrow.as_fd(),
+            Reach::Mount,
+            MountAttributes { set: RDONLY, ..MountAttributes::default() },
+        )?;
+        self.narrow = Some(narrow);
         Ok(())
     }
 
     /// The part of the workspace that may change, as a mount of its own that is not read-only.
     fn put_scope(&self, own: Option<Own<'_>>, at: &HostPath) -> io::Result<()> {
-        let Own { plan, merged } = own.ok_or(io::ErrorKind::InvalidInput)?;
+        let Own { plan, .. } = own.ok_or(io::ErrorKind::InvalidInput)?;
+        let narrow = self.narrow.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
         let scope = plan.scope.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
         let inside =
-            walk(merged.as_fd(), scope.as_path(), &mut |_, _| Err(io::ErrorKind::NotFound.into()))?;
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_EMPTY_PATH;
-        let tree = open_tree(&inside, "", flags)?;
+            walk(narrow.as_fd(), scope.as_path(), &mut |_, _| Err(io::ErrorKind::NotFound.into()))?;
+        let tree = clone_of(&inside)?;
         set_attributes(
             tree.as_fd(),
             Reach::Mount,
@@ -381,6 +391,13 @@ fn walk(
 fn attach(tree: BorrowedFd<'_>, point: BorrowedFd<'_>) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(tree, "", point, "", flags)?)
+}
+
+fn clone_of(tree: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(tree, "", flags)?)
 }
 
 fn stage(tree: BorrowedFd<'_>) -> io::Result<()> {
