@@ -217,12 +217,11 @@ impl State {
             is_of_kind
                 && (wanted.is_empty() || path_text(&change.path).to_lowercase().contains(&wanted))
         };
-        self.changes()
-            .iter()
-            .enumerate()
-            .filter(|(_index, change)| fits(change))
-            .map(|(index, _change)| index)
-            .collect()
+        let fitting = self.changes().iter().enumerate().filter(|(_index, change)| fits(change));
+        // What can be approved first: a commit in the sandbox is dozens of paths below `.git` that cannot.
+        let (can_be, never): (Vec<_>, Vec<_>) =
+            fitting.partition(|(_index, change)| !change.flags.contains(&ChangeFlag::Protected));
+        can_be.into_iter().chain(never).map(|(index, _change)| index).collect()
     }
 
     /// How many paths stand in each way: approved, rejected, in part, undecided.

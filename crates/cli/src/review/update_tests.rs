@@ -148,6 +148,14 @@ fn after_a_change_of_the_set_decisions_about_the_same_are_kept() {
 }
 
 #[test]
+fn what_can_never_be_approved_comes_last() {
+    let mut set = sample::set();
+    set.changes[0].flags.insert(sandbar_types::ChangeFlag::Protected);
+    let (state, _effects) = update(sample::loaded(), Event::Changes(Ok(set)));
+    assert_eq!(state.list.shown, [1, 2, 3, 4, 5, 0]);
+}
+
+#[test]
 fn what_was_sent_is_forgotten_and_the_rest_is_kept() {
     let (state, _effects) = press(sample::loaded(), "G\taxw");
     let (state, _effects) = press(state, "\n");
