@@ -152,6 +152,10 @@ codes! {
     ExecEnded = "exec_ended", 409;
     /// The sandbox ended before the command did, and nobody saw its status.
     ExecLost = "exec_lost", 409;
+    /// The sandbox was made without rules for approving without a person.
+    NoAcceptanceRules = "no_acceptance_rules", 422;
+    /// More changed than the rules let go without a person; nothing was written.
+    AcceptanceLimit = "acceptance_limit", 409;
     /// There is no git on the host.
     GitUnavailable = "git_unavailable", 501;
     /// The source is in no git repository, or in a bare one.

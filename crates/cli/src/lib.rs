@@ -4,6 +4,7 @@
 //! It never reaches a sandbox other than through the API; only `serve` is a server itself.
 //! Whatever a sandbox chose, such as the name of a file, is escaped before a terminal sees it.
 
+mod accept;
 mod approves;
 mod client;
 mod commands;

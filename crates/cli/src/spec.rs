@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
 
 use sandbar_types::{
-    EnvName, Expiry, SandboxName, SandboxSpec, Source, ToolchainPolicy, WorkspacePath,
+    AcceptanceRules, EnvName, Expiry, SandboxName, SandboxSpec, Source, ToolchainPolicy,
+    WorkspacePath,
 };
 
 use crate::{
@@ -58,7 +59,20 @@ pub(crate) struct SpecArgs {
     /// Keep your git name and e-mail out of the sandbox.
     #[arg(long)]
     no_git_identity: bool,
+    /// Let up to this many changed files be approved without you, where nothing about them needs a yes; `run` does it at
+    /// the end of a command that succeeded. Off without it.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "empty")]
+    accept_files: Option<u32>,
+    /// And only up to this many lines that come or go.
+    #[arg(long, value_name = "NUMBER", requires = "accept_files", default_value_t = ACCEPT_LINES_MAX)]
+    accept_lines: u64,
+    /// And only paths like this, for example `docs/**`. May be repeated.
+    #[arg(long, value_name = "PATTERN", requires = "accept_files")]
+    accept_path: Vec<String>,
 }
+
+/// Lines that may go without a person where nothing else is said.
+const ACCEPT_LINES_MAX: u64 = 1_000;
 
 impl SpecArgs {
     /// The specification for the API.
@@ -91,6 +105,11 @@ impl SpecArgs {
         spec.expiry =
             Expiry { ttl_ms: self.ttl.map(millis), idle_timeout_ms: self.idle_timeout.map(millis) };
         spec.git_identity = if self.no_git_identity { None } else { git_identity::read() };
+        spec.acceptance = self.accept_files.map(|files_max| AcceptanceRules {
+            files_max,
+            lines_max: self.accept_lines,
+            paths: self.accept_path,
+        });
         Ok(spec)
     }
 }

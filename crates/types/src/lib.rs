@@ -3,6 +3,7 @@
 //! Nothing here does I/O, knows async, or knows a row of the store.
 //! Everything that parses, parses here once, so that the rest holds values that cannot be wrong.
 
+mod acceptance;
 mod change;
 mod decision;
 mod exec;
@@ -17,6 +18,7 @@ mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
 
+pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
 pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,

@@ -19,6 +19,8 @@ pub enum Actor {
     },
     /// Whoever had the token, by TCP.
     Token,
+    /// Nobody: the rules of the sandbox allow it.
+    Rules,
     /// Nobody was asked.
     Unknown,
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EnvName, ExitStatus, GitIdentity, HostPath, Limits, SandboxId, WorkspacePath};
+use crate::{
+    AcceptanceRules, EnvName, ExitStatus, GitIdentity, HostPath, Limits, SandboxId, WorkspacePath,
+};
 
 /// What the workspace is a view of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +155,9 @@ pub struct SandboxSpec {
     /// Who makes the commits inside, where the repository does not say; nobody when absent.
     #[serde(default)]
     pub git_identity: Option<GitIdentity>,
+    /// What may be approved without a person; nothing when absent.
+    #[serde(default)]
+    pub acceptance: Option<AcceptanceRules>,
 }
 
 impl SandboxSpec {
@@ -175,6 +180,7 @@ impl SandboxSpec {
             toolchains: ToolchainPolicy::Known,
             expiry: Expiry::default(),
             git_identity: None,
+            acceptance: None,
         }
     }
 }

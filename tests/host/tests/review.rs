@@ -328,3 +328,29 @@ fn names_of_any_bytes_are_listed_and_approved_exactly() {
     let inside = server.exec(&sandbox, &["sh", "-c", &sums(".")]);
     assert_eq!(inside["stdout"]["text"].as_str().expect("base64 is text").as_bytes(), host.stdout);
 }
+
+#[test]
+fn rules_approve_what_they_list_and_leave_the_rest_to_a_person() {
+    let server = Server::start();
+    let project = Project::new().file("docs/a.md", "a\n").file("main.rs", "1\n");
+    let run = |args: &[&str]| server.sandbar(project.path(), args);
+    let edit = "echo b >>docs/a.md; echo c >docs/c.md; echo 2 >main.rs; chmod +x docs/c.md";
+    let rules = ["--name", "ruled", "--accept-files", "5", "--accept-path", "docs/**"];
+    let ran = run(&[&["run"][..], &rules, &["--", "sh", "-c", edit]].concat());
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(project.read("docs/a.md").as_deref(), Some(&b"a\nb\n"[..]));
+    assert_eq!(project.read("main.rs").as_deref(), Some(&b"1\n"[..]), "its path is not listed");
+    assert_eq!(project.read("docs/c.md"), None, "an executable bit wants a person");
+    let log = String::from_utf8(run(&["log"]).stdout).expect("it is text");
+    assert!(log.contains("rules of the sandbox") && log.contains("docs/a.md"), "{log}");
+    // Beyond a limit nothing goes, and the command's own success stays one.
+    let many = "for i in 1 2 3 4 5 6; do echo x >docs/$i.md; done";
+    let ran = run(&["run", "--accept-files", "5", "--", "sh", "-c", many]);
+    assert!(ran.status.success() && project.read("docs/1.md").is_none(), "{ran:?}");
+    let without = run(&["create", "--name", "plain"]);
+    assert!(without.status.success(), "{without:?}");
+    let refused = run(&["approve", "plain", "--by-rules"]);
+    assert!(!refused.status.success(), "{refused:?}");
+    let wrong = run(&["create", "--accept-files", "1", "--accept-path", "[a"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}

@@ -8,6 +8,7 @@ use sandbar_types::{
 };
 
 use crate::{
+    accept,
     commands::changes::fetch_changes,
     commit::{self, CommitArgs},
     context::Context,
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// Approve every change.
     #[arg(long, short)]
     all: bool,
+    /// Approve what the rules that the sandbox was made with let go without a person, as `--accept-files` gave them.
+    #[arg(long, conflicts_with_all = ["all", "hunk", "parts", "patch", "allow", "force", "commit"])]
+    by_rules: bool,
     #[command(flatten)]
     picks: picks::Args,
     /// Say yes to changes with this flag, as `sandbar changes` shows it: wherever it is, or at one path. May be repeated.
@@ -80,6 +84,13 @@ fn at_paths(sandbox: &Sandbox, allow: &[Yes]) -> Result<Vec<PathFlags>, Failure>
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let (sandbox, words) = select::sandbox_and_paths(context, &args.words).await?;
+    if args.by_rules {
+        if !words.is_empty() {
+            return Err(Failure::usage("--by-rules and paths exclude each other"));
+        }
+        accept::accept(context, &sandbox).await?;
+        return Ok(0);
+    }
     let asked = Asked::of(&sandbox, &words, args.all, &args.picks)?;
     let commit = args.commit.into_spec()?;
     let out = context.out;

@@ -93,6 +93,7 @@ fn actor(actor: &Actor) -> String {
     match actor {
         Actor::User { name: Some(name), .. } => visible::line(name),
         Actor::User { uid, name: None } => format!("user {uid}"),
+        Actor::Rules => "the rules of the sandbox".to_owned(),
         Actor::Token => "whoever has the token".to_owned(),
         Actor::Unknown => "unknown".to_owned(),
     }

@@ -7,6 +7,7 @@ use sandbar_api::{Exec, ExecCreateRequest, Sandbox, StopRequest, paths};
 use sandbar_types::{Change, ExecId};
 
 use crate::{
+    accept,
     commands::{
         changes::fetch_changes,
         exec::{CommandArgs, exec_request},
@@ -73,6 +74,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
     let input = args.options.input();
     let request = exec_request(args.command, &args.options, input)?;
     let spec = args.spec.into_spec()?;
+    let has_rules = spec.acceptance.is_some();
     let mut signals = Signals::listen()?;
 
     let out = context.out;
@@ -103,6 +105,12 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
             sandbox.name, sandbox.name
         ))
     })?;
+    if has_rules && session::exit_code(outcome) == 0 {
+        // What goes beyond the rules is no failure of the command: it waits, and is said below.
+        if let Err(failure) = accept::accept(context, &sandbox).await {
+            out.say(failure.render().trim_end());
+        }
+    }
     let command = request.argv.first().map_or("", String::as_str);
     let memory = Some(sandbox.limits.memory_bytes_max);
     for remark in session::remarks(outcome, command, args.options.timeout(), memory) {

@@ -1,5 +1,6 @@
 //! The decision about changes: seen at one instant, approved as they were seen, or dropped.
 
+pub(crate) mod acceptance;
 mod applier;
 pub(crate) mod approve;
 mod base;

@@ -23,6 +23,7 @@ fn invalid(code: &'static str, message: String) -> Error {
 pub(super) fn check(mut spec: SandboxSpec, data_dir: &Path) -> Result<SandboxSpec> {
     check_limits(&spec.limits)?;
     check_words(&spec)?;
+    spec.acceptance.as_ref().map(crate::review::acceptance::patterns).transpose()?;
     match &spec.source {
         Source::Directory { path } => {
             let resolved = resolve_source(path)?;

@@ -14,7 +14,9 @@ use sandbar_api::{
     RejectOutcome, RejectRequest,
 };
 use sandbar_engine::{ApproveParams, Changes, RefreshParams, RejectParams, Resolutions};
-use sandbar_types::{ApproveOutcome, Confirmed, DiffId, Generation, SandboxId, Selection};
+use sandbar_types::{
+    AcceptOutcome, ApproveOutcome, Confirmed, DiffId, Generation, SandboxId, Selection,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -32,6 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(change_hunks))
         .routes(routes!(diff))
         .routes(routes!(approve))
+        .routes(routes!(accept))
         .routes(routes!(reject))
         .routes(routes!(refresh))
         .routes(routes!(declined_list))
@@ -178,6 +181,16 @@ async fn approve(
         commit: request.commit,
     };
     Ok(Answer(state.engine.approve_by(id, params, actor).await?))
+}
+
+/// Approves what the rules of the sandbox let go without a person; the rest stays pending.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/accept", tag = "review",
+    params(("sandbox" = String, Path)), responses((status = 200, body = AcceptOutcome)))]
+async fn accept(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Answer<AcceptOutcome>, ApiError> {
+    Ok(Answer(state.engine.accept(id).await?))
 }
 
 /// Drops changes: the workspace has again what the source has.
