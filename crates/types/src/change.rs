@@ -159,6 +159,8 @@ pub enum ChangeFlag {
     Opaque,
     /// Too large to be shown; size and hash are still exact.
     TruncatedDisplay,
+    /// The source's own `.gitignore` leaves it out: listed, and approved only where it is asked for by name or flag.
+    Ignored,
 }
 
 /// One path that differs.

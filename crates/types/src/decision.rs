@@ -11,7 +11,7 @@ use crate::{ApproveId, ChangeFlag, Entry, HunkId, LineText, WorkspacePath};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Selection {
-    /// Every change (protected and special ones are left pending, and reported).
+    /// Every change (protected, special and ignored ones are left pending, and reported).
     All,
     /// These paths; a directory stands for everything below it.
     Paths(Vec<WorkspacePath>),
@@ -184,7 +184,8 @@ pub struct ApproveOutcome {
     pub id: ApproveId,
     /// Paths that were written or removed, ordered.
     pub applied: Vec<WorkspacePath>,
-    /// Selected paths that are never applied, and stay pending.
+    /// Selected paths that are left pending: never applied, or ignored and not asked for. An ignored directory stands for
+    /// what is below it.
     pub skipped: Vec<Skipped>,
     /// The commit that was made of it, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

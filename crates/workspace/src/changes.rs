@@ -7,6 +7,7 @@
 mod compare;
 mod flags;
 mod hint;
+mod ignored;
 mod manifest;
 mod orphans;
 mod walk;
@@ -15,7 +16,7 @@ use std::io;
 
 use sandbar_types::{ChangeSet, WorkspacePath};
 
-pub use self::{compare::kind, manifest::diff_id};
+pub use self::{compare::kind, ignored::leave_ignored, manifest::diff_id};
 use crate::{Base, Layers};
 
 /// How much is looked at, and how much shown.
@@ -119,6 +120,7 @@ pub fn changes(
     let mut found = walk::Walk::new(layers, base, limits)?.run()?;
     found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
     flags::add_case_collisions(layers.merged, &mut found)?;
+    ignored::flag(layers.lower, &mut found)?;
     manifest::add_renames(&mut found);
     Ok(ChangeSet { diff_id: diff_id(&found), changes: found })
 }

@@ -26,6 +26,8 @@ mod tree;
 mod xattr;
 
 pub use base::{Approved, Base};
-pub use changes::{ChangeLimits, ChangesError, Layer, changes, diff_id, kind as change_kind};
+pub use changes::{
+    ChangeLimits, ChangesError, Layer, changes, diff_id, kind as change_kind, leave_ignored,
+};
 pub use layers::{Layers, OverlayMarks};
 pub use sizes::{Artifact, ArtifactKind, Large, SizeLimits, Sizes, sizes};

@@ -354,3 +354,38 @@ fn rules_approve_what_they_list_and_leave_the_rest_to_a_person() {
     let wrong = run(&["create", "--accept-files", "1", "--accept-path", "[a"]);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
 }
+
+#[test]
+fn what_the_source_ignores_waits_until_it_is_meant_and_never_collides() {
+    let server = Server::start();
+    let project = Project::new()
+        .file(".gitignore", "target/\n.env\n")
+        .file("main.rs", "1\n")
+        .file("target/debug/app", "built on the host\n");
+    let run = |args: &[&str]| server.sandbar(project.path(), args);
+    let work = "echo 2 >main.rs; echo built inside >target/debug/app; echo key >.env; \
+                mkdir hidden; echo '*' >hidden/.gitignore; echo x >hidden/x";
+    let ran = run(&["run", "--name", "built", "--", "sh", "-c", work]);
+    assert!(ran.status.success(), "{ran:?}");
+    // Both sides built: that is nothing anybody has to decide about.
+    std::fs::write(project.path().join("target/debug/app"), "built again\n").expect("written");
+    let listed = run(&["changes", "built"]);
+    let text = String::from_utf8(listed.stdout).expect("it is text");
+    assert!(text.contains("hidden/x") && !text.contains("target"), "{text}");
+    let said = String::from_utf8(listed.stderr).expect("it is text");
+    assert!(said.contains("ignored by your rules: .env, target/debug/app"), "{said}");
+    let all = String::from_utf8(run(&["changes", "built", "--ignored"]).stdout).expect("text");
+    assert!(all.contains("target/debug/app") && all.contains("ignored"), "{all}");
+    let diff = String::from_utf8(run(&["diff", "built"]).stdout).expect("it is text");
+    assert!(diff.contains("main.rs") && !diff.contains("target/debug"), "{diff}");
+
+    let approved = run(&["approve", "built", "--all"]);
+    assert!(approved.status.success(), "{approved:?}");
+    assert_eq!(project.read("main.rs").as_deref(), Some(&b"2\n"[..]));
+    assert_eq!(project.read("hidden/x").as_deref(), Some(&b"x\n"[..]));
+    assert_eq!(project.read(".env"), None);
+    assert_eq!(project.read("target/debug/app").as_deref(), Some(&b"built again\n"[..]));
+    let named = run(&["approve", "built", ".env"]);
+    assert!(named.status.success(), "{named:?}");
+    assert_eq!(project.read(".env").as_deref(), Some(&b"key\n"[..]));
+}

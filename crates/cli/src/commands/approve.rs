@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{
-        changes::{counts, flag_name},
+        changes::{counts, flag_name, part_ignored},
         units::counted,
         visible,
     },
@@ -27,7 +27,8 @@ use crate::{
 ///
 /// All of what is selected is written, or nothing. What you changed yourself meanwhile is never overwritten: it is
 /// merged, and where the same lines changed the approve is refused until you say whose count. Changes that the host
-/// may obey without being asked (hooks, editor tasks) need an explicit yes by `--allow`.
+/// may obey without being asked (hooks, editor tasks) need an explicit yes by `--allow`. What the ignore rules of your
+/// directory leave out stays in the sandbox, unless you name it or say `--allow ignored`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  sandbar approve --all\n  sandbar approve calm-bay src README.md\n  sandbar approve --all --allow exec_on_open\n  sandbar approve --hunk src/cart.rs:4f1c9a30d27be865\n  sandbar approve --all --commit -m \"Cart page\""
@@ -118,8 +119,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         return Ok(0);
     }
     // Asked for again: of a file of which hunks were approved, the rest is pending.
-    let left = fetch_changes(context, &id).await?.changes.len();
-    report(context, &sandbox, &set, &outcome, left);
+    let left = fetch_changes(context, &id).await?;
+    report(context, &sandbox, &set, &outcome, left.changes);
     Ok(0)
 }
 
@@ -128,7 +129,7 @@ fn report(
     sandbox: &Sandbox,
     set: &ChangeSet,
     outcome: &ApproveOutcome,
-    left: usize,
+    left: Vec<Change>,
 ) {
     let out = context.out;
     let applied: Vec<_> = set
@@ -153,14 +154,16 @@ fn report(
         ));
     }
     commit::report(out, outcome);
-    match left {
-        0 => out
-            .say(&format!("nothing is left in {0}; remove it with `sandbar rm {0}`", sandbox.name)),
-        left => out.say(&format!(
-            "{} left; see `sandbar changes {}`",
-            counted(left, "change"),
-            sandbox.name
-        )),
+    let name = &sandbox.name;
+    match part_ignored(left) {
+        (left, ignored) if left.is_empty() && ignored.is_empty() => {
+            out.say(&format!("nothing is left in {name}; remove it with `sandbar rm {name}`"));
+        }
+        (left, ignored) if left.is_empty() => {
+            out.say(&format!("left is only what your rules ignore: {}", ignored.in_words()));
+        }
+        (left, _) => out
+            .say(&format!("{} left; see `sandbar changes {name}`", counted(left.len(), "change"))),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     failure::{Code, Failure},
     output::{
-        changes::{counts, flag_names, letter, lines},
+        changes::{Ignored, counts, flag_names, letter, lines, part_ignored},
         table::Table,
         units::counted,
     },
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// List hunks: path, id, range, and the numbers of the lines that differ, for `--hunk` of approve and reject.
     #[arg(long)]
     hunks: bool,
+    /// List as well what the ignore rules of your directory (`.gitignore`) leave out.
+    #[arg(long)]
+    ignored: bool,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
@@ -44,12 +47,20 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         out.json(&set)?;
         return Ok(0);
     }
-    if set.changes.is_empty() {
-        out.say("no changes");
-        return Ok(0);
+    let (changes, ignored) = match args.ignored {
+        true => (set.changes, Ignored::default()),
+        false => part_ignored(set.changes),
+    };
+    match changes.is_empty() {
+        true => out.say("no changes"),
+        false => {
+            out.table(&table(&changes))?;
+            out.say(&format!("{} ({})", counted(changes.len(), "change"), counts(&changes)));
+        }
     }
-    out.table(&table(&set.changes))?;
-    out.say(&format!("{} ({})", counted(set.changes.len(), "change"), counts(&set.changes)));
+    if !ignored.is_empty() {
+        out.say(&format!("ignored by your rules: {}; see --ignored", ignored.in_words()));
+    }
     Ok(0)
 }
 

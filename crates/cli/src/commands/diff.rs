@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{
-        changes::counts,
+        changes::{counts, part_ignored},
         paint::Painter,
         units::counted,
         visible::{self, Place},
@@ -28,7 +28,8 @@ const GRAPH_WIDTH: u64 = 40;
 /// Show what changed as a unified diff.
 ///
 /// On a terminal it is colored, and whatever a terminal would obey is written out (`\x1b`). In a pipe or a file it
-/// is exact to the byte, binary files included, so that `git apply` takes it.
+/// is exact to the byte, binary files included, so that `git apply` takes it. What the ignore rules of your directory
+/// leave out is there only when you name it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  sandbar diff\n  sandbar diff calm-bay src | git apply --check"
@@ -145,6 +146,8 @@ async fn stat(context: &mut Context, sandbox: &Sandbox, paths: &Paths) -> Result
         out.json(&set)?;
         return Ok(0);
     }
+    let ignored;
+    (set.changes, ignored) = part_ignored(set.changes);
     let shown: Vec<_> =
         set.changes.iter().map(|change| visible::line(change.path.as_bytes())).collect();
     let width = shown.iter().map(|path| path.chars().count()).max().unwrap_or(0);
@@ -171,6 +174,9 @@ async fn stat(context: &mut Context, sandbox: &Sandbox, paths: &Paths) -> Result
             counts => format!(": {counts}"),
         }
     ))?;
+    if !ignored.is_empty() {
+        out.say(&format!("ignored by your rules: {}", ignored.in_words()));
+    }
     Ok(0)
 }
 

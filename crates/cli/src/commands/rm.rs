@@ -72,19 +72,20 @@ async fn confirmed(context: &mut Context, sandbox: &Sandbox) -> Result<usize, Fa
             sandbox.name
         )));
     }
+    let count = changes.len();
     let mut stderr = io::stderr().lock();
     write!(
         stderr,
         "{}Remove {} and lose {}? [y/N] ",
-        summary(sandbox.name.as_str(), &changes),
+        summary(sandbox.name.as_str(), changes),
         sandbox.name,
-        counted(changes.len(), "change")
+        counted(count, "change")
     )?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(changes.len());
+        return Ok(count);
     }
     Err(Failure::new(Code::Refused, format!("{} was not removed", sandbox.name)))
 }

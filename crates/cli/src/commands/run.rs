@@ -155,10 +155,11 @@ async fn conclude(
         stop(context, &id).await?;
     }
     let set = out.during("looking at the changes", fetch_changes(context, &id)).await?;
-    say_changes(context, name, &set.changes, afterwards);
+    let is_empty = set.changes.is_empty();
+    say_changes(context, name, set.changes, afterwards);
     match afterwards {
         Afterwards::Remove => remove(context, sandbox).await,
-        Afterwards::Review if set.changes.is_empty() => remove(context, sandbox).await,
+        Afterwards::Review if is_empty => remove(context, sandbox).await,
         Afterwards::Review if is_left => Ok(()),
         Afterwards::Review => stop(context, &id).await,
         Afterwards::Keep => {
@@ -176,17 +177,16 @@ async fn stop(context: &mut Context, id: &str) -> Result<(), Failure> {
     out.during("stopping the sandbox", stopped).await
 }
 
-fn say_changes(context: &Context, name: &str, changes: &[Change], afterwards: Afterwards) {
-    let out = context.out;
+fn say_changes(context: &Context, name: &str, changes: Vec<Change>, afterwards: Afterwards) {
+    let (out, count) = (context.out, changes.len());
     if changes.is_empty() {
         return out.say("sandbar: no changes");
     }
     out.say(&format!("\n{}", summary(name, changes).trim_end()));
     match afterwards {
-        Afterwards::Remove => out.say(&format!(
-            "sandbar: removing {name} with its {}",
-            counted(changes.len(), "change")
-        )),
+        Afterwards::Remove => {
+            out.say(&format!("sandbar: removing {name} with its {}", counted(count, "change")));
+        }
         Afterwards::Review | Afterwards::Keep => out
             .say(&format!("\nYour directory is as it was. Next:\n{}", next_steps(name).trim_end())),
     }

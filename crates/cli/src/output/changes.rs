@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use sandbar_types::{Change, ChangeFlag, ChangeKind};
+use sandbar_types::{Change, ChangeFlag, ChangeKind, WorkspacePath};
 
 use crate::output::{units::counted, visible};
 
@@ -64,11 +64,53 @@ pub(crate) fn counts(changes: &[Change]) -> String {
         .join(", ")
 }
 
+/// What the project's ignore rules leave out: the topmost paths, each with the number of changes it stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ignored(Vec<(WorkspacePath, usize)>);
+
+/// Parts changes, ordered by path, from those that the project's ignore rules leave out.
+pub(crate) fn part_ignored(changes: Vec<Change>) -> (Vec<Change>, Ignored) {
+    let mut tops: Vec<(WorkspacePath, usize)> = Vec::new();
+    let is_ignored = |change: &Change| change.flags.contains(&ChangeFlag::Ignored);
+    let (ignored, kept): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_ignored);
+    for Change { path, .. } in ignored {
+        match tops.last_mut() {
+            Some((top, count)) if path.is_within(top) => *count += 1,
+            _ => tops.push((path, 1)),
+        }
+    }
+    (kept, Ignored(tops))
+}
+
+impl Ignored {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `node_modules (1203 changes), .env`.
+    pub(crate) fn in_words(&self) -> String {
+        let word = |(path, count): &(WorkspacePath, usize)| match count {
+            1 => visible::line(path.as_bytes()),
+            _ => format!("{} ({})", visible::line(path.as_bytes()), counted(*count, "change")),
+        };
+        let mut words: Vec<_> = self.0.iter().take(SUMMARY_PATHS_MAX).map(word).collect();
+        if self.0.len() > SUMMARY_PATHS_MAX {
+            words.push(format!("{} more", self.0.len() - SUMMARY_PATHS_MAX));
+        }
+        words.join(", ")
+    }
+}
+
 /// What changed, in a few lines: the counts, the first paths, and what to look at twice.
-pub(crate) fn summary(sandbox: &str, changes: &[Change]) -> String {
+pub(crate) fn summary(sandbox: &str, changes: Vec<Change>) -> String {
     let mut out = String::new();
     let name = visible::line(sandbox);
-    writeln!(out, "{name}: {} ({})", counted(changes.len(), "change"), counts(changes))
+    let (changes, ignored) = part_ignored(changes);
+    let counts = match counts(&changes) {
+        counts if counts.is_empty() => counts,
+        counts => format!(" ({counts})"),
+    };
+    writeln!(out, "{name}: {}{counts}", counted(changes.len(), "change"))
         .expect("a String takes every write");
     for change in changes.iter().take(SUMMARY_PATHS_MAX) {
         let path = visible::line(change.path.as_bytes());
@@ -81,6 +123,10 @@ pub(crate) fn summary(sandbox: &str, changes: &[Change]) -> String {
     }
     if changes.len() > SUMMARY_PATHS_MAX {
         writeln!(out, "  … and {} more", changes.len() - SUMMARY_PATHS_MAX)
+            .expect("a String takes every write");
+    }
+    if !ignored.is_empty() {
+        writeln!(out, "  ignored by your rules: {}", ignored.in_words())
             .expect("a String takes every write");
     }
     out
@@ -114,7 +160,7 @@ mod tests {
             change("old", ChangeKind::Deleted),
         ];
         assert_eq!(
-            summary("calm-bay", &changes),
+            summary("calm-bay", changes.to_vec()),
             "calm-bay: 3 changes (1 added, 1 modified, 1 deleted)\n  A .envrc  [exec_on_open,name_bidi]\n  M src/\\u{202e}a\\x1b[2J\n  D old\n"
         );
     }
@@ -123,9 +169,25 @@ mod tests {
     fn a_long_summary_counts_the_rest() {
         let changes: Vec<_> =
             (0..25).map(|n| change(format!("f{n:02}"), ChangeKind::Added)).collect();
-        let text = summary("x", &changes);
+        let text = summary("x", changes);
         assert_eq!(text.lines().count(), 12);
         assert!(text.ends_with("  A f09\n  … and 15 more\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_ignored_is_named_by_its_top_and_counted() {
+        let mut changes = ["deps", "deps/a", "deps/b", "out.log", "src/a.rs"]
+            .map(|path| change(path, ChangeKind::Added));
+        for ignored in &mut changes[..4] {
+            ignored.flags.insert(ChangeFlag::Ignored);
+        }
+        let text = summary("x", changes.to_vec());
+        assert_eq!(
+            text,
+            "x: 1 change (1 added)\n  A src/a.rs\n  ignored by your rules: deps (3 changes), out.log\n"
+        );
+        let only = summary("x", changes[3..4].to_vec());
+        assert_eq!(only, "x: 0 changes\n  ignored by your rules: out.log\n");
     }
 
     #[test]

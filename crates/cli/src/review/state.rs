@@ -217,11 +217,15 @@ impl State {
             is_of_kind
                 && (wanted.is_empty() || path_text(&change.path).to_lowercase().contains(&wanted))
         };
-        let fitting = self.changes().iter().enumerate().filter(|(_index, change)| fits(change));
-        // What can be approved first: a commit in the sandbox is dozens of paths below `.git` that cannot.
-        let (can_be, never): (Vec<_>, Vec<_>) =
-            fitting.partition(|(_index, change)| !change.flags.contains(&ChangeFlag::Protected));
-        can_be.into_iter().chain(never).map(|(index, _change)| index).collect()
+        let mut fitting: Vec<_> =
+            self.changes().iter().enumerate().filter(|(_index, change)| fits(change)).collect();
+        // What there is to decide about first: an install or a commit in the sandbox is any number of paths that are
+        // ignored, or cannot be approved.
+        fitting.sort_by_key(|(_index, change)| {
+            let has = |flag| change.flags.contains(&flag);
+            (has(ChangeFlag::Protected), has(ChangeFlag::Ignored))
+        });
+        fitting.into_iter().map(|(index, _change)| index).collect()
     }
 
     /// How many paths stand in each way: approved, rejected, in part, undecided.

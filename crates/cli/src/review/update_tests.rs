@@ -255,3 +255,15 @@ proptest::proptest! {
         crate::review::draw::draw(&state, crate::review::draw::Theme::Colored, &mut buffer);
     }
 }
+
+#[test]
+fn what_is_ignored_is_approved_only_where_it_is_meant() {
+    let mut set = sample::set();
+    set.changes[3].flags.insert(ChangeFlag::Ignored);
+    let state = State::new("calm-bay".to_owned(), "/code".to_owned(), Size { cols: 80, rows: 24 });
+    let (state, _effects) = update(state, Event::Changes(Ok(set)));
+    assert_eq!(state.list.shown, [0, 1, 2, 4, 5, 3], "it is listed last");
+    assert_eq!(standings(&press(state.clone(), "ja").0), ".aa...", "not with its directory");
+    assert_eq!(standings(&press(state.clone(), "jx").0), ".xxx..", "a reject is for all of it");
+    assert_eq!(standings(&press(state, "Ga").0), "...a..", "by itself");
+}

@@ -23,6 +23,7 @@ pub(crate) fn short(flag: ChangeFlag) -> &'static str {
         ChangeFlag::ContentBidi => "hidden text",
         ChangeFlag::Opaque => "whole directory",
         ChangeFlag::TruncatedDisplay => "too large",
+        ChangeFlag::Ignored => "ignored",
     }
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn sentence(flag: ChangeFlag) -> &'static str {
         }
         ChangeFlag::Opaque => "part of a directory that was replaced as a whole",
         ChangeFlag::TruncatedDisplay => "too large to be shown",
+        ChangeFlag::Ignored => "the ignore rules of your directory leave it out",
     }
 }
 

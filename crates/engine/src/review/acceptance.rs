@@ -16,13 +16,14 @@ use crate::{Engine, Error, ErrorKind, Result};
 const PATTERNS_MAX: usize = 100;
 
 /// What no rule can say yes to, beside what needs an explicit yes.
-const NEVER_BY_RULE: [ChangeFlag; 6] = [
+const NEVER_BY_RULE: [ChangeFlag; 7] = [
     ChangeFlag::Protected,
     ChangeFlag::Special,
     ChangeFlag::Setuid,
     ChangeFlag::BaseDrifted,
     ChangeFlag::Opaque,
     ChangeFlag::TruncatedDisplay,
+    ChangeFlag::Ignored,
 ];
 
 impl Engine {

@@ -85,10 +85,12 @@ async fn approve(
     }
     refuse_stale(params.generation, still.generation)?;
     super::changes::refuse_unmatched(&still.set, &params.selection)?;
+    let (still, ignored) = still.without_ignored(&params.selection, &params.confirm);
     let proposed = inner.propose(&still, &params.selection, &params.resolutions).await?;
     let Proposed { proposal, selection, rebases } = proposed;
     let mut plan = apply::plan(&proposal.set, &selection, &params.confirm, ApplyLimits::default())
         .map_err(refused)?;
+    plan.skipped.extend(ignored);
     plan.composed = proposal.composed.iter().map(|(sha256, _)| sha256).collect();
     let commit = match &params.commit {
         Some(spec) => Some(inner.commit_prepare(&sandbox, spec, &plan).await?),

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use sandbar_runtime::View;
 use sandbar_store::{SandboxRow, approved_path_list, sandbox_fetch};
 use sandbar_types::{
-    Change, ChangeSet, Generation, Hunks, MergeConflict, SandboxId, Selection, Take, WorkspacePath,
+    Change, ChangeSet, Confirmed, Generation, Hunks, MergeConflict, SandboxId, Selection, Skipped,
+    Take, WorkspacePath,
 };
 use sandbar_workspace::{
     Base, ChangeLimits, ChangesError, Layers,
     diff::{self, Contents},
+    leave_ignored,
     proposal::{Composed, Proposal, narrow},
     rebase::{Decision, Rebase, decide},
 };
@@ -60,6 +62,18 @@ impl Inner {
         let generation = stored.map_or(row.review_generation, |stored| stored.review_generation);
         let base = Base { created_ns: row.beginning_ns, approved };
         Ok((base, generation))
+    }
+}
+
+impl Still {
+    /// The same less what is ignored and not meant, and what of the selection that leaves out.
+    pub(super) fn without_ignored(
+        self,
+        selection: &Selection,
+        confirmed: &Confirmed,
+    ) -> (Self, Vec<Skipped>) {
+        let (set, skipped) = leave_ignored(&self.set, selection, confirmed);
+        (Self { set: Arc::new(set), ..self }, skipped)
     }
 }
 
@@ -131,6 +145,7 @@ impl Engine {
     pub async fn diff(&self, id: SandboxId, selection: Selection) -> Result<Vec<u8>> {
         let still = self.inner.changes_still(id).await?;
         refuse_unmatched(&still.set, &selection)?;
+        let (still, _left_out) = still.without_ignored(&selection, &Confirmed::default());
         let proposal = self.inner.shown(&still, &selection).await?;
         let (view, marks) = (Arc::clone(&still.view), self.inner.marks());
         let written = blocking(move || {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use sandbar_store::event_insert_in_txn;
-use sandbar_types::{Change, Generation, SandboxId, Selection, WorkspacePath};
+use sandbar_types::{Change, Confirmed, Generation, SandboxId, Selection, WorkspacePath};
 use sandbar_workspace::rebase::Rebase;
 
 use super::{Resolutions, approve::refuse_stale, changes::refuse_unmatched, end::count_decision};
@@ -53,6 +53,7 @@ async fn refresh(
     let still = inner.changes_still(id).await?;
     refuse_stale(params.generation, still.generation)?;
     refuse_unmatched(&still.set, &params.selection)?;
+    let (still, _left_out) = still.without_ignored(&params.selection, &Confirmed::default());
     let (_, rebases) = inner.up_to_date(&still, &params.selection, &params.resolutions).await?;
     let outcome = outcome(&rebases);
     let paths = rebases.len() as u64;

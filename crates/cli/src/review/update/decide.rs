@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use sandbar_api::LineKind;
-use sandbar_types::WorkspacePath;
+use sandbar_types::{Change, ChangeFlag, WorkspacePath};
 
 use crate::review::{
-    choice::{HunkChoice, Standing, Verdict, below, never_written},
+    choice::{HunkChoice, Standing, Verdict, below, find, never_written},
     key::Key,
     state::{Focus, Notice, Pick, State},
     text::Row,
@@ -72,12 +72,11 @@ fn file(state: &mut State, verdict: Option<Verdict>) {
 
 /// Decides about a path and what is below it, and returns how many those are.
 fn paths(state: &mut State, path: &WorkspacePath, verdict: Option<Verdict>) -> usize {
+    let is_ignored = find(state.changes(), path).is_some_and(ignored);
     let paths: Vec<_> = std::iter::once(path.clone())
         .chain(
             below(state.changes(), path)
-                .filter(|change| {
-                    verdict != Some(Verdict::Approve) || never_written(change).is_none()
-                })
+                .filter(|change| is_meant(change, verdict, is_ignored))
                 .map(|change| change.path.clone()),
         )
         .collect();
@@ -87,19 +86,27 @@ fn paths(state: &mut State, path: &WorkspacePath, verdict: Option<Verdict>) -> u
     paths.len()
 }
 
-/// Decides about everything that is shown.
+/// Decides about everything that is shown; about what is ignored only where nothing else is shown.
 pub(super) fn every(state: &mut State, verdict: Option<Verdict>) {
-    let shown: Vec<_> = state
-        .list
-        .shown
-        .iter()
-        .filter_map(|index| state.changes().get(*index))
-        .filter(|change| verdict != Some(Verdict::Approve) || never_written(change).is_none())
+    let shown = state.list.shown.iter().filter_map(|index| state.changes().get(*index));
+    let are_ignored = shown.clone().all(ignored);
+    let shown: Vec<_> = shown
+        .filter(|change| is_meant(change, verdict, are_ignored))
         .map(|change| change.path.clone())
         .collect();
     for path in &shown {
         state.choices.decide(path, verdict);
     }
+}
+
+/// Whether a decision about many is one about this: what is never written, or ignored, is not approved by the way.
+fn is_meant(change: &Change, verdict: Option<Verdict>, are_ignored: bool) -> bool {
+    let can_be = never_written(change).is_none() && (are_ignored || !ignored(change));
+    verdict != Some(Verdict::Approve) || can_be
+}
+
+fn ignored(change: &Change) -> bool {
+    change.flags.contains(&ChangeFlag::Ignored)
 }
 
 /// Decides about the hunk under the cursor, and goes to the next one, or to the next path.
