@@ -1,4 +1,5 @@
-//! Reviewing: changes in a large tree beside `git status` and `diff -rq`, and an approve of many files.
+//! Reviewing: changes in a large tree beside `git status` and `diff -rq`, what a review loads before it is seen, an approve
+//! of many files and one of a single hunk.
 
 use std::{
     fs,
@@ -7,10 +8,11 @@ use std::{
     time::Instant,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Result,
+    client::Client,
     server::{Server, create, delete, exec},
     table::{Samples, Table},
 };
@@ -21,10 +23,14 @@ const MAKE_TREE: &str = "git init -q .; for d in $(seq 500); do mkdir d$d; for f
 /// A hundred of them changed.
 const CHANGE: &str = "for d in $(seq 100); do echo changed >d$d/f1; done";
 
-/// Measures the change list and the approve.
+/// One line of every thousand changed, of a hundred thousand.
+const EDIT_LARGE: &str = "sed -i '500~1000s/$/ changed/' large";
+
+/// Measures the change list, the opening of a review, and approves.
 pub(crate) fn measure(server: &Server, dir: &Path, rounds: usize, table: &mut Table) -> Result<()> {
     changes(server, dir, rounds.min(30), table)?;
-    approve(server, dir, rounds.min(5), table)
+    approve(server, dir, rounds.min(5), table)?;
+    approve_hunk(server, dir, rounds.min(20), table)
 }
 
 fn changes(server: &Server, dir: &Path, rounds: usize, table: &mut Table) -> Result<()> {
@@ -80,25 +86,73 @@ fn changes(server: &Server, dir: &Path, rounds: usize, table: &mut Table) -> Res
 }
 
 fn approve(server: &Server, dir: &Path, rounds: usize, table: &mut Table) -> Result<()> {
-    let mut samples = Samples::default();
+    let (mut opened, mut approved) = (Samples::default(), Samples::default());
     for round in 0..rounds {
         let source = dir.join(format!("approve{round}"));
         fs::create_dir_all(&source)?;
         let mut client = server.client()?;
         let sandbox = create(&mut client, &source)?;
         exec(&mut client, &sandbox, &["sh", "-c", "for f in $(seq 1000); do echo $f >f$f; done"])?;
-        let page = client.ask("GET", &format!("/v1/sandboxes/{sandbox}/changes?limit=1"), None)?;
-        let body = json!({ "diff_id": page["diff_id"], "selection": "all" });
+        let start = Instant::now();
+        let diff_id = open_review(&mut client, &sandbox)?;
+        opened.add(start.elapsed());
+        let body = json!({ "diff_id": diff_id, "selection": "all" });
         let start = Instant::now();
         let outcome =
             client.ask("POST", &format!("/v1/sandboxes/{sandbox}/approve"), Some(&body))?;
-        samples.add(start.elapsed());
+        approved.add(start.elapsed());
         if outcome["applied"].as_array().map(Vec::len) != Some(1000) {
             return Err("not a thousand files were approved".into());
         }
         delete(&mut client, &sandbox)?;
     }
-    table.add("approve of 1,000 new files, with fsync: API (data on ext4)", &samples, None);
+    table.add("review of 1,000 changed files opens: API (data on ext4)", &opened, None);
+    table.add("approve of 1,000 new files, with fsync: API (data on ext4)", &approved, None);
+    Ok(())
+}
+
+/// Asks for what `sandbar review` asks for before it shows anything: every change, and the hunks of the first one.
+fn open_review(client: &mut Client, sandbox: &str) -> Result<Value> {
+    let base = format!("/v1/sandboxes/{sandbox}/changes");
+    let (mut page, mut count) = (client.ask("GET", &format!("{base}?limit=200"), None)?, 0);
+    let first = page["items"][0]["path"].as_str().ok_or("no first change")?.to_owned();
+    loop {
+        count += page["items"].as_array().map_or(0, Vec::len);
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        page = client.ask("GET", &format!("{base}?limit=200&cursor={cursor}"), None)?;
+    }
+    let hunks = client.ask("GET", &format!("{base}/hunks?path={first}"), None)?;
+    if count != 1000 || hunks["hunks"].as_array().map(Vec::len) != Some(1) {
+        return Err(format!("{count} changes, and these hunks: {hunks}").into());
+    }
+    Ok(page["diff_id"].clone())
+}
+
+/// One hunk of a hundred, in a text of a hundred thousand lines.
+fn approve_hunk(server: &Server, dir: &Path, rounds: usize, table: &mut Table) -> Result<()> {
+    let source = dir.join("large");
+    fs::create_dir_all(&source)?;
+    shell(&source, "seq -f 'line %.0f of a text' 100000 >large")?;
+    let mut client = server.client()?;
+    let sandbox = create(&mut client, &source)?;
+    exec(&mut client, &sandbox, &["sh", "-c", EDIT_LARGE])?;
+    let base = format!("/v1/sandboxes/{sandbox}");
+    let mut samples = Samples::default();
+    for _round in 0..rounds {
+        let file = client.ask("GET", &format!("{base}/changes/hunks?path=large"), None)?;
+        let parts = json!([{ "path": "large", "hunks": [{ "id": file["hunks"][0]["id"] }] }]);
+        let body = json!({ "diff_id": file["diff_id"], "selection": { "parts": parts } });
+        let start = Instant::now();
+        let outcome = client.ask("POST", &format!("{base}/approve"), Some(&body))?;
+        samples.add(start.elapsed());
+        if outcome["applied"].as_array().map(Vec::len) != Some(1) {
+            return Err(format!("the hunk was not approved: {outcome}").into());
+        }
+    }
+    delete(&mut client, &sandbox)?;
+    table.add("approve of 1 hunk in 100,000 lines, with fsync: API (data on ext4)", &samples, None);
     Ok(())
 }
 

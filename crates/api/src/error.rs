@@ -156,6 +156,10 @@ codes! {
     NoAcceptanceRules = "no_acceptance_rules", 422;
     /// More changed than the rules let go without a person; nothing was written.
     AcceptanceLimit = "acceptance_limit", 409;
+    /// The source of the sandbox is not there any more; what the sandbox changed is kept.
+    SourceGone = "source_gone", 409;
+    /// Another directory is where the source of the sandbox was; what the sandbox changed is kept.
+    SourceReplaced = "source_replaced", 409;
     /// There is no git on the host.
     GitUnavailable = "git_unavailable", 501;
     /// The source is in no git repository, or in a bare one.

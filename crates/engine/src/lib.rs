@@ -21,6 +21,7 @@ mod record;
 mod review;
 mod sandbox;
 mod size;
+mod source;
 mod workspace_view;
 
 pub use config::{Clock, EngineConfig, SystemClock};

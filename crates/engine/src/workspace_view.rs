@@ -15,6 +15,7 @@ use crate::{
     lifecycle::{Request, admit},
     record,
     review::Consistency,
+    source,
 };
 
 /// Keeps a sandbox still, frozen or stopped, until it is dropped: by success, by an error, or because nobody waits any more.
@@ -98,14 +99,14 @@ impl Inner {
 
     pub(crate) async fn view_of(&self, row: &SandboxRow) -> Result<View> {
         let spec = record::launch_spec(row, self.layout.sandbox(row.id));
-        self.config.runtime.view(&spec).await.map_err(|err| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "unavailable",
-                "the files of the sandbox cannot be opened",
-            )
-            .because(err)
-        })
+        match self.config.runtime.view(&spec).await {
+            Ok(view) => Ok(view),
+            Err(err) => {
+                source::check(row).await?;
+                let message = "the files of the sandbox cannot be opened";
+                Err(Error::new(ErrorKind::Unavailable, "unavailable", message).because(err))
+            }
+        }
     }
 
     /// How the upper layers of this runtime are marked.

@@ -43,6 +43,8 @@ pub struct SandboxRow {
     pub beginning_ns: i64,
     /// The commit that the source's repository was at then, where it has one.
     pub base_commit: Option<String>,
+    /// The inode of the source's directory at the beginning: another one at its path is another directory.
+    pub source_inode: Option<i64>,
     /// When its state last changed.
     pub updated_at: Timestamp,
     /// When its lease ends.
@@ -73,6 +75,7 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
         created_at: row::time(found, "created_at")?,
         beginning_ns: row::column(found, "beginning_ns")?,
         base_commit: row::column(found, "base_commit")?,
+        source_inode: row::column(found, "source_inode")?,
         updated_at: row::time(found, "updated_at")?,
         lease_until: row::time_opt(found, "lease_until")?,
         last_active_at: row::time(found, "last_active_at")?,
@@ -89,8 +92,8 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
 pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
-         isolation, created_at, beginning_ns, base_commit, updated_at, lease_until, last_active_at, upper_bytes, upper_files, deleted_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, last_active_at, upper_bytes, upper_files, deleted_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
@@ -106,6 +109,7 @@ pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Resu
     .bind(new.created_at.as_microsecond())
     .bind(new.beginning_ns)
     .bind(&new.base_commit)
+    .bind(new.source_inode)
     .bind(new.updated_at.as_microsecond())
     .bind(new.lease_until.map(Timestamp::as_microsecond))
     .bind(new.last_active_at.as_microsecond())
@@ -271,6 +275,7 @@ mod tests {
             created_at: now,
             beginning_ns: 1,
             base_commit: Some("c".to_owned()),
+            source_inode: Some(7),
             updated_at: now,
             lease_until: None,
             last_active_at: now,

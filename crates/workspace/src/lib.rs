@@ -11,6 +11,7 @@ mod changes;
 pub mod diff;
 pub mod entry;
 pub mod files;
+mod inode;
 pub mod journal;
 mod layers;
 mod lines;
@@ -29,5 +30,6 @@ pub use base::{Approved, Base};
 pub use changes::{
     ChangeLimits, ChangesError, Layer, changes, diff_id, kind as change_kind, leave_ignored,
 };
+pub use inode::inode;
 pub use layers::{Layers, OverlayMarks};
 pub use sizes::{Artifact, ArtifactKind, Large, SizeLimits, Sizes, sizes};

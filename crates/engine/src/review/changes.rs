@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Engine, Error, ErrorKind, Result,
     engine::Inner,
+    source,
     workspace_view::{StillGuard, blocking, layers},
 };
 
@@ -39,6 +40,7 @@ pub(super) struct Still {
 impl Inner {
     pub(super) async fn changes_still(self: &Arc<Self>, id: SandboxId) -> Result<Still> {
         let guard = self.hold_still(id).await?;
+        source::check(&guard.row).await?;
         let view = Arc::new(self.view_of(&guard.row).await?);
         let (base, generation) = self.base(&guard.row).await?;
         let base = Arc::new(base);

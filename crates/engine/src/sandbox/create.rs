@@ -41,8 +41,8 @@ pub(super) async fn create(
     }
     let spec = admission::check(params.spec, &inner.config.data_dir)?;
     let params = SandboxCreateParams { spec, ..params };
-    let base_commit = base_commit(&params.spec.source).await?;
-    match begin(&inner, params, base_commit).await? {
+    let glance = glance(&params.spec.source).await?;
+    match begin(&inner, params, glance).await? {
         Begun::New(handle, answer) => {
             answer.await.unwrap_or_else(|_gone| {
                 Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"))
@@ -53,22 +53,27 @@ pub(super) async fn create(
     }
 }
 
-/// The commit that the source is at: a glance, before anything is locked, and never a reason to fail.
-async fn base_commit(source: &Source) -> Result<Option<String>> {
-    match source {
-        Source::Directory { path } => {
-            let path = path.clone();
-            blocking(move || sandbar_git::head_commit(path.as_path())).await
-        }
-        Source::Empty => Ok(None),
-    }
+/// What is remembered of a source.
+#[derive(Default)]
+struct Glance {
+    base_commit: Option<String>,
+    inode: Option<i64>,
 }
 
-async fn begin(
-    inner: &Arc<Inner>,
-    params: SandboxCreateParams,
-    base_commit: Option<String>,
-) -> Result<Begun> {
+/// The commit that the source is at, and which directory it is: a glance, before anything is locked.
+async fn glance(source: &Source) -> Result<Glance> {
+    let Source::Directory { path } = source else {
+        return Ok(Glance::default());
+    };
+    let path = path.clone();
+    blocking(move || Glance {
+        base_commit: sandbar_git::head_commit(path.as_path()),
+        inode: crate::source::inode_to_remember(path.as_path()),
+    })
+    .await
+}
+
+async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) -> Result<Begun> {
     let _creating = inner.creating.lock().await;
     let now = inner.config.clock.now();
     let mut txn = inner.store.begin().await?;
@@ -79,7 +84,9 @@ async fn begin(
         txn.commit().await?;
         return Ok(Begun::Replayed(id));
     }
-    let row = SandboxRow { base_commit, ..plan_row(inner, &mut txn, &params, now).await? };
+    let Glance { base_commit, inode: source_inode } = glance;
+    let planned = plan_row(inner, &mut txn, &params, now).await?;
+    let row = SandboxRow { base_commit, source_inode, ..planned };
     let reserved = admission::reservations(&row.spec)?;
     refuse_overlap(&mut txn, &reserved).await?;
     sandbox_insert_in_txn(&mut txn, &row).await?;
@@ -188,6 +195,7 @@ async fn plan_row(
         created_at: now,
         beginning_ns: sandbar_workspace::Base::beginning_ns(),
         base_commit: None,
+        source_inode: None,
         updated_at: now,
         lease_until,
         last_active_at: now,

@@ -19,6 +19,7 @@ use crate::{
     Engine, Error, Result,
     actor::{Ordinary, Urgent},
     event::StopReason,
+    source,
 };
 
 impl Engine {
@@ -59,9 +60,14 @@ impl Engine {
     /// Starts a stopped or failed sandbox over the files that were kept, or resumes a paused one.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `state_conflict`, `launch_failed`.
+    /// `sandbox_not_found`, `source_gone`, `source_replaced`, `state_conflict`, `launch_failed`.
     pub async fn sandbox_start(&self, id: SandboxId) -> Result<Sandbox> {
-        self.inner.actor(id)?.ask(|reply| Ordinary::Start { reply }).await?;
+        let handle = self.inner.actor(id)?;
+        let row = handle.row();
+        if matches!(row.state, SandboxState::Stopped | SandboxState::Failed { .. }) {
+            source::check(&row).await?;
+        }
+        handle.ask(|reply| Ordinary::Start { reply }).await?;
         self.sandbox_fetch(id)
     }
 
