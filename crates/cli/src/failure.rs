@@ -22,6 +22,8 @@ pub(crate) enum Code {
     Limit = 5,
     /// The server cannot be reached or started.
     Unreachable = 6,
+    /// A signal ended it before anything was done: 128 + SIGINT.
+    Interrupted = 130,
     /// The reader of our output went away: 128 + SIGPIPE, as other tools end.
     BrokenPipe = 141,
 }

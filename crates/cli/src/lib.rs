@@ -7,6 +7,7 @@
 mod accept;
 mod approves;
 mod client;
+mod clone;
 mod commands;
 mod commit;
 mod context;

@@ -8,9 +8,13 @@ use sandbar_types::{
 };
 
 use crate::{
+    clone::{CloneArgs, LocalClone},
     failure::Failure,
     git_identity,
-    output::units::{parse_cpus, parse_duration, parse_size},
+    output::{
+        Output,
+        units::{parse_cpus, parse_duration, parse_size},
+    },
     select,
 };
 
@@ -26,6 +30,8 @@ pub(crate) struct SpecArgs {
     /// Start with an empty workspace instead of a view of a directory.
     #[arg(long, conflicts_with_all = ["source", "scope", "reserve"])]
     empty: bool,
+    #[command(flatten)]
+    clone: CloneArgs,
     /// Only this subtree may change; the rest is read-only inside.
     #[arg(long, value_name = "PATH", value_parser = parse_workspace_path)]
     scope: Option<WorkspacePath>,
@@ -75,16 +81,25 @@ pub(crate) struct SpecArgs {
 const ACCEPT_LINES_MAX: u64 = 1_000;
 
 impl SpecArgs {
-    /// The specification for the API.
+    /// The specification for the API, and the clone that it is over, where one was asked for.
     ///
     /// # Errors
-    /// The source is not there; a path is no path of a workspace.
-    pub(crate) fn into_spec(self) -> Result<SandboxSpec, Failure> {
+    /// The source is not there, or cannot be cloned; a path is no path of a workspace.
+    pub(crate) async fn into_spec(
+        self,
+        out: Output,
+    ) -> Result<(SandboxSpec, Option<LocalClone>), Failure> {
+        let clone = self.clone.make(out).await?;
+        let dir = clone.as_ref().map(LocalClone::dir).or(self.source.as_deref());
         let source = if self.empty {
             Source::Empty
         } else {
-            Source::Directory { path: select::source_dir(self.source.as_deref())? }
+            Source::Directory { path: select::source_dir(dir)? }
         };
+        Ok((self.over(source)?, clone))
+    }
+
+    fn over(self, source: Source) -> Result<SandboxSpec, Failure> {
         let mut spec = SandboxSpec::over(source);
         spec.name = self.name;
         spec.scope = self.scope;
@@ -164,12 +179,11 @@ mod tests {
     #[test]
     fn limits_that_are_not_named_keep_their_defaults() {
         let args = SpecArgs {
-            empty: true,
             memory: Some(2 << 30),
             reserve: vec![".".to_owned()],
             ..SpecArgs::default()
         };
-        let spec = args.into_spec().unwrap();
+        let spec = args.over(Source::Empty).unwrap();
         assert_eq!(spec.limits.memory_bytes_max, 2 << 30);
         assert_eq!(spec.limits.pids_max, sandbar_types::Limits::default().pids_max);
         assert!(spec.reserve_all && spec.reserve.is_empty());

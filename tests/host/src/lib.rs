@@ -8,6 +8,7 @@
 )]
 
 mod api;
+pub mod git;
 mod leaks;
 mod project;
 mod server;

@@ -10,37 +10,14 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
-use sandbar_host_tests::{Project, Reply, Server, bin_dir};
+use sandbar_host_tests::{
+    Project, Reply, Server, bin_dir,
+    git::{committed, git},
+};
 use serde_json::{Value, json};
-
-/// Runs git as a user with a name does, and returns what it printed.
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = try_git(dir, args);
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-}
-
-fn try_git(dir: &Path, args: &[&str]) -> Output {
-    Command::new("git")
-        .args(["-c", "user.name=Ann", "-c", "user.email=ann@example.org"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .current_dir(dir)
-        .output()
-        .expect("git is installed")
-}
-
-/// A repository with one commit of everything that is there.
-fn committed(project: Project) -> Project {
-    git(project.path(), &["init", "-q", "-b", "main"]);
-    git(project.path(), &["add", "-A"]);
-    git(project.path(), &["commit", "-q", "-m", "first"]);
-    project
-}
 
 /// Asks the role itself, as the server does.
 fn role(source: &Path, request: &Value) -> Value {

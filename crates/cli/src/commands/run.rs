@@ -33,7 +33,7 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// is stopped and kept for review.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  sandbar run -- claude \"add a cart page\"\n  sandbar run --memory 2G --timeout 10m -- cargo test"
+    after_help = "Examples:\n  sandbar run -- claude \"add a cart page\"\n  sandbar run --memory 2G --timeout 10m -- cargo test\n  sandbar run --git https://example.org/shop.git --branch next -- claude"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -73,14 +73,17 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
     };
     let input = args.options.input();
     let request = exec_request(args.command, &args.options, input)?;
-    let spec = args.spec.into_spec()?;
+    let out = context.out;
+    let (spec, clone) = args.spec.into_spec(out).await?;
     let has_rules = spec.acceptance.is_some();
     let mut signals = Signals::listen()?;
 
-    let out = context.out;
     // Not raced against a signal: whoever interrupts a create must still learn which sandbox to remove.
     let sandbox: Sandbox =
         out.during("creating the sandbox", context.client.post(paths::SANDBOXES, &spec)).await?;
+    if let Some(clone) = clone {
+        clone.keep(out);
+    }
     let outcome = match start(context, &sandbox, &request).await {
         Ok(exec) => {
             session::attend(
