@@ -63,7 +63,10 @@ fn files_of_the_beginning_are_read_from_below_the_top_of_the_repository() {
 /// Approves everything with a commit.
 fn approve(server: &Server, sandbox: &str, commit: &Value) -> Reply {
     let diff_id = server.changes(sandbox)["diff_id"].clone();
-    let body = json!({ "diff_id": diff_id, "selection": "all", "commit": commit });
+    // Everything, and what is ignored as well.
+    let confirm = json!(["ignored"]);
+    let body =
+        json!({ "diff_id": diff_id, "selection": "all", "confirm": confirm, "commit": commit });
     server.api("POST", &format!("/v1/sandboxes/{sandbox}/approve"), Some(&body))
 }
 
