@@ -124,7 +124,7 @@ codes! {
     SourceNotFound = "source_not_found", 422;
     /// The source is not a directory.
     SourceNotDirectory = "source_not_directory", 422;
-    /// The source may not be used: `/`, the data directory, or one that holds it.
+    /// The source may not be used: `/`, the data directory, one that holds it, or a git directory.
     SourceForbidden = "source_forbidden", 422;
     /// The source is on a file system that cannot be the lower layer.
     SourceUnsupported = "source_unsupported", 422;
@@ -170,7 +170,7 @@ codes! {
     CommitRefused = "commit_refused", 409;
     /// The files were approved and are written, but the commit failed.
     CommitFailed = "commit_failed", 409;
-    /// The branch is checked out, or has commits that would be lost.
+    /// The branch is checked out, rebased or bisected, or has commits that would be lost.
     BranchConflict = "branch_conflict", 409;
     /// The sandbox's commits did not pass the checks; nothing of them was kept.
     CommitsRefused = "commits_refused", 409;

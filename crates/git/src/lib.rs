@@ -1,6 +1,6 @@
 //! The source's git repository: read and written by a process that is its owner and can do nothing else.
 //!
-//! `head` reads a few small files and starts nothing. Everything else is the role `sandbar __git`, which runs the
+//! `head` and `repository` look at a few small files and start nothing. Everything else is the role `sandbar __git`, which runs the
 //! host's git with no hook, no filter, no helper, no pager and no configuration but the repository's own, and can
 //! write nowhere but in the repository's git directory. It never sees a repository that a sandbox can write:
 //! what comes from there is a bundle of objects, which is checked before any of it is kept.
@@ -17,6 +17,7 @@ mod role;
 mod wire;
 
 pub use head::head_commit;
+pub use repository::is_in_git_dir;
 pub use role::main;
 pub use wire::{
     Blob, Busy, CommitReport, CommitRequest, GitError, PullReport, Pulled, Reply, Request, Update,

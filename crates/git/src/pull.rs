@@ -13,11 +13,13 @@ use crate::{
     GitError, PullReport, Pulled, Update,
     bundle::{self, bad},
     command::{Git, Ran},
-    repository::Repository,
+    repository::{self, Repository},
 };
 
 /// LIMIT: bytes of objects, packed.
 const PACK_BYTES_MAX: &str = "--max-input-size=268435456";
+/// LIMIT: bytes of a list of the branches that a rebase moves.
+const NAMES_BYTES_MAX: u64 = 1 << 20;
 /// LIMIT: commits that are listed; the rest is counted.
 const LISTED: &str = "--max-count=200";
 
@@ -29,7 +31,7 @@ pub(crate) fn pull(
 ) -> Result<PullReport, GitError> {
     let name = format!("refs/heads/{branch}");
     check_name(branch, &name)?;
-    check_not_checked_out(branch, &name)?;
+    check_not_in_use(repository, branch, &name)?;
     let tip = bundle::tip(bundle)?;
     let quarantine = Quarantine::new(&repository.common_dir.join("objects"))?;
     quarantine.take(bundle)?;
@@ -67,7 +69,7 @@ fn check_name(branch: &str, name: &str) -> Result<(), GitError> {
 }
 
 /// A branch that moved below somebody's files would show as changes that they did not make.
-fn check_not_checked_out(branch: &str, name: &str) -> Result<(), GitError> {
+fn check_not_in_use(repository: &Repository, branch: &str, name: &str) -> Result<(), GitError> {
     let listed = Git::to("list worktrees", &["worktree", "list", "--porcelain"]).output()?;
     let mut worktree = PathBuf::new();
     for line in String::from_utf8_lossy(&listed).lines() {
@@ -77,7 +79,25 @@ fn check_not_checked_out(branch: &str, name: &str) -> Result<(), GitError> {
             return Err(GitError::BranchCheckedOut { branch: branch.to_owned(), worktree });
         }
     }
-    Ok(())
+    match repository::worktrees(repository).find(|(dir, _files)| is_due(dir, branch, name)) {
+        Some((_dir, worktree)) => {
+            Err(GitError::BranchCheckedOut { branch: branch.to_owned(), worktree })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether the worktree of `git_dir` comes back to the branch: a rebase moves it at its end, and its `HEAD` is detached
+/// until then; a bisection checks it out again.
+fn is_due(git_dir: &Path, branch: &str, name: &str) -> bool {
+    let says = |file: &str, what: &str| {
+        let said = repository::bounded(&git_dir.join(file), NAMES_BYTES_MAX).unwrap_or_default();
+        String::from_utf8_lossy(&said).lines().any(|line| line.trim_end() == what)
+    };
+    says("rebase-merge/head-name", name)
+        || says("rebase-merge/update-refs", name)
+        || says("rebase-apply/head-name", name)
+        || says("BISECT_START", branch)
 }
 
 fn current(name: &str) -> Result<Option<String>, GitError> {

@@ -48,6 +48,26 @@ pub(crate) fn discover(dir: &Path) -> Option<Repository> {
     })
 }
 
+/// Whether `dir` is a git directory or lies in one: the `.git` of a repository, or a bare repository.
+#[must_use]
+pub fn is_in_git_dir(dir: &Path) -> bool {
+    discover(dir).is_some_and(|found| found.is_bare)
+}
+
+/// The git directory of every worktree of `repository`, each with where the worktree's files are.
+pub(crate) fn worktrees(repository: &Repository) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let common = &repository.common_dir;
+    let files = |dot_git: &Path| dot_git.parent().unwrap_or(dot_git).to_owned();
+    let main = (common.clone(), files(common));
+    let linked = fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten();
+    std::iter::once(main).chain(linked.map(move |entry| {
+        let git_dir = entry.path();
+        let dot_git =
+            small(&git_dir.join("gitdir")).map_or_else(|_| git_dir.clone(), PathBuf::from);
+        (git_dir, files(&dot_git))
+    }))
+}
+
 fn is_git_dir(dir: &Path) -> bool {
     dir.join("HEAD").exists() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
 }

@@ -205,8 +205,8 @@ pub enum GitError {
         /// Which.
         branch: String,
     },
-    /// Somebody works on the branch.
-    #[error("the branch `{branch}` is checked out in `{worktree}`", worktree = worktree.display())]
+    /// Somebody works on the branch: it is checked out, or is being rebased or bisected.
+    #[error("the branch `{branch}` is in use in `{worktree}`", worktree = worktree.display())]
     BranchCheckedOut {
         /// Which.
         branch: String,

@@ -28,7 +28,9 @@ const OBEYED_DIRECTORIES: [&str; 9] = [
 ];
 
 /// File names that a shell, a build, a package manager, git, an editor or an agent obeys.
-const OBEYED_FILES: [&str; 29] = [
+const OBEYED_FILES: [&str; 30] = [
+    // A directory with this, `objects` and `refs` is a repository to git, and its `config` names programs.
+    "head",
     ".gitlab-ci.yml",
     "jenkinsfile",
     ".pre-commit-config.yaml",
@@ -256,6 +258,7 @@ mod tests {
             "CLAUDE.md",
             ".husky/pre-commit",
             "Jenkinsfile",
+            "planted/HEAD",
         ] {
             assert!(has(name, ChangeFlag::ExecOnOpen), "{name:?}");
         }

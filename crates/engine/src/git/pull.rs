@@ -18,7 +18,8 @@ use sandbar_types::{ExecSpec, HostPath, PullOutcome, PulledCommit, SandboxId, So
 
 use super::refusal::refusal;
 use crate::{
-    Engine, Error, ErrorKind, Result, engine::Inner, exec::ExecResult, workspace_view::blocking,
+    Engine, Error, ErrorKind, Result, engine::Inner, exec::ExecResult, source,
+    workspace_view::blocking,
 };
 
 /// LIMIT: bytes of a bundle; less where the sandbox's `log_bytes_max` is less, for it goes through a log.
@@ -77,6 +78,7 @@ async fn pull(engine: &Engine, id: SandboxId, params: PullParams) -> Result<Pull
         )
         .hint("copy files out with `sandbar cp`"));
     };
+    source::check(&row).await?;
     let branch = params.branch.unwrap_or_else(|| format!("sandbar/{}", row.name));
     let base = row.base_commit.clone().unwrap_or_default();
     let limit = BUNDLE_BYTES_MAX.min(row.spec.limits.log_bytes_max);

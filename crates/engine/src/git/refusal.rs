@@ -37,7 +37,7 @@ pub(crate) fn refusal(error: &GitError) -> Error {
         GitError::BranchName { .. } => refused(ErrorKind::Invalid, "invalid_field"),
         GitError::BranchCheckedOut { branch, .. } => {
             refused(ErrorKind::Conflict, "branch_conflict")
-                .hint("choose another branch, or check out something else there")
+                .hint("choose another branch; or end the rebase or bisection there, and check out something else")
                 .details(&serde_json::json!({ "reason": "checked_out", "branch": branch }))
         }
         GitError::BranchDiverged { branch } => refused(ErrorKind::Conflict, "branch_conflict")

@@ -100,7 +100,8 @@ fn resolve_source(path: &HostPath) -> Result<HostPath> {
 }
 
 fn check_place(path: &HostPath, resolved: &HostPath, data_dir: &Path) -> Result<()> {
-    let forbidden = |why: &str| Err(invalid("source_forbidden", format!("`{path}` {why}")));
+    let forbidden =
+        |why: &str| -> Result<()> { Err(invalid("source_forbidden", format!("`{path}` {why}"))) };
     let source = resolved.as_path();
     if source == Path::new("/") {
         return forbidden("is the root of the host");
@@ -121,6 +122,12 @@ fn check_place(path: &HostPath, resolved: &HostPath, data_dir: &Path) -> Result<
     }
     if source.starts_with(&data) {
         return forbidden("lies in the server's data directory");
+    }
+    if sandbar_git::is_in_git_dir(source) {
+        // Nothing in there is `.git` by its name, so nothing would keep an approve from writing a hook or a program
+        // into the configuration.
+        let refused = forbidden("is a bare repository, or lies in the git directory of one");
+        return refused.map_err(|err| err.hint("clone it: `sandbar run --git PATH -- …`"));
     }
     Ok(())
 }
