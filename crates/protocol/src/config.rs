@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{FrameError, MessageError, encode_frame, message};
 
 /// Version of everything in this crate; settled by [`Hello`].
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The byte on [`fd::KEEPER`] after which the supervisor accepts connections.
 ///

@@ -1,12 +1,15 @@
 //! What frames mean.
 
-use sandbar_types::{ExecId, ExecSpec, TerminalSize};
+use sandbar_types::{AppSpec, ExecId, ExecSpec, ProcessName, ProcessStatus, TerminalSize};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{FrameError, encode_frame};
 
 /// Bytes of standard input in one [`Input::Stdin`] at the most; a sender cuts longer input.
 pub const STDIN_BYTES_MAX: usize = 64 << 10;
+
+/// Where the egress proxy listens on the loopback inside: what `HTTP_PROXY` and its like name.
+pub const EGRESS_PORT: u16 = 3128;
 
 /// First byte of a frame that carries standard input as it is. JSON never begins with it.
 const STDIN_TAG: u8 = 0;
@@ -40,6 +43,30 @@ pub enum Open {
         /// A file offset; 0 is the oldest record that is left.
         offset: u64,
     },
+    /// Gives a process of the app its log. One descriptor comes along: a regular file open for reading and writing,
+    /// empty or a log of earlier runs, which goes on at its end. The answer is one [`ControlReply`].
+    ProcessLog {
+        /// Whose log.
+        name: ProcessName,
+    },
+    /// Follows the log of a process from the first record at or after `offset`; it ends with the connection.
+    Follow {
+        /// Which process.
+        name: ProcessName,
+        /// A file offset; 0 is the oldest record that is left.
+        offset: u64,
+    },
+    /// Asks for [`AppStatus`] frames: one at once, and one after each change.
+    Watch {},
+    /// Connects to a port of the loopback inside. The answer is one [`Dialed`], with the connected socket where it is
+    /// [`Dialed::Connected`].
+    Dial {
+        /// From 1.
+        port: u16,
+    },
+    /// Asks for the listening socket of the egress proxy, at [`EGRESS_PORT`]. The answer is one [`ControlReply`], with
+    /// the socket where it is [`ControlReply::Done`].
+    Egress {},
     /// Asks one thing; the answer is one [`ControlReply`], and the connection closes.
     Control {
         /// What is asked.
@@ -105,7 +132,7 @@ pub enum Refusal {
 }
 
 /// A question about the sandbox as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Control {
     /// Whether it answers.
@@ -123,6 +150,29 @@ pub enum Control {
     Freeze,
     /// Lets them go on.
     Thaw,
+    /// Makes the app what it says: starts what is new, restarts what changed, ends what is not named any more. Each
+    /// process must have been given its log.
+    Apply {
+        /// The whole app.
+        app: AppSpec,
+    },
+    /// How the processes of the app are.
+    Processes,
+    /// Starts a process that was stopped, has given up or has exited.
+    ProcessStart {
+        /// Which one.
+        name: ProcessName,
+    },
+    /// Ends a process and keeps it ended.
+    ProcessStop {
+        /// Which one.
+        name: ProcessName,
+    },
+    /// Ends a process, where it runs, and starts it.
+    ProcessRestart {
+        /// Which one.
+        name: ProcessName,
+    },
 }
 
 /// The answer to a [`Control`].
@@ -139,12 +189,39 @@ pub enum ControlReply {
         /// In no order.
         execs: Vec<RunningExec>,
     },
+    /// The processes of the app, in the order in which it names them.
+    Processes {
+        /// One each.
+        processes: Vec<ProcessStatus>,
+    },
     /// It was done.
     Done,
     /// It was not done.
     Refused {
         /// Why.
         refusal: Refusal,
+    },
+}
+
+/// How an app is, as [`Open::Watch`] tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// The processes, in the order in which the app names them.
+    pub processes: Vec<ProcessStatus>,
+}
+
+/// What came of [`Open::Dial`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "dialed", rename_all = "snake_case")]
+pub enum Dialed {
+    /// The socket comes along.
+    Connected {},
+    /// Nobody listens there, on 127.0.0.1 or ::1, or the kernel refused.
+    Refused {
+        /// What the kernel said.
+        errno: i32,
+        /// Ports on which somebody listens, for the hint; sorted, at most 16.
+        listening: Vec<u16>,
     },
 }
 
@@ -243,7 +320,7 @@ macro_rules! json_message {
         }
     )*};
 }
-json_message!(Open, Opened, ControlReply);
+json_message!(Open, Opened, ControlReply, AppStatus, Dialed);
 
 pub(crate) fn json(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).expect("messages are maps with text keys, which JSON always has")

@@ -103,6 +103,7 @@ impl SupervisorClient {
             ControlReply::Refused { refusal } => Err(refused(refusal)),
             answer @ (ControlReply::Pong { .. }
             | ControlReply::Execs { .. }
+            | ControlReply::Processes { .. }
             | ControlReply::Done) => Ok(answer),
         }
     }

@@ -19,6 +19,11 @@ impl Supervisor {
             Control::Signal { id, signal } => self.signal(id, signal),
             Control::Freeze => self.freeze(),
             Control::Thaw => self.thaw(),
+            Control::Apply { .. }
+            | Control::Processes
+            | Control::ProcessStart { .. }
+            | Control::ProcessStop { .. }
+            | Control::ProcessRestart { .. } => Err(Refusal::NotFound),
         };
         answer.map_or_else(|refusal| ControlReply::Refused { refusal }, |()| ControlReply::Done)
     }

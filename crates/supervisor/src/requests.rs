@@ -95,6 +95,11 @@ impl Supervisor {
                 self.start(request).map(|exec| Phase::Starting { exec })
             }
             Open::Attach { id, offset } => self.attach(id, offset),
+            Open::ProcessLog { .. }
+            | Open::Follow { .. }
+            | Open::Watch {}
+            | Open::Dial { .. }
+            | Open::Egress {} => Err(Refusal::NotFound),
             Open::Control { request } => {
                 let frame = self.control(request).to_frame().map_err(|_| Closed)?;
                 Ok(Phase::Answering { outbox: Outbox::new(frame) })

@@ -13,6 +13,7 @@ mod id;
 mod isolation;
 mod limits;
 mod path;
+mod process;
 mod provenance;
 mod sandbox;
 #[cfg(feature = "openapi")]
@@ -36,6 +37,10 @@ pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
 pub use limits::Limits;
 pub use path::{HostPath, InvalidPath, WorkspacePath};
+pub use process::{
+    AppSpec, BuildCheck, HealthCheck, InvalidProcessName, Probe, ProcessKind, ProcessName,
+    ProcessSpec, ProcessState, ProcessStatus, ReadyCheck, RestartPolicy, StopPolicy,
+};
 pub use provenance::{Actor, ApprovedPath, UndoOutcome};
 pub use sandbox::{
     Expiry, FailureReason, InvalidSandboxName, Overlap, OverlapKind, SandboxName, SandboxSpec,
