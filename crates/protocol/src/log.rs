@@ -1,4 +1,4 @@
-//! The log of an exec: one file, addressed by file offsets that never change their meaning.
+//! The log of an exec, or of a process of an app: one file, addressed by file offsets that never change their meaning.
 //!
 //! ```text
 //! 0      magic "sbexelog" · version u32 · 0 u32 · start u64 · dropped u64      (little endian; the rest of the block is 0)
@@ -8,7 +8,8 @@
 //! `start` is the offset of the oldest record that is left. When the log is full the oldest whole records are given
 //! back to the file system (a hole), and `start` and `dropped` are written *before* the hole is made, so a reader that
 //! finds zeros reads the header again and goes on at `start`. The last record is [`Kind::End`]; a log without one
-//! belongs to an exec that runs, or whose sandbox ended first.
+//! belongs to an exec that runs, or whose sandbox ended first. The log of a process has no end at all: run after run goes
+//! on in the same file, and a [`Kind::Note`] between them says how one ended.
 //!
 //! A stream to a viewer is the same records. [`Kind::Gap`] exists in streams only: it says that the viewer was too slow
 //! and at which offset the stream goes on.
@@ -42,6 +43,8 @@ pub enum Kind {
     End = 3,
     /// An offset of eight bytes, little endian: records before it were dropped. In streams only.
     Gap = 4,
+    /// A sentence of the supervisor about the process, as UTF-8. In logs of processes only.
+    Note = 5,
 }
 
 impl Kind {
@@ -53,6 +56,7 @@ impl Kind {
             2 => Some(Self::Stderr),
             3 => Some(Self::End),
             4 => Some(Self::Gap),
+            5 => Some(Self::Note),
             _ => None,
         }
     }
@@ -92,6 +96,8 @@ pub enum Body {
     Gap,
     /// The command ended; nothing follows.
     End(ExecEnd),
+    /// What the supervisor has to say about the process, for example that it ended and starts again.
+    Note(String),
 }
 
 /// Bytes that are not a log.
@@ -224,6 +230,15 @@ pub fn encode_end(end: &ExecEnd, time_us: u64) -> Vec<u8> {
     encode(Kind::End, time_us, &message::json(end))
 }
 
+/// Encodes what the supervisor says about a process; longer text than a record holds is cut.
+///
+/// # Panics
+/// `text` is empty: our own bug.
+#[must_use]
+pub fn encode_note(text: &str, time_us: u64) -> Vec<u8> {
+    encode(Kind::Note, time_us, text[..text.floor_char_boundary(PAYLOAD_BYTES_MAX)].as_bytes())
+}
+
 /// Encodes the record that tells a viewer where the stream goes on.
 #[must_use]
 pub fn encode_gap(next_offset: u64, time_us: u64) -> Vec<u8> {
@@ -303,6 +318,10 @@ impl LogDecoder {
             Kind::Stdout => (after, output(Output::Stdout)),
             Kind::Stderr => (after, output(Output::Stderr)),
             Kind::End => (after, Body::End(message::parse(payload).map_err(|_| invalid)?)),
+            Kind::Note => {
+                let text = std::str::from_utf8(payload).map_err(|_| invalid)?;
+                (after, Body::Note(text.to_owned()))
+            }
             Kind::Gap => {
                 let to = u64::from_le_bytes(payload.try_into().map_err(|_| invalid)?);
                 // A stream only goes forward: a viewer that follows offsets must not be sent in a circle.

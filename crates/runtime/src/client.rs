@@ -7,13 +7,15 @@
 //! | Kind | Means |
 //! |---|---|
 //! | `NotConnected` | no supervisor answers, or it is being stopped |
-//! | `NotFound` | it runs no such exec |
+//! | `NotFound` | it runs no such exec, or has no such process |
 //! | `AlreadyExists` | it runs an exec of this id |
 //! | `QuotaExceeded` | as many execs as allowed run |
 //! | `InvalidInput` | the command, its directory or its log cannot be used |
 //! | `TimedOut` | it did not answer in time |
 //! | `InvalidData` | it broke the protocol |
 
+mod app;
+mod dial;
 mod log_reader;
 mod stream;
 #[cfg(test)]
@@ -42,6 +44,8 @@ use tokio::{
 };
 
 pub use self::{
+    app::{AppWatch, ProcessAction},
+    dial::DialError,
     log_reader::LogReader,
     stream::{ExecReader, ExecStream, ExecWriter},
 };
@@ -173,6 +177,17 @@ async fn send_with_descriptor(
             Ok(sent?)
         })
         .await
+}
+
+/// Takes an answer that is either done or refused.
+fn done(answer: ControlReply) -> io::Result<()> {
+    match answer {
+        ControlReply::Done => Ok(()),
+        ControlReply::Refused { refusal } => Err(refused(refusal)),
+        ControlReply::Pong { .. } | ControlReply::Execs { .. } | ControlReply::Processes { .. } => {
+            Err(io::ErrorKind::InvalidData.into())
+        }
+    }
 }
 
 async fn reply(stream: &mut UnixStream) -> io::Result<ControlReply> {

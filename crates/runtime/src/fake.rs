@@ -4,6 +4,7 @@
 //! A workspace is a plain directory, `merged`, that begins as a copy of the source; what [`Fake::write`] and
 //! [`Fake::remove`] do to it is hinted at in `upper`, as an overlay would.
 
+mod app;
 mod exec;
 
 use std::{
@@ -17,15 +18,18 @@ use std::{
 };
 
 use sandbar_types::{
-    Enforcement, ExecId, ExecSpec, ExitStatus, IsolationLevel, IsolationReport, LimitEnforcement,
-    SandboxId,
+    AppSpec, Enforcement, ExecId, ExecSpec, ExitStatus, IsolationLevel, IsolationReport,
+    LimitEnforcement, ProcessName, ProcessState, ProcessStatus, SandboxId,
 };
-use tokio::sync::watch;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 
-use self::exec::FakeExec;
+use self::{app::FakeApp, exec::FakeExec};
 use crate::{
-    ExecStream, LaunchError, LaunchSpec, Launched, Observed, Runtime, SandboxDir, StopOutcome,
-    Usage, View, doctor::Finding,
+    AppWatch, DialError, ExecStream, LaunchError, LaunchSpec, Launched, Observed, ProcessAction,
+    Runtime, SandboxDir, StopOutcome, Usage, View, doctor::Finding,
 };
 
 /// What goes wrong the next time.
@@ -65,6 +69,7 @@ struct FakeSandbox {
     nonce: String,
     is_paused: bool,
     execs: BTreeMap<ExecId, FakeExec>,
+    app: FakeApp,
     /// `None` while it runs; then how its supervisor ended, or that its keeper is gone.
     ended: watch::Sender<Option<Result<Option<ExitStatus>, ()>>>,
 }
@@ -125,6 +130,19 @@ impl Fake {
         }
     }
 
+    /// Moves a process of the app of `id` to where a test needs it; who watches sees it.
+    pub fn set_process(&self, id: SandboxId, name: &ProcessName, state: ProcessState) {
+        if let Some(sandbox) = self.host().sandboxes.get(&id) {
+            sandbox.app.set(name, state);
+        }
+    }
+
+    /// The app that `id` was told to have.
+    #[must_use]
+    pub fn app(&self, id: SandboxId) -> Option<AppSpec> {
+        self.host().sandboxes.get(&id).map(|sandbox| sandbox.app.spec())
+    }
+
     /// Leaves processes behind that belong to nobody.
     pub fn leave_orphan(&self, id: SandboxId) {
         self.host().orphans.insert(id);
@@ -159,6 +177,16 @@ impl Fake {
         let hint = dir.0.join("upper").join(path);
         fs::create_dir_all(hint.parent().expect("a file is in a directory"))?;
         fs::write(hint, [])
+    }
+
+    fn app_of<T>(
+        &self,
+        dir: &SandboxDir,
+        ask: impl FnOnce(&mut FakeApp) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let sandbox = sandbox_of(dir)?;
+        let mut host = self.host();
+        ask(&mut host.sandboxes.get_mut(&sandbox).ok_or_else(not_running)?.app)
     }
 
     fn host(&self) -> MutexGuard<'_, Host> {
@@ -255,6 +283,7 @@ impl Runtime for Fake {
             nonce: spec.nonce.clone(),
             is_paused: false,
             execs: BTreeMap::new(),
+            app: FakeApp::default(),
             ended: watch::Sender::new(None),
         };
         self.host().sandboxes.insert(spec.id, sandbox);
@@ -290,6 +319,56 @@ impl Runtime for Fake {
             exec.ok_or(io::ErrorKind::NotFound)?.stream(offset)?
         };
         ExecStream::opened(stream).await
+    }
+
+    async fn app_log(&self, dir: &SandboxDir, name: &ProcessName, log: OwnedFd) -> io::Result<()> {
+        self.app_of(dir, |app| app.take_log(name, File::from(log)))
+    }
+
+    async fn app_apply(&self, dir: &SandboxDir, app: &AppSpec) -> io::Result<()> {
+        self.note(sandbox_of(dir)?, "apply");
+        self.app_of(dir, |fake| fake.apply(app))
+    }
+
+    async fn app_processes(&self, dir: &SandboxDir) -> io::Result<Vec<ProcessStatus>> {
+        self.app_of(dir, |app| Ok(app.processes()))
+    }
+
+    async fn app_process(
+        &self,
+        dir: &SandboxDir,
+        name: &ProcessName,
+        action: ProcessAction,
+    ) -> io::Result<()> {
+        self.app_of(dir, |app| app.act(name, action))
+    }
+
+    async fn app_follow(
+        &self,
+        dir: &SandboxDir,
+        name: &ProcessName,
+        offset: u64,
+    ) -> io::Result<ExecStream> {
+        let stream = self.app_of(dir, |app| app.follow(name, offset))?;
+        ExecStream::opened(stream).await
+    }
+
+    async fn app_watch(&self, dir: &SandboxDir) -> io::Result<AppWatch> {
+        self.app_of(dir, |app| app.watch())
+    }
+
+    async fn dial(&self, dir: &SandboxDir, port: u16) -> Result<TcpStream, DialError> {
+        self.app_of(dir, |_app| Ok(()))?;
+        let connected = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).await;
+        connected.map_err(|err| match err.raw_os_error() {
+            Some(errno) => DialError::Refused { errno, listening: Vec::new() },
+            None => err.into(),
+        })
+    }
+
+    async fn egress(&self, dir: &SandboxDir) -> io::Result<TcpListener> {
+        self.app_of(dir, |_app| Ok(()))?;
+        TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await
     }
 
     async fn stop(

@@ -12,13 +12,14 @@ pub mod spawn;
 use std::{collections::BTreeMap, io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use sandbar_types::{
-    EnvName, ExecId, ExecSpec, ExitStatus, GitIdentity, HostPath, IsolationReport, Limits,
-    SandboxId, ToolchainPolicy, WorkspacePath,
+    AppSpec, EnvName, ExecId, ExecSpec, ExitStatus, GitIdentity, HostPath, IsolationReport, Limits,
+    ProcessName, ProcessStatus, SandboxId, ToolchainPolicy, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
 
 pub use crate::{
-    client::{ExecStream, SupervisorClient},
+    client::{AppWatch, DialError, ExecStream, ProcessAction, SupervisorClient},
     doctor::{Finding, Verdict},
 };
 
@@ -223,6 +224,64 @@ pub trait Runtime: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// The supervisor is not there (`NotConnected`), or does not know the exec (`NotFound`).
     async fn attach(&self, dir: &SandboxDir, id: ExecId, offset: u64) -> io::Result<ExecStream>;
+
+    /// Gives a process of the app its log: a regular file open for reading and writing, empty or a log of earlier runs.
+    ///
+    /// # Errors
+    /// The supervisor is not there (`NotConnected`), or the file is no log (`InvalidInput`).
+    async fn app_log(&self, dir: &SandboxDir, name: &ProcessName, log: OwnedFd) -> io::Result<()>;
+
+    /// Makes the app what `app` says: starts what is new, restarts what changed, ends what is not named any more.
+    ///
+    /// # Errors
+    /// The supervisor is not there, or a process has no log (`InvalidInput`).
+    async fn app_apply(&self, dir: &SandboxDir, app: &AppSpec) -> io::Result<()>;
+
+    /// Returns how the processes of the app are, in the order in which it names them.
+    ///
+    /// # Errors
+    /// The supervisor is not there.
+    async fn app_processes(&self, dir: &SandboxDir) -> io::Result<Vec<ProcessStatus>>;
+
+    /// Starts, ends or restarts one process of the app; it may still be ending when this returns.
+    ///
+    /// # Errors
+    /// The supervisor is not there, or the app has no such process (`NotFound`).
+    async fn app_process(
+        &self,
+        dir: &SandboxDir,
+        name: &ProcessName,
+        action: ProcessAction,
+    ) -> io::Result<()>;
+
+    /// Follows the log of a process from `offset` on, across its restarts.
+    ///
+    /// # Errors
+    /// The supervisor is not there, or the app has no such process (`NotFound`).
+    async fn app_follow(
+        &self,
+        dir: &SandboxDir,
+        name: &ProcessName,
+        offset: u64,
+    ) -> io::Result<ExecStream>;
+
+    /// Watches how the processes of the app are.
+    ///
+    /// # Errors
+    /// The supervisor is not there.
+    async fn app_watch(&self, dir: &SandboxDir) -> io::Result<AppWatch>;
+
+    /// Connects to a port of the loopback inside.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the supervisor is not there.
+    async fn dial(&self, dir: &SandboxDir, port: u16) -> Result<TcpStream, DialError>;
+
+    /// Returns the listening socket inside on which programs ask for what is outside.
+    ///
+    /// # Errors
+    /// The supervisor is not there, or something else listens on that port.
+    async fn egress(&self, dir: &SandboxDir) -> io::Result<TcpListener>;
 
     /// Asks, waits `grace`, kills the cgroup, reaps, and says what happened.
     ///

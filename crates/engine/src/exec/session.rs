@@ -207,6 +207,8 @@ fn item(record: Record) -> ExecItem {
         Body::Output { output: Output::Stderr, bytes } => ExecItem::Stderr { bytes, next_offset },
         Body::Gap => ExecItem::Gap { next_offset },
         Body::End(end) => ExecItem::End { end, next_offset },
+        // Only logs of processes have them; one that comes anyway is for whoever looks.
+        Body::Note(text) => ExecItem::Stderr { bytes: text.into_bytes(), next_offset },
     }
 }
 

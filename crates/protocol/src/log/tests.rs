@@ -86,3 +86,21 @@ fn a_gap_moves_the_offset_forward_and_never_back() {
     ));
     assert_eq!(decoder.next_record(), Err(LogError::Record { offset: 10_000 }));
 }
+
+#[test]
+fn a_note_reads_back_and_a_long_one_is_cut_between_characters() {
+    let long = "ü".repeat(PAYLOAD_BYTES_MAX);
+    for text in ["exited with code 1", &long] {
+        let mut decoder = LogDecoder::new(HEADER_BYTES);
+        decoder.push(&encode_note(text, 7));
+        let record = decoder.next_record().unwrap().unwrap();
+        let Body::Note(read) = record.body else { panic!("{record:?}") };
+        assert_eq!(read, text[..text.len().min(PAYLOAD_BYTES_MAX)]);
+        assert!(!decoder.has_ended());
+    }
+    let mut bytes = encode_note("xy", 0);
+    *bytes.last_mut().unwrap() = 0xff;
+    let mut decoder = LogDecoder::new(HEADER_BYTES);
+    decoder.push(&bytes);
+    assert!(decoder.next_record().is_err(), "text is text");
+}

@@ -33,7 +33,8 @@ use std::{
 };
 
 use sandbar_protocol::Control;
-use sandbar_types::{ExecId, ExecSpec, ExitStatus, SandboxId};
+use sandbar_types::{AppSpec, ExecId, ExecSpec, ExitStatus, ProcessName, ProcessStatus, SandboxId};
+use tokio::net::{TcpListener, TcpStream};
 
 pub use self::launcher::launcher_main;
 pub(crate) use self::slots::ALL_IDS;
@@ -44,8 +45,8 @@ use self::{
     pool::{Offer, Pool},
 };
 use crate::{
-    ExecStream, Finding, LaunchError, LaunchSpec, Launched, Observed, Runtime, SandboxDir,
-    StopOutcome, SupervisorClient, Usage, View,
+    AppWatch, DialError, ExecStream, Finding, LaunchError, LaunchSpec, Launched, Observed,
+    ProcessAction, Runtime, SandboxDir, StopOutcome, SupervisorClient, Usage, View,
 };
 
 /// What the native runtime is told once.
@@ -180,6 +181,48 @@ impl Runtime for NativeRuntime {
 
     async fn attach(&self, dir: &SandboxDir, id: ExecId, offset: u64) -> io::Result<ExecStream> {
         SupervisorClient::connect(dir)?.attach(id, offset).await
+    }
+
+    async fn app_log(&self, dir: &SandboxDir, name: &ProcessName, log: OwnedFd) -> io::Result<()> {
+        SupervisorClient::connect(dir)?.process_log(name, log).await
+    }
+
+    async fn app_apply(&self, dir: &SandboxDir, app: &AppSpec) -> io::Result<()> {
+        SupervisorClient::connect(dir)?.apply(app).await
+    }
+
+    async fn app_processes(&self, dir: &SandboxDir) -> io::Result<Vec<ProcessStatus>> {
+        SupervisorClient::connect(dir)?.processes().await
+    }
+
+    async fn app_process(
+        &self,
+        dir: &SandboxDir,
+        name: &ProcessName,
+        action: ProcessAction,
+    ) -> io::Result<()> {
+        SupervisorClient::connect(dir)?.process(name, action).await
+    }
+
+    async fn app_follow(
+        &self,
+        dir: &SandboxDir,
+        name: &ProcessName,
+        offset: u64,
+    ) -> io::Result<ExecStream> {
+        SupervisorClient::connect(dir)?.follow(name, offset).await
+    }
+
+    async fn app_watch(&self, dir: &SandboxDir) -> io::Result<AppWatch> {
+        SupervisorClient::connect(dir)?.watch().await
+    }
+
+    async fn dial(&self, dir: &SandboxDir, port: u16) -> Result<TcpStream, DialError> {
+        SupervisorClient::connect(dir)?.dial(port).await
+    }
+
+    async fn egress(&self, dir: &SandboxDir) -> io::Result<TcpListener> {
+        SupervisorClient::connect(dir)?.egress().await
     }
 
     async fn stop(

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, io, os::fd::OwnedFd, time::Duration};
 
 use sandbar_runtime::{
-    ExecStream, Finding, LaunchError, LaunchSpec, Launched, Observed, Runtime, SandboxDir,
-    StopOutcome, Usage, Verdict, View,
+    AppWatch, DialError, ExecStream, Finding, LaunchError, LaunchSpec, Launched, Observed,
+    ProcessAction, Runtime, SandboxDir, StopOutcome, Usage, Verdict, View,
 };
-use sandbar_types::{ExecId, ExecSpec, ExitStatus, SandboxId};
+use sandbar_types::{AppSpec, ExecId, ExecSpec, ExitStatus, ProcessName, ProcessStatus, SandboxId};
+use tokio::net::{TcpListener, TcpStream};
 
 #[derive(Debug)]
 pub(crate) struct IdleRuntime;
@@ -45,6 +46,43 @@ impl Runtime for IdleRuntime {
     }
 
     async fn attach(&self, _: &SandboxDir, _: ExecId, _: u64) -> io::Result<ExecStream> {
+        nothing()
+    }
+
+    async fn app_log(&self, _: &SandboxDir, _: &ProcessName, _: OwnedFd) -> io::Result<()> {
+        nothing()
+    }
+
+    async fn app_apply(&self, _: &SandboxDir, _: &AppSpec) -> io::Result<()> {
+        nothing()
+    }
+
+    async fn app_processes(&self, _: &SandboxDir) -> io::Result<Vec<ProcessStatus>> {
+        nothing()
+    }
+
+    async fn app_process(
+        &self,
+        _: &SandboxDir,
+        _: &ProcessName,
+        _: ProcessAction,
+    ) -> io::Result<()> {
+        nothing()
+    }
+
+    async fn app_follow(&self, _: &SandboxDir, _: &ProcessName, _: u64) -> io::Result<ExecStream> {
+        nothing()
+    }
+
+    async fn app_watch(&self, _: &SandboxDir) -> io::Result<AppWatch> {
+        nothing()
+    }
+
+    async fn dial(&self, _: &SandboxDir, _: u16) -> Result<TcpStream, DialError> {
+        Ok(nothing()?)
+    }
+
+    async fn egress(&self, _: &SandboxDir) -> io::Result<TcpListener> {
         nothing()
     }
 
