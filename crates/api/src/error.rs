@@ -74,6 +74,12 @@ codes! {
     SandboxNotFound = "sandbox_not_found", 404;
     /// The sandbox has no exec with this id.
     ExecNotFound = "exec_not_found", 404;
+    /// The app has no process of this name.
+    ProcessNotFound = "process_not_found", 404;
+    /// The workspace has no `sandbox.yaml`.
+    ManifestNotFound = "manifest_not_found", 404;
+    /// The `sandbox.yaml` of the workspace cannot be used; nothing was changed.
+    ManifestInvalid = "manifest_invalid", 400;
     /// The workspace has no such file.
     FileNotFound = "file_not_found", 404;
     /// The path is not among the changes.

@@ -4,6 +4,7 @@
 //! It knows no row of the store and opens no socket.
 //! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
 
+mod app;
 mod approves;
 pub mod attach;
 mod error;
@@ -17,6 +18,11 @@ mod review;
 mod sandboxes;
 mod usage;
 
+pub use app::{
+    App, KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
+    ManifestCheckRequest, ManifestFinding, ManifestStatus, Preview, PreviewStatus, ProcessLog,
+    ProcessLogLine, ProcessLogQuery,
+};
 pub use approves::{Approve, ApproveListQuery};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery};

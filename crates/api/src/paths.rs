@@ -44,7 +44,7 @@ pub fn sandbox(sandbox: &str) -> String {
 
 /// One thing below a sandbox, for example `start`, `stop`, `pause`, `resume`, `execs`, `files`, `files/stat`,
 /// `files/content`, `files/mkdir`, `files/move`, `files/archive`, `files/search`, `changes`, `changes/hunks`, `diff`,
-/// `approve`, `reject`, `pull`, `events`, `usage`.
+/// `approve`, `reject`, `pull`, `events`, `usage`, `keepalive`, `app`, `app/apply`.
 #[must_use]
 pub fn below_sandbox(name: &str, what: &str) -> String {
     format!("{}/{what}", sandbox(name))
@@ -72,6 +72,12 @@ pub fn exec(sandbox: &str, exec: impl Display) -> String {
 #[must_use]
 pub fn below_exec(sandbox: &str, exec: impl Display, what: &str) -> String {
     below_sandbox(sandbox, &format!("execs/{exec}/{what}"))
+}
+
+/// One thing below a process of an app: `start`, `stop`, `restart`, `logs`, `output`.
+#[must_use]
+pub fn below_process(sandbox: &str, process: impl Display, what: &str) -> String {
+    below_sandbox(sandbox, &format!("app/processes/{process}/{what}"))
 }
 
 #[cfg(test)]

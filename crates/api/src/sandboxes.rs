@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    EnvName, Expiry, Generation, HostPath, IsolationReport, Limits, SandboxId, SandboxName,
-    SandboxState, Source, ToolchainPolicy, WorkspacePath,
+    AppStart, EnvName, Expiry, Generation, HostPath, IdlePolicy, IsolationReport, Limits,
+    NetworkSpec, SandboxId, SandboxName, SandboxState, Source, StopReason, ToolchainPolicy,
+    Visibility, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -42,6 +43,23 @@ pub struct Sandbox {
     pub toolchains: ToolchainPolicy,
     /// When it ends by itself.
     pub expiry: Expiry,
+    /// Whether its app is started with it.
+    pub app: AppStart,
+    /// What becomes of it when nobody uses it.
+    pub idle_policy: IdlePolicy,
+    /// Who may see its previews; absent for the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+    /// Whom it may reach.
+    pub network: NetworkSpec,
+    /// Why it was stopped last; absent while it runs. One that was stopped as `idle` or for `memory_pressure` sleeps: a
+    /// request for its preview starts it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<StopReason>,
+    /// Until when it does not sleep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub keepalive_until: Option<Timestamp>,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

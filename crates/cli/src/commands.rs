@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod app;
 pub(crate) mod approve;
 pub(crate) mod changes;
 pub(crate) mod completions;
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Undo(undo::Args),
     Log(log::Args),
     Create(create::Args),
+    App(app::Args),
     Ls(ls::Args),
     Show(show::Args),
     Exec(exec::Args),
@@ -72,6 +74,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Undo(args) => undo::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
+        Command::App(args) => Box::pin(app::run(args, context)).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Show(args) => show::run(args, context).await,
         Command::Exec(args) => Box::pin(exec::run(args, context)).await,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use sandbar_api::Sandbox;
 use sandbar_types::{
-    Change, ChangeKind, Expiry, Generation, HostPath, Limits, LineCount, SandboxId, SandboxState,
-    Source, ToolchainPolicy, WorkspacePath,
+    AppStart, Change, ChangeKind, Expiry, Generation, HostPath, IdlePolicy, Limits, LineCount,
+    NetworkSpec, SandboxId, SandboxState, Source, ToolchainPolicy, WorkspacePath,
 };
 
 pub(crate) fn sandbox(name: &str, source: Option<&str>) -> Sandbox {
@@ -24,6 +24,12 @@ pub(crate) fn sandbox(name: &str, source: Option<&str>) -> Sandbox {
         env_names: Vec::new(),
         toolchains: ToolchainPolicy::Known,
         expiry: Expiry::default(),
+        app: AppStart::Auto,
+        idle_policy: IdlePolicy::Sleep,
+        visibility: None,
+        network: NetworkSpec::default(),
+        stop_reason: None,
+        keepalive_until: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
         updated_at: jiff::Timestamp::UNIX_EPOCH,
         expires_at: None,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
 
 use sandbar_types::{
-    AcceptanceRules, EnvName, Expiry, SandboxName, SandboxSpec, Source, ToolchainPolicy,
-    WorkspacePath,
+    AcceptanceRules, AppStart, EnvName, Expiry, IdlePolicy, NetworkMode, NetworkSpec, SandboxName,
+    SandboxSpec, Source, ToolchainPolicy, Visibility, WorkspacePath,
 };
 
 use crate::{
@@ -62,6 +62,26 @@ pub(crate) struct SpecArgs {
     /// Stop the sandbox after this long without activity.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     idle_timeout: Option<Duration>,
+    /// Start what the workspace's sandbox.yaml declares; `create` does it by itself, `run` does not.
+    #[arg(long, overrides_with = "no_app")]
+    app: bool,
+    /// Do not start it.
+    #[arg(long)]
+    no_app: bool,
+    /// Never put the sandbox to sleep, however long nobody uses it and however short memory is.
+    #[arg(long, conflicts_with = "idle_timeout")]
+    always_on: bool,
+    /// Who may see previews: `public` for everybody who reaches the server, `private` for who was given a link.
+    #[arg(long, value_name = "WHO", value_parser = parse_visibility)]
+    preview: Option<Visibility>,
+    /// Whom programs inside may reach: `allow-list` (package registries, git hosts, and what is allowed here), `open`
+    /// (whatever is public), or `none`.
+    #[arg(long, value_name = "MODE", value_parser = parse_network, default_value = "allow-list")]
+    network: NetworkMode,
+    /// Let programs inside reach this host, for example `api.example.org`, `*.example.org`, `example.org:8443`. May be
+    /// repeated.
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
     /// Keep your git name and e-mail out of the sandbox.
     #[arg(long)]
     no_git_identity: bool,
@@ -87,6 +107,7 @@ impl SpecArgs {
     /// The source is not there, or cannot be cloned; a path is no path of a workspace.
     pub(crate) async fn into_spec(
         self,
+        app: AppStart,
         out: Output,
     ) -> Result<(SandboxSpec, Option<LocalClone>), Failure> {
         let clone = self.clone.make(out).await?;
@@ -96,10 +117,10 @@ impl SpecArgs {
         } else {
             Source::Directory { path: select::source_dir(dir)? }
         };
-        Ok((self.over(source)?, clone))
+        Ok((self.over(source, app)?, clone))
     }
 
-    fn over(self, source: Source) -> Result<SandboxSpec, Failure> {
+    fn over(self, source: Source, app: AppStart) -> Result<SandboxSpec, Failure> {
         let mut spec = SandboxSpec::over(source);
         spec.name = self.name;
         spec.scope = self.scope;
@@ -119,6 +140,14 @@ impl SpecArgs {
         spec.toolchains = self.toolchains.unwrap_or(ToolchainPolicy::Known);
         spec.expiry =
             Expiry { ttl_ms: self.ttl.map(millis), idle_timeout_ms: self.idle_timeout.map(millis) };
+        spec.app = match (self.app, self.no_app) {
+            (true, _) => AppStart::Auto,
+            (false, true) => AppStart::Manual,
+            (false, false) => app,
+        };
+        spec.idle_policy = if self.always_on { IdlePolicy::AlwaysOn } else { IdlePolicy::Sleep };
+        spec.visibility = self.preview;
+        spec.network = NetworkSpec { mode: self.network, allow: self.allow_host };
         spec.git_identity = if self.no_git_identity { None } else { git_identity::read() };
         spec.acceptance = self.accept_files.map(|files_max| AcceptanceRules {
             files_max,
@@ -149,6 +178,23 @@ pub(crate) fn parse_variable(text: &str) -> Result<(EnvName, String), String> {
 
 fn parse_workspace_path(text: &str) -> Result<WorkspacePath, String> {
     WorkspacePath::parse(text).map_err(|error| format!("`{text}`: {error}"))
+}
+
+fn parse_network(text: &str) -> Result<NetworkMode, String> {
+    match text {
+        "none" => Ok(NetworkMode::None),
+        "allow-list" => Ok(NetworkMode::AllowList),
+        "open" => Ok(NetworkMode::Open),
+        _ => Err("must be `allow-list`, `open` or `none`".to_owned()),
+    }
+}
+
+fn parse_visibility(text: &str) -> Result<Visibility, String> {
+    match text {
+        "public" => Ok(Visibility::Public),
+        "private" => Ok(Visibility::Private),
+        _ => Err("must be `public` or `private`".to_owned()),
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape that clap wants")]
@@ -183,7 +229,7 @@ mod tests {
             reserve: vec![".".to_owned()],
             ..SpecArgs::default()
         };
-        let spec = args.over(Source::Empty).unwrap();
+        let spec = args.over(Source::Empty, AppStart::Auto).unwrap();
         assert_eq!(spec.limits.memory_bytes_max, 2 << 30);
         assert_eq!(spec.limits.pids_max, sandbar_types::Limits::default().pids_max);
         assert!(spec.reserve_all && spec.reserve.is_empty());

@@ -32,12 +32,18 @@ pub struct EngineConfig {
     pub applier: Arc<dyn crate::Applier>,
     /// Runs git over a source.
     pub git: Arc<dyn crate::GitWorker>,
+    /// The way out of sandboxes.
+    pub network: Arc<dyn crate::Network>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// LIMIT: sandboxes that live at once, the stopped ones included.
     pub sandboxes_max: u64,
     /// How long a stop waits before it kills, where the request does not say.
     pub stop_grace: Duration,
+    /// How long an app may go unused before its sandbox sleeps, where the sandbox does not say.
+    pub app_idle_timeout: Duration,
+    /// LIMIT: how far ahead a keep-alive may reach.
+    pub keepalive_max: Duration,
     /// How often the host is compared with the store.
     pub reconcile_interval: Duration,
     /// How long an idempotency key is remembered.
@@ -62,9 +68,12 @@ impl EngineConfig {
             runtime,
             applier,
             git: Arc::new(crate::NoGitWorker),
+            network: Arc::new(crate::NoNetwork),
             clock: Arc::new(SystemClock),
             sandboxes_max: 1000,
             stop_grace: Duration::from_secs(10),
+            app_idle_timeout: Duration::from_mins(35),
+            keepalive_max: DAY,
             reconcile_interval: Duration::from_mins(1),
             idempotency_ttl: 7 * DAY,
             history_ttl: 30 * DAY,

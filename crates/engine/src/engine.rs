@@ -133,6 +133,7 @@ impl Engine {
         inner.tasks.spawn(reconcile::every_interval(Arc::clone(&inner)));
         inner.tasks.spawn(crate::gc::empty_trash(Arc::clone(&inner)));
         inner.tasks.spawn(crate::size::measure_all(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::idle::watch_memory(Arc::clone(&inner)));
         inner.is_ready.store(true, Ordering::Release);
         Ok(Self { inner })
     }

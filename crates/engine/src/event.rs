@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use sandbar_store::{event_insert_in_txn, event_list, sandbox_fetch};
-use sandbar_types::{ApproveId, ExecEnd, ExecId, FailureReason, SandboxId, WorkspacePath};
+use sandbar_types::{
+    ApproveId, ExecEnd, ExecId, FailureReason, ProcessName, SandboxId, StopReason, WorkspacePath,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner};
@@ -99,6 +101,48 @@ pub enum EventPayload {
         /// How many paths.
         paths: u64,
     },
+    /// The app was not started: its manifest cannot be used.
+    ManifestInvalid {
+        /// What is wrong with it.
+        findings: Vec<sandbar_manifest::Finding>,
+    },
+    /// A process of the app serves.
+    ProcessReady {
+        /// Which.
+        process: ProcessName,
+    },
+    /// A process of the app runs, and does not answer its health check.
+    ProcessUnhealthy {
+        /// Which.
+        process: ProcessName,
+        /// What the check found.
+        reason: String,
+    },
+    /// A process of the app ended, and is started again.
+    ProcessEnded {
+        /// Which.
+        process: ProcessName,
+        /// How.
+        reason: String,
+        /// How often it was started again before.
+        restarts: u32,
+    },
+    /// A process of the app ended too often, and is not started again by itself.
+    ProcessGivenUp {
+        /// Which.
+        process: ProcessName,
+        /// Why.
+        reason: String,
+    },
+    /// A program inside asked for a host that it may not reach.
+    EgressDenied {
+        /// Its name or address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Why, as a stable code; `docs/network.md` tells how to allow it.
+        reason: String,
+    },
     /// The upper layer is nearly as large as it may be.
     DiskWarning {
         /// What it holds.
@@ -106,20 +150,6 @@ pub enum EventPayload {
         /// What it may hold.
         limit_bytes: u64,
     },
-}
-
-/// Why a sandbox was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// Somebody asked.
-    Requested,
-    /// Its lease ended.
-    LeaseEnded,
-    /// Nobody used it for long enough.
-    Idle,
-    /// Its upper layer is as large as it may be.
-    DiskFull,
 }
 
 impl EventPayload {

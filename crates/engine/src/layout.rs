@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbar_runtime::SandboxDir;
-use sandbar_types::{ExecId, SandboxId};
-use serde::Serialize;
+use sandbar_types::{ExecId, ProcessName, SandboxId};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// What one sandbox has below its directory; the runtime gives `upper`, `work` and `home` their owner.
 const PARTS: [&str; 5] = ["upper", "work", "home", "logs", "run"];
@@ -71,13 +71,7 @@ impl Layout {
 
     /// Writes what is enough to know a sandbox again when the database is lost.
     pub(crate) fn record_write(&self, id: SandboxId, record: &impl Serialize) -> io::Result<()> {
-        let SandboxDir(dir) = self.sandbox(id);
-        let (path, fresh) = (dir.join("record.json"), dir.join("record.json.new"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(&serde_json::to_vec_pretty(record)?)?;
-        // Not synced: the database is what counts, and it is.
-        fs::rename(fresh, path)
+        write_whole(&self.sandbox(id).0, "record.json", record)
     }
 
     /// Makes the log of an exec. It must be new: a link or a file that is there is somebody else's.
@@ -98,6 +92,41 @@ impl Layout {
 
     pub(crate) fn log_remove(&self, id: SandboxId, exec: ExecId) -> io::Result<()> {
         fs::remove_file(self.log(id, exec))
+    }
+
+    /// Opens the log of a process for going on with it, an empty one where there is none.
+    pub(crate) fn process_log_open(&self, id: SandboxId, name: &ProcessName) -> io::Result<File> {
+        let path = self.process_log(id, name);
+        if let Some(parent) = path.parent() {
+            make_dir(parent)?;
+        }
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+    }
+
+    /// Opens the log of a process for reading.
+    pub(crate) fn process_log_read(&self, id: SandboxId, name: &ProcessName) -> io::Result<File> {
+        File::open(self.process_log(id, name))
+    }
+
+    fn process_log(&self, id: SandboxId, name: &ProcessName) -> PathBuf {
+        self.sandbox(id).0.join("logs").join("processes").join(format!("{name}.log"))
+    }
+
+    /// Keeps what the app of a sandbox is, for the next server.
+    pub(crate) fn app_write(&self, id: SandboxId, app: &impl Serialize) -> io::Result<()> {
+        write_whole(&self.sandbox(id).0, "app.json", app)
+    }
+
+    /// What was kept of the app of a sandbox; `None`: nothing, or nothing that this version reads.
+    pub(crate) fn app_read<T: DeserializeOwned>(&self, id: SandboxId) -> Option<T> {
+        let text = fs::read(self.sandbox(id).0.join("app.json")).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     fn log(&self, id: SandboxId, exec: ExecId) -> PathBuf {
@@ -137,6 +166,16 @@ impl Layout {
         found.sort_unstable();
         Ok(found)
     }
+}
+
+/// Writes a file beside the one that it replaces.
+fn write_whole(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    let fresh = dir.join(format!("{name}.new"));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(&serde_json::to_vec_pretty(value)?)?;
+    // Not synced: the database is what counts, and it is.
+    fs::rename(fresh, dir.join(name))
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //! `reconcile` compares record and observed at the start and every minute, and is the same code after a crash.
 
 mod actor;
+mod app;
 mod config;
 mod engine;
 mod error;
@@ -14,8 +15,10 @@ mod exec;
 mod files;
 mod gc;
 mod git;
+mod idle;
 mod layout;
 pub mod lifecycle;
+mod network;
 pub mod reconcile;
 mod record;
 mod review;
@@ -24,10 +27,13 @@ mod size;
 mod source;
 mod workspace_view;
 
+pub use app::{
+    App, LogLine, LogTail, ManifestState, Preview, PreviewError, PreviewStatus, manifest_check,
+};
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use engine::{Engine, StartError};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, EventPayload, StopReason};
+pub use event::{Event, EventPayload};
 pub use exec::{Captured, Exec, ExecItem, ExecReader, ExecResult, ExecSession, ExecWriter};
 pub use files::{
     Extracted, FileArchive, FileContent, FileEntry, FileKind, FileList, Overwrite, Recursion,
@@ -35,13 +41,15 @@ pub use files::{
 };
 pub use gc::{GcAction, GcMode, GcReport};
 pub use git::{BranchUpdate, GitFds, GitWorker, NoGitWorker, PullParams, WorkerGit};
+pub use network::{EgressDenied, Network, NoNetwork};
 pub use review::{
     Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,
     Declined, FileHunks, InProcessApplier, MergeState, RefreshOutcome, RefreshParams,
     RejectOutcome, RejectParams, Resolutions, WorkerApplier,
 };
+pub use sandbar_manifest::Finding as ManifestFinding;
 pub use sandbar_runtime::{
-    Caller, Usage,
+    Caller, ProcessAction, Usage,
     doctor::{Finding, Verdict},
 };
 pub use sandbar_store::CommitTimes;

@@ -400,6 +400,10 @@ impl Runtime for Fake {
         Ok(())
     }
 
+    async fn reclaim(&self, _dir: &SandboxDir, _id: SandboxId) -> io::Result<()> {
+        Ok(())
+    }
+
     async fn thaw(&self, _dir: &SandboxDir, id: SandboxId) -> io::Result<()> {
         self.note(id, "thaw");
         self.host().sandboxes.get_mut(&id).ok_or_else(not_running)?.is_paused = false;

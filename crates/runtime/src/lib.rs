@@ -300,6 +300,12 @@ pub trait Runtime: Send + Sync + std::fmt::Debug + 'static {
     /// It is not running, or did not freeze in time.
     async fn freeze(&self, dir: &SandboxDir, id: SandboxId) -> io::Result<()>;
 
+    /// Gives back memory that a frozen sandbox can do without until it runs again; as much as goes.
+    ///
+    /// # Errors
+    /// It is not there.
+    async fn reclaim(&self, dir: &SandboxDir, id: SandboxId) -> io::Result<()>;
+
     /// Lets it run again.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::{ErrorCode, LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX};
-use sandbar_types::{Actor, ApproveId, ExecId, SandboxId, WorkspacePath};
+use sandbar_types::{Actor, ApproveId, ExecId, ProcessName, SandboxId, WorkspacePath};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -107,6 +107,22 @@ impl FromRequestParts<AppState> for Exec {
         text.parse().map(Self).map_err(|error| {
             ApiError::new(ErrorCode::ExecNotFound, "the sandbox has no such exec")
                 .hint(format!("{error}; `GET …/execs` lists them"))
+        })
+    }
+}
+
+/// The process that `{process}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Process(pub(crate) ProcessName);
+
+impl FromRequestParts<AppState> for Process {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "process").await?;
+        text.parse().map(Self).map_err(|error: sandbar_types::InvalidProcessName| {
+            ApiError::new(ErrorCode::InvalidRequest, error.to_string())
+                .hint("`GET …/app` lists the processes")
         })
     }
 }

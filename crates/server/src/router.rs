@@ -8,7 +8,7 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        approves, attach, events, execs, files, health, output, pull, review, sandboxes, usage,
+        app, approves, attach, events, execs, files, health, output, pull, review, sandboxes, usage,
     },
     state::AppState,
 };
@@ -17,6 +17,7 @@ fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::root())
         .merge(health::router())
         .merge(sandboxes::router())
+        .merge(app::router())
         .merge(execs::router())
         .merge(output::router())
         .merge(attach::router())

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState,
+    Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState, StopReason,
 };
 use sqlx::sqlite::SqliteRow;
 
@@ -49,6 +49,10 @@ pub struct SandboxRow {
     pub updated_at: Timestamp,
     /// When its lease ends.
     pub lease_until: Option<Timestamp>,
+    /// Why it was stopped last; `None` while it runs.
+    pub stop_reason: Option<StopReason>,
+    /// Until when it is not stopped for being idle, or for memory.
+    pub keepalive_until: Option<Timestamp>,
     /// When somebody last used it.
     pub last_active_at: Timestamp,
     /// Bytes of its upper layer, when last looked at.
@@ -78,6 +82,8 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
         source_inode: row::column(found, "source_inode")?,
         updated_at: row::time(found, "updated_at")?,
         lease_until: row::time_opt(found, "lease_until")?,
+        stop_reason: row::json_opt(found, "stop_reason")?,
+        keepalive_until: row::time_opt(found, "keepalive_until")?,
         last_active_at: row::time(found, "last_active_at")?,
         upper_bytes: row::count(found, "upper_bytes")?,
         upper_files: row::count(found, "upper_files")?,
@@ -92,8 +98,8 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
 pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
-         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, last_active_at, upper_bytes, upper_files, deleted_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, stop_reason, keepalive_until, last_active_at, upper_bytes, upper_files, deleted_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
@@ -112,6 +118,8 @@ pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Resu
     .bind(new.source_inode)
     .bind(new.updated_at.as_microsecond())
     .bind(new.lease_until.map(Timestamp::as_microsecond))
+    .bind(new.stop_reason.as_ref().map(to_json))
+    .bind(new.keepalive_until.map(Timestamp::as_microsecond))
     .bind(new.last_active_at.as_microsecond())
     .bind(to_int(new.upper_bytes))
     .bind(to_int(new.upper_files))
@@ -135,7 +143,7 @@ pub async fn sandbox_update_in_txn(
     let next = row.generation.next();
     let done = sqlx::query(
         "UPDATE sandbox SET state = ?, generation = ?, nonce = ?, boot_id = ?, isolation = ?, uid_base = ?, updated_at = ?, lease_until = ?, \
-         last_active_at = ?, upper_bytes = ?, upper_files = ?, deleted_at = ? WHERE id = ? AND generation = ?",
+         stop_reason = ?, keepalive_until = ?, last_active_at = ?, upper_bytes = ?, upper_files = ?, deleted_at = ? WHERE id = ? AND generation = ?",
     )
     .bind(to_json(&row.state))
     .bind(to_int(next.0))
@@ -145,6 +153,8 @@ pub async fn sandbox_update_in_txn(
     .bind(row.uid_base)
     .bind(row.updated_at.as_microsecond())
     .bind(row.lease_until.map(Timestamp::as_microsecond))
+    .bind(row.stop_reason.as_ref().map(to_json))
+    .bind(row.keepalive_until.map(Timestamp::as_microsecond))
     .bind(row.last_active_at.as_microsecond())
     .bind(to_int(row.upper_bytes))
     .bind(to_int(row.upper_files))
@@ -278,6 +288,8 @@ mod tests {
             source_inode: Some(7),
             updated_at: now,
             lease_until: None,
+            stop_reason: Some(StopReason::Idle),
+            keepalive_until: Some(now),
             last_active_at: now,
             upper_bytes: 0,
             upper_files: 0,

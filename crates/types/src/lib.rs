@@ -12,6 +12,7 @@ mod hunk;
 mod id;
 mod isolation;
 mod limits;
+mod network;
 mod path;
 mod process;
 mod provenance;
@@ -36,6 +37,7 @@ pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
 pub use limits::Limits;
+pub use network::{NetworkMode, NetworkSpec};
 pub use path::{HostPath, InvalidPath, WorkspacePath};
 pub use process::{
     AppSpec, BuildCheck, HealthCheck, InvalidProcessName, Probe, ProcessKind, ProcessName,
@@ -43,6 +45,6 @@ pub use process::{
 };
 pub use provenance::{Actor, ApprovedPath, UndoOutcome};
 pub use sandbox::{
-    Expiry, FailureReason, InvalidSandboxName, Overlap, OverlapKind, SandboxName, SandboxSpec,
-    SandboxState, Source, ToolchainPolicy,
+    AppStart, Expiry, FailureReason, IdlePolicy, InvalidSandboxName, Overlap, OverlapKind,
+    SandboxName, SandboxSpec, SandboxState, Source, StopReason, ToolchainPolicy, Visibility,
 };

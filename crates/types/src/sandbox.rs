@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AcceptanceRules, EnvName, ExitStatus, GitIdentity, HostPath, Limits, SandboxId, WorkspacePath,
+    AcceptanceRules, EnvName, ExitStatus, GitIdentity, HostPath, Limits, NetworkSpec, SandboxId,
+    WorkspacePath,
 };
 
 /// What the workspace is a view of.
@@ -101,7 +102,8 @@ impl fmt::Display for SandboxName {
 pub struct Expiry {
     /// The lease: milliseconds after creation.
     pub ttl_ms: Option<u64>,
-    /// Milliseconds without an exec, a terminal or a file request.
+    /// Milliseconds without a request for a preview, an exec, a terminal or a file request. Default: none, and where an
+    /// app runs, the server's.
     pub idle_timeout_ms: Option<u64>,
 }
 
@@ -116,6 +118,69 @@ pub enum ToolchainPolicy {
     None,
     /// Only these known ones, by name, for example `cargo`, `rustup`, `nvm`.
     Only(Vec<String>),
+}
+
+/// Whether the app of a workspace, what its `sandbox.yaml` declares, is started with the sandbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AppStart {
+    /// Started where there is a manifest, at each start of the sandbox.
+    #[default]
+    Auto,
+    /// Started only when somebody asks.
+    Manual,
+}
+
+/// What becomes of a sandbox that nobody uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IdlePolicy {
+    /// It is stopped after its idle timeout, and a request for its preview starts it again.
+    #[default]
+    Sleep,
+    /// It runs on, also when memory is short.
+    AlwaysOn,
+}
+
+/// Who may see the previews of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Everybody who reaches the server.
+    Public,
+    /// Who was given a link, or a session.
+    Private,
+}
+
+/// Why a sandbox was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody asked.
+    Requested,
+    /// Its lease ended.
+    LeaseEnded,
+    /// Nobody used it for long enough: it sleeps, and wakes when somebody does.
+    Idle,
+    /// The host's memory was short, and it was the one that nobody had used for longest: it sleeps.
+    MemoryPressure,
+    /// Its upper layer is as large as it may be.
+    DiskFull,
+}
+
+impl StopReason {
+    /// Whether a request for its preview starts the sandbox again.
+    #[must_use]
+    pub const fn is_sleep(self) -> bool {
+        match self {
+            Self::Idle | Self::MemoryPressure => true,
+            Self::Requested | Self::LeaseEnded | Self::DiskFull => false,
+        }
+    }
 }
 
 /// What a user wants a sandbox to be.
@@ -152,6 +217,18 @@ pub struct SandboxSpec {
     /// When it ends by itself.
     #[serde(default)]
     pub expiry: Expiry,
+    /// Whether its app is started with it.
+    #[serde(default)]
+    pub app: AppStart,
+    /// What becomes of it when nobody uses it.
+    #[serde(default)]
+    pub idle_policy: IdlePolicy,
+    /// Who may see its previews. Default: everybody where the server listens on the loopback alone, else who was given a link.
+    #[serde(default)]
+    pub visibility: Option<Visibility>,
+    /// Whom it may reach.
+    #[serde(default)]
+    pub network: NetworkSpec,
     /// Who makes the commits inside, where the repository does not say; nobody when absent.
     #[serde(default)]
     pub git_identity: Option<GitIdentity>,
@@ -179,6 +256,10 @@ impl SandboxSpec {
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::Known,
             expiry: Expiry::default(),
+            app: AppStart::Auto,
+            idle_policy: IdlePolicy::Sleep,
+            visibility: None,
+            network: NetworkSpec::default(),
             git_identity: None,
             acceptance: None,
         }

@@ -1,6 +1,7 @@
 //! `sandbar create`: a sandbox that waits for commands.
 
 use sandbar_api::{Sandbox, paths};
+use sandbar_types::AppStart;
 
 use crate::{context::Context, failure::Failure, spec::SpecArgs};
 
@@ -16,7 +17,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let out = context.out;
-    let (spec, clone) = args.spec.into_spec(out).await?;
+    let (spec, clone) = args.spec.into_spec(AppStart::Auto, out).await?;
     let sandbox: Sandbox =
         out.during("creating the sandbox", context.client.post(paths::SANDBOXES, &spec)).await?;
     if let Some(clone) = clone {

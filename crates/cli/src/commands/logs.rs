@@ -108,7 +108,12 @@ async fn show(
     follow: bool,
 ) -> Result<(), Failure> {
     let path = format!("{}?follow={follow}", paths::below_exec(sandbox, exec, "output"));
-    let mut body = context.client.send(Method::GET, &path, None).await?.into_body();
+    stream(context, &path).await
+}
+
+/// Shows what a stream of output brings, until it ends.
+pub(super) async fn stream(context: &mut Context, path: &str) -> Result<(), Failure> {
+    let mut body = context.client.send(Method::GET, path, None).await?.into_body();
     let mut events = sse::Reader::default();
     let mut stdout = Screen::new(std::io::stdout());
     let mut stderr = Screen::new(std::io::stderr());
@@ -121,6 +126,7 @@ async fn show(
             match event.kind.as_str() {
                 "stdout" => stdout.write(&chunk(&event)?)?,
                 "stderr" => stderr.write(&chunk(&event)?)?,
+                "note" => context.out.say(&visible::line(&event.data)),
                 // The end and whatever newer servers say; the output is all that was asked for.
                 _ => {}
             }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, time::Duration};
 
 use hyper::Method;
 use sandbar_api::{Exec, ExecCreateRequest, Sandbox, StopRequest, paths};
-use sandbar_types::{Change, ExecId};
+use sandbar_types::{AppStart, Change, ExecId};
 
 use crate::{
     accept,
@@ -74,7 +74,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
     let input = args.options.input();
     let request = exec_request(args.command, &args.options, input)?;
     let out = context.out;
-    let (spec, clone) = args.spec.into_spec(out).await?;
+    let (spec, clone) = args.spec.into_spec(AppStart::Manual, out).await?;
     let has_rules = spec.acceptance.is_some();
     let mut signals = Signals::listen()?;
 

@@ -77,6 +77,7 @@ impl Actor {
                 self.memory_kills.restart();
                 self.record_file();
                 self.happen(Event::Launched, Some(EventPayload::Running)).await;
+                self.app_start();
             }
             Done::Launched(Err(err)) => {
                 let message = err.to_string();
@@ -161,7 +162,8 @@ impl Actor {
         }
         self.launch = tokio_util::sync::CancellationToken::new();
         let (inner, canceled) = (Arc::clone(&self.inner), self.launch.clone());
-        let spec = record::launch_spec(&self.row, self.dir.clone());
+        let mut spec = record::launch_spec(&self.row, self.dir.clone());
+        self.inner.network_prepare(&self.row.spec.network, &mut spec);
         let row = self.row.clone();
         let freezing = Arc::clone(&self.freezing);
         self.work.spawn(async move {
@@ -173,6 +175,22 @@ impl Actor {
                 launched = launch(&inner, spec, row) => Done::Launched(launched),
             }
         });
+    }
+
+    /// Has the app started, where the manifest is to be carried out by itself.
+    fn app_start(&self) {
+        if let Ok(handle) = self.inner.actor(self.id()) {
+            self.inner.network_serve(&handle);
+            self.inner.app_start(handle, self.id());
+        }
+    }
+
+    /// Knows the app again that an earlier server started.
+    pub(super) fn app_adopt(&self) {
+        if let Ok(handle) = self.inner.actor(self.id()) {
+            self.inner.network_serve(&handle);
+            self.inner.app_adopt(handle, self.id());
+        }
     }
 
     pub(super) fn stop_begin(&mut self) {
@@ -200,7 +218,11 @@ impl Actor {
         let freezing = Arc::clone(&self.freezing);
         self.work.spawn(async move {
             let _freezing = freezing.lock().await;
-            Done::Frozen(inner.config.runtime.freeze(&dir, id).await)
+            let frozen = inner.config.runtime.freeze(&dir, id).await;
+            if frozen.is_ok() && inner.config.runtime.reclaim(&dir, id).await.is_err() {
+                tracing::debug!(sandbox.id = %id, "memory of a paused sandbox was not given back");
+            }
+            Done::Frozen(frozen)
         });
     }
 

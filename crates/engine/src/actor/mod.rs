@@ -11,9 +11,10 @@ mod requests;
 
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use sandbar_runtime::{LaunchError, Launched, SandboxDir, StopOutcome};
 use sandbar_store::SandboxRow;
-use sandbar_types::{ExecEnd, ExecId, ExecSpec, ExitStatus, SandboxId, SandboxState};
+use sandbar_types::{ExecEnd, ExecId, ExecSpec, ExitStatus, SandboxId, SandboxState, StopReason};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::JoinSet,
@@ -24,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use self::execs::RunningExec;
 use crate::{
     Error, ErrorKind, Result,
+    app::Board,
     engine::Inner,
-    event::StopReason,
     exec::{ExecSession, MemoryKills},
     reconcile::Action,
 };
@@ -72,6 +73,11 @@ pub(crate) enum Ordinary {
     },
     /// Somebody used it.
     Touch,
+    /// It is not to sleep before this.
+    KeepAlive {
+        until: Timestamp,
+        reply: Reply,
+    },
     /// The upper layer was measured.
     Measured {
         upper_bytes: u64,
@@ -119,6 +125,8 @@ pub(crate) struct ActorHandle {
     pub(crate) freezing: Arc<Mutex<()>>,
     /// What the kernel killed of it for memory.
     pub(crate) memory_kills: Arc<MemoryKills>,
+    /// How its app is.
+    pub(crate) app: Arc<Board>,
 }
 
 impl ActorHandle {
@@ -175,6 +183,7 @@ struct Actor {
     published: watch::Sender<Arc<SandboxRow>>,
     freezing: Arc<Mutex<()>>,
     memory_kills: Arc<MemoryKills>,
+    app: Arc<Board>,
     work: JoinSet<Done>,
     waiters: Vec<(Wanted, Reply)>,
     launch: CancellationToken,
@@ -212,12 +221,14 @@ impl Inner {
         let (published, watch) = watch::channel(Arc::new(row.clone()));
         let freezing = Arc::new(Mutex::new(()));
         let memory_kills = Arc::default();
+        let app = Arc::<Board>::default();
         let handle = ActorHandle {
             urgent,
             ordinary,
             published: watch,
             freezing: Arc::clone(&freezing),
             memory_kills: Arc::clone(&memory_kills),
+            app: Arc::clone(&app),
         };
         let actor = Actor {
             dir: self.layout.sandbox(id),
@@ -227,6 +238,7 @@ impl Inner {
             published,
             freezing,
             memory_kills,
+            app,
             work: JoinSet::new(),
             waiters: Vec::new(),
             launch: CancellationToken::new(),

@@ -6,16 +6,11 @@ use sandbar_store::{
     Update, event_insert_in_txn, idempotency_forget_in_txn, operation_end_in_txn,
     operation_insert_in_txn, reservation_release_in_txn, sandbox_fetch, sandbox_update_in_txn,
 };
-use sandbar_types::{Enforcement, SandboxState};
+use sandbar_types::{Enforcement, SandboxState, StopReason};
 use tokio::time::Instant;
 
 use super::Actor;
-use crate::{
-    Result,
-    event::{EventPayload, StopReason},
-    lifecycle::Event,
-    record,
-};
+use crate::{Result, event::EventPayload, idle::Use, lifecycle::Event, record};
 
 /// How often what only changes a little (activity, sizes) is written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
@@ -38,6 +33,14 @@ impl Actor {
         operation: Operation,
         payload: Option<EventPayload>,
     ) {
+        self.row.stop_reason = match state {
+            SandboxState::Stopped => Some(self.row.stop_reason.unwrap_or(self.stop_reason)),
+            SandboxState::Creating | SandboxState::Running => None,
+            SandboxState::Paused
+            | SandboxState::Stopping
+            | SandboxState::Failed { .. }
+            | SandboxState::Deleting => self.row.stop_reason,
+        };
         self.row.state = state;
         self.row.updated_at = self.inner.config.clock.now();
         if operation == Operation::Begin {
@@ -192,6 +195,9 @@ impl Actor {
         if self.is_unwritten || (is_late && has_changed) {
             self.flush().await;
         }
+        if !self.execs.is_empty() {
+            self.touch();
+        }
         self.execs_check();
         if let Some(reason) = self.expired() {
             self.stop_because(reason);
@@ -208,12 +214,8 @@ impl Actor {
         if self.row.lease_until.is_some_and(|until| until <= now) {
             return Some(StopReason::LeaseEnded);
         }
-        let idle = Duration::from_millis(self.row.spec.expiry.idle_timeout_ms?);
-        let idle_since = self.row.last_active_at;
-        let is_idle = self.execs.is_empty()
-            && now.duration_since(idle_since).unsigned_abs() >= idle
-            && now > idle_since;
-        is_idle.then_some(StopReason::Idle)
+        let app_timeout = self.app.has_processes().then_some(self.inner.config.app_idle_timeout);
+        Use::of(&self.row, app_timeout).is_idle(now).then_some(StopReason::Idle)
     }
 
     pub(super) async fn on_measured(&mut self, upper_bytes: u64, upper_files: u64) {

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandbar_types::{FailureReason, SandboxState};
+use sandbar_types::{FailureReason, SandboxState, StopReason};
 
 use super::{Actor, Beginning, Done, Ordinary, Reply, Urgent, Wanted, gone};
 use crate::{
     Error, ErrorKind, Result,
-    event::{EventPayload, StopReason},
+    event::EventPayload,
     lifecycle::{Admission, Denied, Event, Request, admit},
     reconcile::Action,
 };
@@ -21,6 +21,7 @@ impl Actor {
             }
             Beginning::Found(actions) => {
                 self.execs_load().await;
+                self.inner.app_recall(&self.app, self.id());
                 for action in actions {
                     self.on_found(action).await;
                 }
@@ -81,6 +82,11 @@ impl Actor {
             Ordinary::ExecLeft { id, offset } => self.exec_follow(id, offset),
             Ordinary::ExecEnded { id, end } => self.exec_ended(id, Some(end)),
             Ordinary::Touch => self.touch(),
+            Ordinary::KeepAlive { until, reply } => {
+                self.row.keepalive_until = Some(until);
+                self.flush().await;
+                drop(reply.send(Ok(())));
+            }
             Ordinary::Measured { upper_bytes, upper_files } => {
                 self.on_measured(upper_bytes, upper_files).await;
             }
@@ -118,6 +124,7 @@ impl Actor {
                     Done::Nothing
                 });
                 self.execs_follow();
+                self.app_adopt();
             }
             Action::Thaw => self.thaw_begin(),
             Action::Fail(reason) => {

@@ -35,7 +35,9 @@ pub(super) async fn until_end(
                 stderr.push(&bytes, limit);
                 offset = next_offset;
             }
-            Ok(Some(ExecItem::Gap { next_offset })) => offset = next_offset,
+            Ok(Some(ExecItem::Gap { next_offset } | ExecItem::Note { next_offset, .. })) => {
+                offset = next_offset;
+            }
             Ok(Some(ExecItem::End { end, .. })) => break ExecState::Ended { end },
             Ok(Some(ExecItem::Lost) | None) => break ExecState::Lost,
             Err(err) if attaches == ATTACHES_MAX => return Err(err),

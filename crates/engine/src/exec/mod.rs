@@ -12,8 +12,10 @@ use sandbar_store::{ExecRow, exec_fetch, exec_list};
 use sandbar_types::{ExecId, ExecSpec, ExecState, SandboxId};
 use tokio::sync::oneshot;
 
-use self::session::AfterLog;
-pub(crate) use self::{memory::MemoryKills, session::Reporter};
+pub(crate) use self::{
+    memory::MemoryKills,
+    session::{AfterLog, Reporter},
+};
 pub use self::{
     model::{Captured, Exec, ExecItem, ExecResult},
     session::{ExecReader, ExecSession, ExecWriter},

@@ -50,6 +50,13 @@ pub enum ExecItem {
         /// From here a reader goes on after a break.
         next_offset: u64,
     },
+    /// What the supervisor says about a process of the app, for example that it ended and starts again.
+    Note {
+        /// The sentence.
+        text: String,
+        /// From here a reader goes on after a break.
+        next_offset: u64,
+    },
     /// Output before this offset was dropped.
     Gap {
         /// Where it goes on.

@@ -121,6 +121,16 @@ impl ExecReader {
         Self { from: From::Log { reader: Box::new(reader), after, end }, reporter: None }
     }
 
+    /// What a process of the app writes from now on; it has no end of its own.
+    pub(crate) fn live(stream: client::ExecStream) -> Self {
+        Self { from: From::Stream(stream.into_split().0), reporter: None }
+    }
+
+    /// The log of a process that has written nothing.
+    pub(crate) fn empty() -> Self {
+        Self { from: From::Nothing, reporter: None }
+    }
+
     /// A log that was never begun: its exec was lost before it wrote anything.
     pub(crate) fn lost() -> Self {
         Self { from: From::Nothing, reporter: None }
@@ -168,6 +178,7 @@ impl ExecReader {
                     (
                         ExecItem::Stdout { .. }
                         | ExecItem::Stderr { .. }
+                        | ExecItem::Note { .. }
                         | ExecItem::Gap { .. }
                         | ExecItem::Lost,
                         _,
@@ -187,6 +198,7 @@ impl ExecReader {
             Some(
                 ExecItem::Stdout { next_offset, .. }
                 | ExecItem::Stderr { next_offset, .. }
+                | ExecItem::Note { next_offset, .. }
                 | ExecItem::Gap { next_offset },
             ) => {
                 reporter.offset = *next_offset;
@@ -207,8 +219,7 @@ fn item(record: Record) -> ExecItem {
         Body::Output { output: Output::Stderr, bytes } => ExecItem::Stderr { bytes, next_offset },
         Body::Gap => ExecItem::Gap { next_offset },
         Body::End(end) => ExecItem::End { end, next_offset },
-        // Only logs of processes have them; one that comes anyway is for whoever looks.
-        Body::Note(text) => ExecItem::Stderr { bytes: text.into_bytes(), next_offset },
+        Body::Note(text) => ExecItem::Note { text, next_offset },
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     actor::{ActorHandle, Beginning, Ordinary},
     engine::Inner,
     event::EventPayload,
+    network,
     record::LAUNCH_STEPS,
     workspace_view::blocking,
 };
@@ -40,6 +41,7 @@ pub(super) async fn create(
         return Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"));
     }
     let spec = admission::check(params.spec, &inner.config.data_dir)?;
+    network::check(&*inner.config.network, &spec.network)?;
     let params = SandboxCreateParams { spec, ..params };
     let glance = glance(&params.spec.source).await?;
     match begin(&inner, params, glance).await? {
@@ -198,6 +200,8 @@ async fn plan_row(
         source_inode: None,
         updated_at: now,
         lease_until,
+        stop_reason: None,
+        keepalive_until: None,
         last_active_at: now,
         upper_bytes: 0,
         upper_files: 0,

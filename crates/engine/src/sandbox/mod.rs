@@ -7,18 +7,18 @@ mod resolve;
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use sandbar_runtime::Usage;
 use sandbar_store::sandbox_fetch;
-use sandbar_types::{SandboxId, SandboxState};
+use sandbar_types::{SandboxId, SandboxState, StopReason};
 
 pub(crate) use self::model::workspace_path;
 pub use self::model::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
 };
 use crate::{
-    Engine, Error, Result,
+    Engine, Error, ErrorKind, Result,
     actor::{Ordinary, Urgent},
-    event::StopReason,
     source,
 };
 
@@ -100,6 +100,21 @@ impl Engine {
     /// `sandbox_not_found`, `state_conflict`.
     pub async fn sandbox_resume(&self, id: SandboxId) -> Result<Sandbox> {
         self.inner.actor(id)?.ask(|reply| Ordinary::Resume { reply }).await?;
+        self.sandbox_fetch(id)
+    }
+
+    /// Keeps it from sleeping until then, at most as long as the operator allows. A later one replaces an earlier one.
+    ///
+    /// # Errors
+    /// `sandbox_not_found`, `invalid_field` for a time that is over.
+    pub async fn sandbox_keepalive(&self, id: SandboxId, until: Timestamp) -> Result<Sandbox> {
+        let now = self.inner.config.clock.now();
+        if until <= now {
+            let message = "`until` must be in the future";
+            return Err(Error::new(ErrorKind::Invalid, "invalid_field", message));
+        }
+        let until = until.min(now + self.inner.config.keepalive_max);
+        self.inner.actor(id)?.ask(|reply| Ordinary::KeepAlive { until, reply }).await?;
         self.sandbox_fetch(id)
     }
 

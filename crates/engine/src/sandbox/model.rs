@@ -7,7 +7,7 @@ use sandbar_runtime::Caller;
 use sandbar_store::SandboxRow;
 use sandbar_types::{
     Generation, HostPath, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState,
-    Sha256, Source,
+    Sha256, Source, StopReason,
 };
 use tokio::sync::watch;
 
@@ -34,6 +34,10 @@ pub struct Sandbox {
     pub updated_at: Timestamp,
     /// When somebody last used it.
     pub last_active_at: Timestamp,
+    /// Why it was stopped last; `None` while it runs.
+    pub stop_reason: Option<StopReason>,
+    /// Until when it does not sleep.
+    pub keepalive_until: Option<Timestamp>,
     /// When its lease ends and it is stopped.
     pub expires_at: Option<Timestamp>,
     /// Bytes of its upper layer, when last measured.
@@ -55,6 +59,8 @@ impl Sandbox {
             created_at: row.created_at,
             updated_at: row.updated_at,
             last_active_at: row.last_active_at,
+            stop_reason: row.stop_reason,
+            keepalive_until: row.keepalive_until,
             expires_at: row.lease_until,
             upper_bytes: row.upper_bytes,
             upper_files: row.upper_files,

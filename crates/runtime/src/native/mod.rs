@@ -249,6 +249,10 @@ impl Runtime for NativeRuntime {
         by_supervisor_where_unsupported(frozen, dir, Control::Freeze).await
     }
 
+    async fn reclaim(&self, dir: &SandboxDir, _id: SandboxId) -> io::Result<()> {
+        done(ask(dir, Request::Reclaim, Duration::ZERO).await)
+    }
+
     async fn thaw(&self, dir: &SandboxDir, _id: SandboxId) -> io::Result<()> {
         let thawed = done(ask(dir, Request::Thaw, Duration::ZERO).await);
         by_supervisor_where_unsupported(thawed, dir, Control::Thaw).await

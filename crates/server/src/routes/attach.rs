@@ -124,6 +124,8 @@ fn encode(item: &ExecItem) -> Vec<u8> {
     let (body, offset) = match item {
         ExecItem::Stdout { bytes, next_offset } => (ServerBody::Stdout(bytes), *next_offset),
         ExecItem::Stderr { bytes, next_offset } => (ServerBody::Stderr(bytes), *next_offset),
+        // Only logs of processes have them, and those are not attached to.
+        ExecItem::Note { text, next_offset } => (ServerBody::Stderr(text.as_bytes()), *next_offset),
         ExecItem::Gap { next_offset } => (ServerBody::Gap, *next_offset),
         ExecItem::End { end, next_offset } => (ServerBody::End(*end), *next_offset),
         ExecItem::Lost => (ServerBody::Lost, 0),

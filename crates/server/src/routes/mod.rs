@@ -1,5 +1,6 @@
 //! One file for each resource; each gives the router its routes together with their documentation.
 
+pub(crate) mod app;
 pub(crate) mod approves;
 pub(crate) mod attach;
 pub(crate) mod events;

@@ -46,7 +46,7 @@ async fn exec_output(
     Ok(respond(events(reader), state.stop))
 }
 
-fn events(reader: ExecReader) -> impl Stream<Item = Event> + Send {
+pub(crate) fn events(reader: ExecReader) -> impl Stream<Item = Event> + Send {
     stream::unfold(Some(reader), |reader| async move {
         let mut reader = reader?;
         match reader.next().await {
@@ -61,6 +61,9 @@ fn event(item: ExecItem) -> Event {
     match item {
         ExecItem::Stdout { bytes, next_offset } => chunk("stdout", bytes, next_offset),
         ExecItem::Stderr { bytes, next_offset } => chunk("stderr", bytes, next_offset),
+        ExecItem::Note { text, next_offset } => {
+            named("note", &json!({ "text": text })).id(next_offset.to_string())
+        }
         ExecItem::Gap { next_offset } => {
             named("gap", &json!({ "next_offset": next_offset })).id(next_offset.to_string())
         }

@@ -205,7 +205,7 @@ fn etag(record: &Record) -> String {
     format!("\"{}\"", record.generation)
 }
 
-fn tagged(record: Record) -> Response {
+pub(crate) fn tagged(record: Record) -> Response {
     ([(header::ETAG, etag(&record))], Answer(body(record))).into_response()
 }
 
@@ -225,6 +225,12 @@ fn body(record: Record) -> Body {
         env_names: spec.env.into_keys().collect(),
         toolchains: spec.toolchains,
         expiry: spec.expiry,
+        app: spec.app,
+        idle_policy: spec.idle_policy,
+        visibility: spec.visibility,
+        network: spec.network,
+        stop_reason: record.stop_reason,
+        keepalive_until: record.keepalive_until,
         created_at: record.created_at,
         updated_at: record.updated_at,
         last_active_at: record.last_active_at,

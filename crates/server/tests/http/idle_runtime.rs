@@ -94,6 +94,10 @@ impl Runtime for IdleRuntime {
         nothing()
     }
 
+    async fn reclaim(&self, _dir: &SandboxDir, _id: SandboxId) -> io::Result<()> {
+        Ok(())
+    }
+
     async fn thaw(&self, _: &SandboxDir, _: SandboxId) -> io::Result<()> {
         nothing()
     }

@@ -36,6 +36,20 @@ impl CgroupSlot {
         Err(CgroupError::TimedOut { what: "freeze" })
     }
 
+    /// Gives back the memory that processes who do not run can do without: what the kernel can read or swap in again.
+    /// As much as goes; none of it is an error.
+    pub fn reclaim(&self) {
+        let held = self.usage().ok().and_then(|usage| usage.memory_bytes).unwrap_or_default();
+        let (two, one) = (self.unified_path(), self.version_1_path("memory"));
+        // cgroup-v2.rst: short of what was asked for is `EAGAIN`. The older one takes nothing and gives what it can.
+        let reclaimed = match (two.map(|dir| dir.join("memory.reclaim")), one) {
+            (Some(path), _) if path.exists() => file::write(&path, &held.to_string()),
+            (_, Some(dir)) => file::write(&dir.join("memory.force_empty"), "0"),
+            (_, None) => Ok(()),
+        };
+        drop(reclaimed);
+    }
+
     /// Lets every process run again; fine when they do already.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub(super) enum Request {
     View,
     /// Answered by [`Reply::Done`] when every process is frozen.
     Freeze,
+    /// Answered by [`Reply::Done`] when what frozen processes can do without was given back.
+    Reclaim,
     /// Answered by [`Reply::Done`].
     Thaw,
     /// Answered by [`Reply::Usage`].
@@ -173,6 +175,10 @@ impl Keeper {
             Request::Status => self.status(),
             Request::Freeze => self.with_cgroup(|cgroup| {
                 cgroup.freeze(Instant::now() + FREEZE_PATIENCE).map(|()| Reply::Done)
+            }),
+            Request::Reclaim => self.with_cgroup(|cgroup| {
+                cgroup.reclaim();
+                Ok(Reply::Done)
             }),
             Request::Thaw => self.with_cgroup(|cgroup| cgroup.thaw().map(|()| Reply::Done)),
             Request::Usage => self.with_cgroup(|cgroup| cgroup.usage().map(Reply::Usage)),

@@ -1,0 +1,39 @@
+//! `sandbar app`: the processes that a workspace's sandbox.yaml declares.
+
+mod apply;
+mod logs;
+mod process;
+mod status;
+
+use crate::{context::Context, failure::Failure};
+
+/// Work with the app of a sandbox: what its sandbox.yaml declares.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Status(status::Args),
+    Apply(apply::Args),
+    /// Start a process that was stopped, has exited or has given up.
+    Start(process::Args),
+    /// End a process and keep it ended.
+    Stop(process::Args),
+    /// End a process and start it.
+    Restart(process::Args),
+    Logs(logs::Args),
+}
+
+pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
+    match args.command {
+        Command::Status(args) => status::run(args, context).await,
+        Command::Apply(args) => apply::run(args, context).await,
+        Command::Start(args) => process::run(args, "start", context).await,
+        Command::Stop(args) => process::run(args, "stop", context).await,
+        Command::Restart(args) => process::run(args, "restart", context).await,
+        Command::Logs(args) => Box::pin(logs::run(args, context)).await,
+    }
+}

@@ -1,0 +1,115 @@
+//! From the manifest of a workspace to processes that run.
+
+use std::{io::Read, sync::Arc};
+
+use sandbar_manifest::Severity;
+use sandbar_types::{AppSpec, SandboxId, WorkspacePath};
+use serde::{Deserialize, Serialize};
+
+use super::{App, ManifestState, follow, refusal};
+use crate::{
+    Error, ErrorKind, Result, actor::ActorHandle, engine::Inner, event::EventPayload,
+    workspace_view::blocking,
+};
+
+/// The manifest's place in a workspace.
+const MANIFEST: &str = "sandbox.yaml";
+
+/// What is kept of an app beside its sandbox, for the next server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) manifest: ManifestState,
+    pub(super) spec: Option<AppSpec>,
+}
+
+/// Makes the app of a running sandbox what its manifest says, and follows it from then on.
+///
+/// A manifest that cannot be used changes nothing: what runs, runs on.
+pub(super) async fn apply(
+    inner: &Arc<Inner>,
+    handle: &ActorHandle,
+    id: SandboxId,
+) -> Result<Arc<App>> {
+    let _applying = handle.app.applying.lock().await;
+    let Some(text) = read(inner, id).await? else {
+        return enter(inner, handle, id, ManifestState::Absent, None).await;
+    };
+    let reading = sandbar_manifest::read(&text);
+    let Some(spec) = reading.spec else {
+        let payload = EventPayload::ManifestInvalid { findings: reading.findings.clone() };
+        inner.event_append(id, &payload).await;
+        let manifest = ManifestState::Invalid { findings: reading.findings };
+        return enter(inner, handle, id, manifest, None).await;
+    };
+    let warnings = reading
+        .findings
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Warning)
+        .collect();
+    run(inner, id, &spec).await?;
+    let manifest = ManifestState::Applied { warnings };
+    enter(inner, handle, id, manifest, Some(spec)).await
+}
+
+/// Reads the manifest as the sandbox sees it; `None`: there is none.
+async fn read(inner: &Arc<Inner>, id: SandboxId) -> Result<Option<String>> {
+    let engine = crate::Engine { inner: Arc::clone(inner) };
+    let path = WorkspacePath::parse(MANIFEST).expect("a plain name");
+    let content = match engine.file_read(id, path).await {
+        Ok(content) => content,
+        Err(err) if err.code() == "file_not_found" => return Ok(None),
+        Err(err) => return Err(err),
+    };
+    let limit = u64::try_from(sandbar_manifest::TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+    blocking(move || {
+        let mut bytes = Vec::new();
+        // One byte more than may be: the validator says that it is too long.
+        content.file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::internal)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    })
+    .await?
+}
+
+async fn run(inner: &Arc<Inner>, id: SandboxId, spec: &AppSpec) -> Result<()> {
+    let dir = inner.layout.sandbox(id);
+    let runtime = &inner.config.runtime;
+    for process in &spec.processes {
+        let log = inner.layout.process_log_open(id, &process.name).map_err(Error::internal)?;
+        runtime.app_log(&dir, &process.name, log.into()).await.map_err(refusal)?;
+    }
+    runtime.app_apply(&dir, spec).await.map_err(refusal)
+}
+
+async fn enter(
+    inner: &Arc<Inner>,
+    handle: &ActorHandle,
+    id: SandboxId,
+    manifest: ManifestState,
+    spec: Option<AppSpec>,
+) -> Result<Arc<App>> {
+    handle.app.update(|app| {
+        app.manifest = manifest;
+        app.spec = spec.or(app.spec.take());
+    });
+    let app = handle.app.app();
+    let kept = Kept { manifest: app.manifest.clone(), spec: app.spec.clone() };
+    inner.layout.app_write(id, &kept).map_err(Error::internal)?;
+    if matches!(app.manifest, ManifestState::Applied { .. }) {
+        follow::begin(inner, handle, id).await?;
+    }
+    Ok(handle.app.app())
+}
+
+/// The refusal of a manifest that cannot be used, with everything that is wrong with it.
+pub(super) fn invalid(findings: &[sandbar_manifest::Finding]) -> Error {
+    let first = findings.iter().find(|finding| finding.severity == Severity::Error);
+    let message = match first {
+        Some(finding) => {
+            format!("{MANIFEST}:{}:{}: {}", finding.line, finding.column, finding.message)
+        }
+        None => format!("{MANIFEST} cannot be used"),
+    };
+    Error::new(ErrorKind::Invalid, "manifest_invalid", message)
+        .hint("`sandbar manifest check` shows everything that is wrong with it")
+        .details(&serde_json::json!({ "findings": findings }))
+}

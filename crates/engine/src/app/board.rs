@@ -1,0 +1,50 @@
+//! Where the state of one app is published.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+
+use super::App;
+
+/// The last state of an app, for everybody who asks.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    app: watch::Sender<Arc<App>>,
+    /// Held while a manifest is read and carried out, so that the later one wins.
+    pub(super) applying: Mutex<()>,
+    /// Held by the one who wakes the sandbox; the others wait, and find it awake.
+    pub(super) waking: Mutex<()>,
+    /// Held by the one who follows the supervisor.
+    pub(super) following: Mutex<()>,
+}
+
+impl Board {
+    pub(crate) fn app(&self) -> Arc<App> {
+        self.app.borrow().clone()
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<App>> {
+        self.app.subscribe()
+    }
+
+    /// Whether there is something that may be idle.
+    pub(crate) fn has_processes(&self) -> bool {
+        !self.app.borrow().processes.is_empty()
+    }
+
+    /// Changes what is published; nobody is told where nothing changed.
+    pub(super) fn update(&self, change: impl FnOnce(&mut App)) {
+        self.app.send_if_modified(|published| {
+            let mut app = App::clone(published);
+            change(&mut app);
+            let has_changed = app != **published;
+            *published = Arc::new(app);
+            has_changed
+        });
+    }
+
+    /// Nothing of the sandbox runs any more.
+    pub(crate) fn rest(&self) {
+        self.update(|app| *app = app.at_rest());
+    }
+}

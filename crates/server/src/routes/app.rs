@@ -1,0 +1,213 @@
+//! The app of a sandbox: how it is, its processes, their logs; and what a manifest would mean.
+
+use axum::{Json as Answer, extract::State, response::Response};
+use http::HeaderMap;
+use sandbar_api::{
+    App as Body, ErrorCode, KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest,
+    ManifestCheck, ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview,
+    PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery, Sandbox as SandboxBody,
+};
+use sandbar_engine::{
+    App, LogLine, LogTail, ManifestFinding as Finding, ManifestState, PreviewStatus as Status,
+    ProcessAction,
+};
+use sandbar_types::{ProcessName, ProcessStatus, SandboxId};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    extract::{Json, Process, Query, Sandbox},
+    routes::{output, sandboxes},
+    sse::{last_event_id, respond},
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(app_fetch))
+        .routes(routes!(app_apply))
+        .routes(routes!(process_start))
+        .routes(routes!(process_stop))
+        .routes(routes!(process_restart))
+        .routes(routes!(process_log))
+        .routes(routes!(process_output))
+        .routes(routes!(keepalive))
+        .routes(routes!(manifest_check))
+}
+
+/// How the app of a sandbox is; of one that does not run, as it was last.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app", tag = "apps",
+    params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
+async fn app_fetch(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Answer<Body>, ApiError> {
+    Ok(Answer(body(&state, id)?))
+}
+
+/// Reads `sandbox.yaml` again and makes the app what it says: only what changed is restarted.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/apply", tag = "apps",
+    params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
+async fn app_apply(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+) -> Result<Answer<Body>, ApiError> {
+    state.engine.app_apply(id).await?;
+    Ok(Answer(body(&state, id)?))
+}
+
+/// Starts a process that was stopped, has exited or has given up.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/start", tag = "apps",
+    params(("sandbox" = String, Path), ("process" = String, Path)),
+    responses((status = 200, body = ProcessStatus)))]
+async fn process_start(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Process(name): Process,
+) -> Result<Answer<ProcessStatus>, ApiError> {
+    act(&state, id, name, ProcessAction::Start).await
+}
+
+/// Ends a process and keeps it ended until it is started, or the app is applied again.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/stop", tag = "apps",
+    params(("sandbox" = String, Path), ("process" = String, Path)),
+    responses((status = 200, body = ProcessStatus)))]
+async fn process_stop(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Process(name): Process,
+) -> Result<Answer<ProcessStatus>, ApiError> {
+    act(&state, id, name, ProcessAction::Stop).await
+}
+
+/// Ends a process, where it runs, and starts it.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/restart", tag = "apps",
+    params(("sandbox" = String, Path), ("process" = String, Path)),
+    responses((status = 200, body = ProcessStatus)))]
+async fn process_restart(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Process(name): Process,
+) -> Result<Answer<ProcessStatus>, ApiError> {
+    act(&state, id, name, ProcessAction::Restart).await
+}
+
+async fn act(
+    state: &AppState,
+    id: SandboxId,
+    name: ProcessName,
+    action: ProcessAction,
+) -> Result<Answer<ProcessStatus>, ApiError> {
+    Ok(Answer(state.engine.process_act(id, name, action).await?))
+}
+
+/// The last lines of a process's log, whether or not it runs.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/logs", tag = "apps",
+    params(("sandbox" = String, Path), ("process" = String, Path), ProcessLogQuery),
+    responses((status = 200, body = ProcessLog)))]
+async fn process_log(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Process(name): Process,
+    Query(query): Query<ProcessLogQuery>,
+) -> Result<Answer<ProcessLog>, ApiError> {
+    let lines = query.tail.unwrap_or(LIMIT_TAIL_DEFAULT);
+    if !(1..=LIMIT_TAIL_MAX).contains(&lines) {
+        let message = format!("`tail` must be from 1 to {LIMIT_TAIL_MAX}");
+        return Err(ApiError::new(ErrorCode::InvalidQuery, message));
+    }
+    let tail = state.engine.process_log_tail(id, name.clone(), lines as usize).await?;
+    Ok(Answer(log_body(name, tail)))
+}
+
+fn log_body(process: ProcessName, tail: LogTail) -> ProcessLog {
+    let line = |line: LogLine| ProcessLogLine { at: line.at, text: line.text };
+    ProcessLog {
+        process,
+        lines: tail.lines.into_iter().map(line).collect(),
+        next_offset: tail.next_offset,
+        is_truncated: tail.is_truncated,
+    }
+}
+
+/// Streams a process's log: events `stdout` and `stderr` (`OutputChunk`), `note` where the supervisor says something, and `gap`.
+///
+/// `Last-Event-ID` resumes exactly after that event. Restarts of the process do not end the stream.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/output", tag = "apps",
+    params(("sandbox" = String, Path), ("process" = String, Path), OutputQuery,
+        ("Last-Event-ID" = Option<u64>, Header)),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+async fn process_output(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Process(name): Process,
+    Query(query): Query<OutputQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let offset = last_event_id(&headers)?.or(query.offset).unwrap_or(0);
+    let reader = if query.follow.unwrap_or(true) {
+        state.engine.process_log_follow(id, name, offset).await?
+    } else {
+        state.engine.process_log_read(id, name, offset).await?
+    };
+    Ok(respond(output::events(reader), state.stop))
+}
+
+/// Keeps a sandbox from sleeping until a time. A later request replaces an earlier one.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/keepalive", tag = "sandboxes",
+    params(("sandbox" = String, Path)), request_body = KeepaliveRequest,
+    responses((status = 200, body = SandboxBody)))]
+async fn keepalive(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Json(request): Json<KeepaliveRequest>,
+) -> Result<Response, ApiError> {
+    Ok(sandboxes::tagged(state.engine.sandbox_keepalive(id, request.until).await?))
+}
+
+/// Says what a `sandbox.yaml` means, or everything that is wrong with it. Nothing is started.
+#[utoipa::path(post, path = "/v1/manifest/check", tag = "apps", request_body = ManifestCheckRequest,
+    responses((status = 200, body = ManifestCheck)))]
+async fn manifest_check(Json(request): Json<ManifestCheckRequest>) -> Answer<ManifestCheck> {
+    let (app, findings) = sandbar_engine::manifest_check(&request.manifest);
+    Answer(ManifestCheck { is_valid: app.is_some(), findings: findings_body(&findings), app })
+}
+
+fn body(state: &AppState, id: SandboxId) -> Result<Body, ApiError> {
+    let app = state.engine.app_fetch(id)?;
+    let record = state.engine.sandbox_fetch(id)?;
+    let preview = app.preview(&record.state, record.stop_reason);
+    Ok(Body {
+        manifest: manifest(&app),
+        preview: Preview { status: status(preview.status), port: preview.port, url: None },
+        processes: app.processes.clone(),
+    })
+}
+
+fn manifest(app: &App) -> Manifest {
+    let (status, findings) = match &app.manifest {
+        ManifestState::Unread => (ManifestStatus::Unread, Vec::new()),
+        ManifestState::Absent => (ManifestStatus::Absent, Vec::new()),
+        ManifestState::Invalid { findings } => (ManifestStatus::Invalid, findings_body(findings)),
+        ManifestState::Applied { warnings } => (ManifestStatus::Applied, findings_body(warnings)),
+    };
+    Manifest { status, findings }
+}
+
+fn findings_body(findings: &[Finding]) -> Vec<ManifestFinding> {
+    // The engine's findings are written for the API: their JSON is its body.
+    let value = serde_json::to_value(findings).expect("plain values can be written as JSON");
+    serde_json::from_value(value).expect("a finding of the engine is one of the API")
+}
+
+const fn status(status: Status) -> PreviewStatus {
+    match status {
+        Status::None => PreviewStatus::None,
+        Status::Starting => PreviewStatus::Starting,
+        Status::Ready => PreviewStatus::Ready,
+        Status::Down => PreviewStatus::Down,
+        Status::Error => PreviewStatus::Error,
+        Status::Asleep => PreviewStatus::Asleep,
+        Status::Stopped => PreviewStatus::Stopped,
+    }
+}
