@@ -38,6 +38,18 @@ pub enum Terminal {
     None,
 }
 
+/// A descriptor beside the three that every child has.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed<'a> {
+    /// Which one.
+    pub fd: BorrowedFd<'a>,
+    /// Its number in the child, from 3 to [`PASSED_MAX`].
+    pub number: u8,
+}
+
+/// The highest number of a [`Passed`].
+pub const PASSED_MAX: u8 = 9;
+
 /// Everything about the child, allocated beforehand: between fork and exec nothing may be.
 #[derive(Debug)]
 pub struct ChildSpec<'a> {
@@ -49,8 +61,10 @@ pub struct ChildSpec<'a> {
     pub env: &'a [CString],
     /// Entered before the exec, after the change of identity. It must be a place that `getcwd` can name, not below `/proc`.
     pub cwd: &'a CStr,
-    /// Become 0, 1 and 2; there are no others.
+    /// Become 0, 1 and 2; there are no others, but what is passed.
     pub stdio: [BorrowedFd<'a>; 3],
+    /// One more descriptor.
+    pub passed: Option<Passed<'a>>,
     /// Whether standard input is a terminal.
     pub terminal: Terminal,
     /// Who the child becomes, without supplementary groups and capabilities; `None` where it stays who we are.
@@ -109,11 +123,15 @@ impl Failure {
 
 /// Starts a child in a session of its own and returns at once; the report tells how it went.
 ///
-/// The child has default signals, an empty signal mask, umask 022, no capabilities, and exactly the descriptors 0, 1, 2.
+/// The child has default signals, an empty signal mask, umask 022, no capabilities, and exactly the descriptors 0, 1, 2
+/// and what is passed.
 ///
 /// # Errors
-/// There cannot be another process now (fork(2)).
+/// There cannot be another process now (fork(2)), or what is passed cannot have that number.
 pub fn spawn(spec: &ChildSpec<'_>) -> io::Result<Pid> {
+    if spec.passed.is_some_and(|passed| !(3..=PASSED_MAX).contains(&passed.number)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let argv = pointers(spec.argv);
     let env = pointers(spec.env);
     // SAFETY: the child calls only functions that signal-safety(7) allows (system calls, without allocation or locks)
@@ -123,6 +141,17 @@ pub fn spawn(spec: &ChildSpec<'_>) -> io::Result<Pid> {
         0 => run_child(spec, &argv, &env),
         pid => Ok(Pid::from_raw(pid).expect("fork returns a positive pid in the parent")),
     }
+}
+
+/// Returns the session of a process, as its leader's number; `None` for a process that is not there, and for one whose
+/// session began outside of our pid namespace, as ours did: a child is in it until it makes its own.
+///
+/// Rustix has this call, too, and takes the 0 that the kernel returns then for a number.
+#[must_use]
+pub fn session_of(pid: Pid) -> Option<Pid> {
+    // SAFETY: takes and returns integers.
+    let session = unsafe { libc::getsid(pid.as_raw_nonzero().get()) };
+    if session > 0 { Pid::from_raw(session) } else { None }
 }
 
 /// Runs `work` with other file system ids, so that what it makes (a pipe, a terminal) belongs to `ids`.
@@ -167,8 +196,9 @@ fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
 
 type Pointers = [*const libc::c_char];
 
-/// Number that the report's descriptor gets in the child, behind the three that stay.
-const REPORT: libc::c_int = 3;
+/// Number that the report's descriptor gets in the child, behind all that stay.
+const REPORT: libc::c_int = 10;
+const _: () = assert!(REPORT > PASSED_MAX as libc::c_int);
 
 /// Signals have numbers from 1 to this.
 const SIGNALS_MAX: libc::c_int = 64;
@@ -176,10 +206,12 @@ const SIGNALS_MAX: libc::c_int = 64;
 const SIGNAL_SET_BYTES: usize = 8;
 
 fn run_child(spec: &ChildSpec<'_>, argv: &Pointers, env: &Pointers) -> ! {
-    let Err((stage, errno)) = become_program(spec, argv, env);
+    // Where it is until it is placed.
+    let mut number = spec.report.as_raw_fd();
+    let Err((stage, errno)) = become_program(spec, argv, env, &mut number);
     let report = Failure { stage, errno: errno.raw_os_error() }.encode();
     // SAFETY: the buffer is valid for its length. Should the pipe be gone, nobody is left to tell.
-    let _written = unsafe { libc::write(REPORT, report.as_ptr().cast(), report.len()) };
+    let _written = unsafe { libc::write(number, report.as_ptr().cast(), report.len()) };
     // SAFETY: ends the process without running anything of the parent's.
     unsafe { libc::_exit(127) }
 }
@@ -188,9 +220,10 @@ fn become_program(
     spec: &ChildSpec<'_>,
     argv: &Pointers,
     env: &Pointers,
+    report: &mut libc::c_int,
 ) -> Result<std::convert::Infallible, (Stage, Errno)> {
     let at = |stage| move |errno| (stage, errno);
-    prepare(spec).map_err(at(Stage::Preparing))?;
+    prepare(spec, report).map_err(at(Stage::Preparing))?;
     surrender(spec.ids).map_err(at(Stage::Identity))?;
     // INVARIANT: as who it will be, and when nothing of ours is open: the directory must be one that the program may
     // enter by itself, and `/proc/self/fd/N` leads nowhere.
@@ -199,18 +232,13 @@ fn become_program(
     Err((Stage::Exec, exec(spec.files, argv, env)))
 }
 
-fn prepare(spec: &ChildSpec<'_>) -> Result<(), Errno> {
+fn prepare(spec: &ChildSpec<'_>, report: &mut libc::c_int) -> Result<(), Errno> {
     rustix::process::setsid()?;
     let [stdin, stdout, stderr] = spec.stdio;
     rustix::stdio::dup2_stdin(stdin)?;
     rustix::stdio::dup2_stdout(stdout)?;
     rustix::stdio::dup2_stderr(stderr)?;
-    if spec.report.as_raw_fd() != REPORT {
-        // SAFETY: takes numbers only. What was 3 is a copy of the parent's, and this process is about to close all.
-        check(unsafe { libc::dup3(spec.report.as_raw_fd(), REPORT, libc::O_CLOEXEC) })?;
-    }
-    // SAFETY: takes numbers only. Owners of these descriptors are the parent's; here none of them runs again.
-    check(unsafe { libc::close_range(REPORT.cast_unsigned() + 1, u32::MAX, 0) })?;
+    place_descriptors(spec, report)?;
     match spec.terminal {
         Terminal::Controlling => rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?,
         Terminal::None => {}
@@ -223,6 +251,41 @@ fn prepare(spec: &ChildSpec<'_>) -> Result<(), Errno> {
         rustix::process::setrlimit(*resource, *limit)?;
     }
     Ok(())
+}
+
+/// Leaves the report, what is passed, and nothing else behind the first three.
+fn place_descriptors(spec: &ChildSpec<'_>, report: &mut libc::c_int) -> Result<(), Errno> {
+    // INVARIANT: first both out of the way: each may have the number that the other is to get.
+    *report = moved_up(spec.report)?;
+    let passed = match spec.passed {
+        Some(Passed { fd, number }) => Some((moved_up(fd)?, libc::c_int::from(number))),
+        None => None,
+    };
+    // SAFETY: takes numbers only. What had the number is a copy of the parent's, and this process is about to close all.
+    check(unsafe { libc::dup3(*report, REPORT, libc::O_CLOEXEC) })?;
+    *report = REPORT;
+    if let Some((fd, number)) = passed {
+        // SAFETY: as above.
+        check(unsafe { libc::dup2(fd, number) })?;
+    }
+    let kept = passed.map_or(2, |(_, number)| number);
+    close_between(3, kept - 1)?;
+    close_between(kept + 1, REPORT - 1)?;
+    close_between(REPORT + 1, libc::c_int::MAX)
+}
+
+fn moved_up(fd: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
+    // SAFETY: takes numbers only.
+    let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, REPORT + 1) };
+    if copy < 0 { Err(last_errno()) } else { Ok(copy) }
+}
+
+fn close_between(first: libc::c_int, last: libc::c_int) -> Result<(), Errno> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: takes numbers only. Owners of these descriptors are the parent's; here none of them runs again.
+    check(unsafe { libc::close_range(first.cast_unsigned(), last.cast_unsigned(), 0) })
 }
 
 /// Lets the kernel prefer this process when memory is short. Best effort: a masked `/proc` refuses.

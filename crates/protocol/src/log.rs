@@ -236,7 +236,7 @@ pub fn encode_end(end: &ExecEnd, time_us: u64) -> Vec<u8> {
 /// `text` is empty: our own bug.
 #[must_use]
 pub fn encode_note(text: &str, time_us: u64) -> Vec<u8> {
-    encode(Kind::Note, time_us, text[..text.floor_char_boundary(PAYLOAD_BYTES_MAX)].as_bytes())
+    encode(Kind::Note, time_us, &text.as_bytes()[..text.floor_char_boundary(PAYLOAD_BYTES_MAX)])
 }
 
 /// Encodes the record that tells a viewer where the stream goes on.

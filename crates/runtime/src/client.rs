@@ -15,6 +15,8 @@
 //! | `InvalidData` | it broke the protocol |
 
 mod app;
+#[cfg(test)]
+mod app_tests;
 mod dial;
 mod log_reader;
 mod stream;

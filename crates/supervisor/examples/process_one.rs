@@ -1,7 +1,7 @@
 //! Runs the supervisor as process 1 of a fresh pid namespace, for tests: the smallest launcher there can be.
 //!
 //! `process_one <socket> <config>`: standard input is the keeper's socket. It isolates nothing: needs root, keeps the
-//! host's files, and gives the namespace a `/proc` and a `/dev/pts` of its own. Exits as the supervisor did.
+//! host's files, and gives the namespace a `/proc`, a `/dev/pts` and a loopback of its own. Exits as the supervisor did.
 
 use std::{
     env,
@@ -26,6 +26,7 @@ use sandbar_linux::{
 
 const CLONE_NEWNS: u64 = 0x0002_0000;
 const CLONE_NEWPID: u64 = 0x2000_0000;
+const CLONE_NEWNET: u64 = 0x4000_0000;
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
@@ -41,7 +42,7 @@ fn launch(socket: &str, config: &str) -> Result<ExitCode, Box<dyn Error>> {
     let listener: OwnedFd = UnixListener::bind(socket)?.into();
     let keeper = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let config: OwnedFd = File::open(config)?.into();
-    let spec = CloneSpec { flags: CLONE_NEWNS | CLONE_NEWPID, cgroup: None };
+    let spec = CloneSpec { flags: CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET, cgroup: None };
     match clone_process(spec)? {
         Cloned::Child => become_process_one([&listener, &keeper, &config]),
         Cloned::Parent { pid, .. } => {
@@ -65,6 +66,7 @@ fn become_process_one(passed: [&OwnedFd; 3]) -> Result<ExitCode, Box<dyn Error>>
         MountFlags::NOSUID,
         c"newinstance,ptmxmode=0666,mode=620",
     )?;
+    sandbar_linux::loopback::bring_up()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;

@@ -3,7 +3,10 @@
 //! ```text
 //! opening ──Exec──► starting ──► viewing ──► closed
 //!    ├──Attach────────────────────►│
-//!    └──Control, or a refusal──► answering ──► closed
+//!    ├──Follow─────────────────► following ──► closed
+//!    ├──Watch──────────────────► watching
+//!    ├──Dial───► dialing ────────►│
+//!    └──all else, or a refusal──► answering ──► closed
 //! ```
 
 use std::{
@@ -19,7 +22,10 @@ use rustix::{
 };
 use sandbar_protocol::{FrameDecoder, Input, Open};
 
-use crate::viewer::{Outbox, Progress, Viewer};
+use crate::{
+    sockets::Connecting,
+    viewer::{Outbox, Progress, Viewer},
+};
 
 /// How long a connection may take to say what it is for.
 const OPENING: Duration = Duration::from_secs(10);
@@ -45,6 +51,12 @@ pub(crate) enum Phase {
     Starting { exec: u64 },
     /// It watches an exec, and may send input to it.
     Viewing { exec: u64, viewer: Viewer },
+    /// It watches the log of a process, across its runs.
+    Following { viewer: Viewer },
+    /// It is told how the app is, `seen` being what it was told last.
+    Watching { seen: Option<u64>, outbox: Outbox },
+    /// It waits for a connection inside; `connecting` is always there between turns.
+    Dialing { connecting: Option<Connecting>, until: Instant },
     /// It gets one answer.
     Answering { outbox: Outbox },
 }
@@ -75,8 +87,40 @@ impl Connection {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Opening { until, .. } => Some(*until),
-            Phase::Starting { .. } | Phase::Viewing { .. } | Phase::Answering { .. } => None,
+            Phase::Opening { until, .. } | Phase::Dialing { until, .. } => Some(*until),
+            Phase::Starting { .. }
+            | Phase::Viewing { .. }
+            | Phase::Following { .. }
+            | Phase::Watching { .. }
+            | Phase::Answering { .. } => None,
+        }
+    }
+
+    /// Whether it took too long to say what it is for.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        matches!(&self.phase, Phase::Opening { until, .. } if now >= *until)
+    }
+
+    /// Whether a connection inside must be looked at, though nothing was heard of it.
+    pub(crate) fn is_dialing_late(&self, now: Instant) -> bool {
+        matches!(&self.phase, Phase::Dialing { until, .. } if now >= *until)
+    }
+
+    /// Gives one that watches the latest, where it has not been given it. Returns whether there is something to send.
+    pub(crate) fn tell(&mut self, version: u64, frame: impl FnOnce() -> Vec<u8>) -> bool {
+        match &mut self.phase {
+            Phase::Watching { seen, outbox } if outbox.is_empty() && *seen != Some(version) => {
+                *seen = Some(version);
+                *outbox = Outbox::new(frame());
+                true
+            }
+            Phase::Watching { .. }
+            | Phase::Opening { .. }
+            | Phase::Starting { .. }
+            | Phase::Viewing { .. }
+            | Phase::Following { .. }
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. } => false,
         }
     }
 
@@ -84,7 +128,11 @@ impl Connection {
     pub(crate) fn exec(&self) -> Option<u64> {
         match &self.phase {
             Phase::Starting { exec } | Phase::Viewing { exec, .. } => Some(*exec),
-            Phase::Opening { .. } | Phase::Answering { .. } => None,
+            Phase::Opening { .. }
+            | Phase::Following { .. }
+            | Phase::Watching { .. }
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. } => None,
         }
     }
 
@@ -120,8 +168,16 @@ impl Connection {
         self.frames.push(&buffer[..received]);
         if received == 0 {
             self.is_deaf = true;
-            // A viewer that only listens may have shut its own side; others have nothing to wait for.
-            return if self.exec().is_some() { Ok(()) } else { Err(Closed) };
+            // One that only listens may have shut its own side; others have nothing to wait for.
+            return match &self.phase {
+                Phase::Starting { .. }
+                | Phase::Viewing { .. }
+                | Phase::Following { .. }
+                | Phase::Watching { .. } => Ok(()),
+                Phase::Opening { .. } | Phase::Dialing { .. } | Phase::Answering { .. } => {
+                    Err(Closed)
+                }
+            };
         }
         Ok(())
     }
@@ -141,7 +197,10 @@ impl Connection {
                 Ok(Some(Brought::Input(*exec, input)))
             }
             // It asked one thing already.
-            Phase::Answering { .. } => Err(Closed),
+            Phase::Following { .. }
+            | Phase::Watching { .. }
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. } => Err(Closed),
         }
     }
 
@@ -149,8 +208,13 @@ impl Connection {
     pub(crate) fn advance(&mut self, buffer: &mut [u8], now_us: u64) -> Result<(), Closed> {
         let socket = self.socket.as_fd();
         let progress = match &mut self.phase {
-            Phase::Opening { .. } | Phase::Starting { .. } => Ok(Progress::Idle),
-            Phase::Viewing { viewer, .. } => viewer.advance(socket, buffer, now_us),
+            Phase::Opening { .. } | Phase::Starting { .. } | Phase::Dialing { .. } => {
+                Ok(Progress::Idle)
+            }
+            Phase::Watching { outbox, .. } => outbox.flush(socket).map(told),
+            Phase::Viewing { viewer, .. } | Phase::Following { viewer } => {
+                viewer.advance(socket, buffer, now_us)
+            }
             Phase::Answering { outbox } => outbox.flush(socket).map(answered),
         };
         match progress.map_err(|_: io::Error| Closed)? {
@@ -161,6 +225,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn told(is_sent: bool) -> Progress {
+    if is_sent { Progress::Idle } else { Progress::Blocked }
 }
 
 fn answered(is_sent: bool) -> Progress {

@@ -1,29 +1,30 @@
 //! Questions about the sandbox as a whole.
 
-use std::io;
+use std::{io, time::Instant};
 
 use rustix::io::Errno;
 use sandbar_protocol::{Control, ControlReply, PROTOCOL, Refusal, RunningExec};
 use sandbar_types::ExecId;
 
 use crate::{
+    app::Event,
     freezer::Frozen,
     supervisor::{State, Supervisor},
 };
 
 impl Supervisor {
-    pub(crate) fn control(&mut self, request: Control) -> ControlReply {
+    pub(crate) fn control(&mut self, request: Control, now: Instant) -> ControlReply {
         let answer = match request {
             Control::Ping => return ControlReply::Pong { protocol: PROTOCOL },
             Control::List => return ControlReply::Execs { execs: self.list() },
             Control::Signal { id, signal } => self.signal(id, signal),
-            Control::Freeze => self.freeze(),
-            Control::Thaw => self.thaw(),
-            Control::Apply { .. }
-            | Control::Processes
-            | Control::ProcessStart { .. }
-            | Control::ProcessStop { .. }
-            | Control::ProcessRestart { .. } => Err(Refusal::NotFound),
+            Control::Freeze => self.freeze(now),
+            Control::Thaw => self.thaw(now),
+            Control::Apply { app } => self.app_apply(app, now),
+            Control::Processes => return self.app_processes(now),
+            Control::ProcessStart { name } => self.app_event(&name, Event::Start, now),
+            Control::ProcessStop { name } => self.app_event(&name, Event::Stop, now),
+            Control::ProcessRestart { name } => self.app_event(&name, Event::Restart, now),
         };
         answer.map_or_else(|refusal| ControlReply::Refused { refusal }, |()| ControlReply::Done)
     }
@@ -46,14 +47,16 @@ impl Supervisor {
         Ok(())
     }
 
-    fn freeze(&mut self) -> Result<(), Refusal> {
+    fn freeze(&mut self, now: Instant) -> Result<(), Refusal> {
         match self.state {
             State::Running => {
                 let running = self.execs.values().filter(|exec| exec.status().is_none());
-                let known: Vec<_> = running.map(|exec| exec.pid).collect();
+                let running = running.map(|exec| exec.pid);
+                let known: Vec<_> = running.chain(self.app.pids()).collect();
                 let frozen = Frozen::freeze(&known);
                 self.state =
                     State::Frozen(frozen.map_err(|err| failed("not every process stopped", &err))?);
+                self.app.clock.freeze(now);
                 Ok(())
             }
             State::Frozen(_) => Ok(()),
@@ -61,10 +64,11 @@ impl Supervisor {
         }
     }
 
-    fn thaw(&mut self) -> Result<(), Refusal> {
+    fn thaw(&mut self, now: Instant) -> Result<(), Refusal> {
         match std::mem::replace(&mut self.state, State::Running) {
             State::Running => Ok(()),
             State::Frozen(frozen) => {
+                self.app.clock.thaw(now);
                 frozen.thaw().map_err(|err| failed("not every process goes on", &err))
             }
             State::Stopping => {

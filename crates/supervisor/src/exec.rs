@@ -8,17 +8,14 @@ use std::{
 
 use rustix::{
     io::{Errno, read, write},
-    process::{Pid, Signal, WaitStatus},
+    process::{Pid, WaitStatus},
     termios::{Winsize, tcsetwinsize},
 };
-use sandbar_linux::{
-    child::{Failure, Stage},
-    signals::{Target, send},
-};
+use sandbar_linux::child::{Failure, Stage};
 use sandbar_protocol::{Input, Refusal, log::Output};
 use sandbar_types::{ExecId, ExitStatus, TerminalSize};
 
-use crate::{processes, viewer::SharedLog};
+use crate::{log::LogFile, processes, viewer::SharedLog};
 
 /// How long output may go on after the main process ended, when somebody else still holds it open.
 const DRAIN: Duration = Duration::from_millis(100);
@@ -56,6 +53,46 @@ pub(crate) struct Source {
     pub(crate) output: Output,
     /// The last writer closed it.
     pub(crate) is_over: bool,
+}
+
+impl Source {
+    pub(crate) const fn new(fd: OwnedFd, output: Output) -> Self {
+        Self { fd, output, is_over: false }
+    }
+
+    /// Reads into the log, as much as one turn allows.
+    pub(crate) fn read(&mut self, log: &mut LogFile, buffer: &mut [u8], now_us: u64) {
+        if self.is_over {
+            return;
+        }
+        for _ in 0..READS_AT_ONCE {
+            match read(&self.fd, &mut *buffer) {
+                // EIO is how a terminal says that nobody has it open any more.
+                Ok(0) | Err(Errno::IO) => self.is_over = true,
+                Ok(length) => {
+                    log.append(self.output, now_us, &buffer[..length]);
+                    // A short read took everything.
+                    if length == buffer.len() {
+                        continue;
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(_) => self.is_over = true,
+            }
+            break;
+        }
+    }
+}
+
+/// How a child ended; a failure that it told of before says more.
+pub(crate) fn exit_status(status: WaitStatus, failure: Option<Failure>) -> ExitStatus {
+    let signal = status.terminating_signal().and_then(|signal| u8::try_from(signal).ok());
+    let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
+    match (failure, signal, code) {
+        (Some(Failure { errno, .. }), _, _) => ExitStatus::NotStarted { errno },
+        (None, Some(signal), _) => ExitStatus::Signaled { signal },
+        (None, None, code) => ExitStatus::Exited { code: code.unwrap_or(u8::MAX) },
+    }
 }
 
 /// Standard input on its way to the command.
@@ -98,7 +135,7 @@ pub(crate) struct Started {
 
 impl Exec {
     pub(crate) fn new(started: Started) -> Self {
-        let source = |(fd, output)| Source { fd, output, is_over: false };
+        let source = |(fd, output)| Source::new(fd, output);
         Self {
             id: started.id,
             pid: started.pid,
@@ -141,13 +178,9 @@ impl Exec {
 
     /// Takes the status of the main process, which was just reaped.
     pub(crate) fn reaped(&mut self, status: WaitStatus, now: Instant) {
-        let signal = status.terminating_signal().and_then(|signal| u8::try_from(signal).ok());
-        let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
-        let status = match (self.failure, signal, code) {
-            (Some(Failure { errno, .. }), _, _) => ExitStatus::NotStarted { errno },
-            (None, _, _) if self.is_timed_out => ExitStatus::TimedOut,
-            (None, Some(signal), _) => ExitStatus::Signaled { signal },
-            (None, None, code) => ExitStatus::Exited { code: code.unwrap_or(u8::MAX) },
+        let status = match (exit_status(status, self.failure), self.is_timed_out) {
+            (ExitStatus::Exited { .. } | ExitStatus::Signaled { .. }, true) => ExitStatus::TimedOut,
+            (status, _) => status,
         };
         self.main = MainProcess::Ended { status, drain_until: now + DRAIN };
         self.timeout = None;
@@ -156,25 +189,8 @@ impl Exec {
 
     /// Reads output into the log, as much as one turn allows.
     pub(crate) fn read_output(&mut self, index: usize, buffer: &mut [u8], now_us: u64) {
-        let Some(source) = self.outputs.get_mut(index).filter(|source| !source.is_over) else {
-            return;
-        };
-        let mut log = self.log.borrow_mut();
-        for _ in 0..READS_AT_ONCE {
-            match read(&source.fd, &mut *buffer) {
-                // EIO is how a terminal says that nobody has it open any more.
-                Ok(0) | Err(Errno::IO) => source.is_over = true,
-                Ok(length) => {
-                    log.append(source.output, now_us, &buffer[..length]);
-                    // A short read took everything.
-                    if length == buffer.len() {
-                        continue;
-                    }
-                }
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(_) => source.is_over = true,
-            }
-            break;
+        if let Some(source) = self.outputs.get_mut(index) {
+            source.read(&mut self.log.borrow_mut(), buffer, now_us);
         }
     }
 
@@ -210,22 +226,13 @@ impl Exec {
         }
         self.timeout = None;
         self.is_timed_out = true;
-        // INVARIANT: look first: without its leader, a session is harder to tell.
-        let session = processes::session_members(self.pid);
-        self.signal(Signal::KILL.as_raw());
-        for pid in session {
-            let _gone = send(Target::Process(pid), Signal::KILL.as_raw());
-        }
+        processes::kill_session(self.pid);
     }
 
     /// Signals the process group, as long as its number cannot be somebody else's.
     pub(crate) fn signal(&self, number: i32) {
-        if self.main != MainProcess::Runs {
-            return;
-        }
-        // Between fork and setsid the child has no group of its own yet.
-        if send(Target::Group(self.pid), number).is_err() {
-            let _gone = send(Target::Process(self.pid), number);
+        if self.main == MainProcess::Runs {
+            processes::signal_group(self.pid, number);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Process 1 of a sandbox: reaps everything, runs execs and terminals, and keeps their output in logs.
+//! Process 1 of a sandbox: reaps everything, runs execs and terminals, keeps the processes of the app running, and keeps
+//! what they all write in logs.
 //!
 //! One thread, one poll(2), no timers that tick: it sleeps until a descriptor or a deadline needs it. It believes the
 //! host and nothing that runs below it, and the host does not believe it either.
@@ -14,9 +15,14 @@
 //! since the main process ended. A background child that still holds the output then writes into nothing, and lives on
 //! until the sandbox stops. What a terminal's session leaves behind is hung up, as every terminal does.
 //!
+//! A process of the app lives by the state machine in `app/life.rs`, whose diagram is that of
+//! [`sandbar_types::ProcessState`]. It ends with its main process, what else is of its session is ended with it, and run
+//! after run is written into the same log.
+//!
 //! It must not: run anything before [`sandbar_protocol::GO`], write anywhere but to logs that the host passed in, or
 //! wait for anybody. Tests: `tests/`, which drive it in a fresh pid namespace.
 
+mod app;
 mod boot;
 mod command;
 mod connection;
@@ -24,9 +30,11 @@ mod control;
 mod exec;
 mod freezer;
 mod log;
+mod ports;
 mod processes;
 mod requests;
 mod settings;
+mod sockets;
 mod start;
 mod supervisor;
 mod viewer;

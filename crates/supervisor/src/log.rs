@@ -1,11 +1,19 @@
-//! The log of one exec, as its writer sees it. Format and promises: [`sandbar_protocol::log`].
+//! The log of one exec or one process, as its writer sees it. Format and promises: [`sandbar_protocol::log`].
 
-use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt};
+mod earlier;
+mod tail;
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+};
 
 use rustix::fs::{FallocateFlags, fallocate};
 use sandbar_protocol::log::{
     HEADER_BYTES, Header, Output, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader,
-    START_OFFSET, encode_end, encode_output,
+    START_OFFSET, encode_end, encode_note, encode_output,
 };
 use sandbar_types::{ExecEnd, ExitStatus};
 
@@ -83,6 +91,27 @@ impl LogFile {
         }
     }
 
+    /// Appends what there is to say about the process; on a full disk it is not said.
+    pub(crate) fn note(&mut self, text: &str, time_us: u64) {
+        let _is_written = self.has_room() && self.append_record(&encode_note(text, time_us));
+    }
+
+    /// Keeps so many bytes from now on.
+    pub(crate) fn limit(&mut self, bytes_max: u64) {
+        self.bytes_max = bytes_max;
+    }
+
+    /// Nothing more will be written, though nothing says so in it: who follows has seen all.
+    pub(crate) fn close(&mut self) {
+        self.is_ended = true;
+    }
+
+    /// Whether it is in this file.
+    pub(crate) fn is_in(&self, other: &File) -> io::Result<bool> {
+        let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
+        Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
+    }
+
     /// Writes the last record; nothing may follow.
     pub(crate) fn finish(&mut self, status: ExitStatus, time_us: u64) {
         let dropped_bytes = self.header.dropped_bytes + self.unwritten;
@@ -95,7 +124,7 @@ impl LogFile {
         self.is_ended = true;
     }
 
-    /// Whether the last record was written.
+    /// Whether nothing more will be written.
     pub(crate) const fn is_ended(&self) -> bool {
         self.is_ended
     }

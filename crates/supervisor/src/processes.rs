@@ -4,12 +4,19 @@
 
 use std::{fs, io};
 
-use rustix::process::{Pid, getsid};
+use rustix::process::{Pid, Signal};
+use sandbar_linux::{
+    child::session_of,
+    signals::{Target, send},
+};
 
 /// The number of the newest process of the reader's namespace; see proc_loadavg(5).
 const NEWEST_FIELD: usize = 4;
 /// `PID_MAX_LIMIT` of linux/threads.h.
 const NUMBERS_MAX: i32 = 4 << 20;
+
+/// LIMIT: looks at numbers that came while we looked.
+const ROUNDS_MAX: usize = 8;
 
 /// Returns every process that is visible, except ourselves.
 pub(crate) fn visible() -> io::Result<Vec<Pid>> {
@@ -33,7 +40,62 @@ pub(crate) fn session_members(session: Pid) -> Vec<Pid> {
     };
     let numbers = (2..=wrapped).chain(leader + 1..=last);
     let all = numbers.filter_map(Pid::from_raw);
-    all.filter(|&pid| getsid(Some(pid)) == Ok(session)).collect()
+    all.filter(|&pid| session_of(pid) == Some(session)).collect()
+}
+
+/// Kills the group of a child that was not reaped, and what else is of its session.
+pub(crate) fn kill_session(leader: Pid) {
+    // INVARIANT: look first: without its leader, a session is harder to tell.
+    let session = session_members(leader);
+    signal_group(leader, Signal::KILL.as_raw());
+    kill_all(&session);
+}
+
+/// Kills what is left of the group and the session of a leader that has just been reaped.
+///
+/// Its number is not its own any more, but no group and no session gets it while anybody is in the old one.
+pub(crate) fn kill_rest(leader: Pid) {
+    let session = session_members(leader);
+    let _gone = send(Target::Group(leader), Signal::KILL.as_raw());
+    kill_all(&session);
+}
+
+fn kill_all(pids: &[Pid]) {
+    for pid in pids {
+        let _gone = send(Target::Process(*pid), Signal::KILL.as_raw());
+    }
+}
+
+/// Signals the group of a child that leads one, and was not reaped.
+pub(crate) fn signal_group(leader: Pid, number: i32) {
+    // Between fork and setsid the child has no group of its own yet.
+    if send(Target::Group(leader), number).is_err() {
+        let _gone = send(Target::Process(leader), number);
+    }
+}
+
+/// Whether anybody is left of the group of a leader that has just been reaped.
+///
+/// Somebody else's group can have the number only after all of these are gone and the numbers began again.
+pub(crate) fn has_group(leader: Pid) -> bool {
+    send(Target::Group(leader), 0).is_ok()
+}
+
+/// Signals every process that there is, except those of these sessions; numbers that come meanwhile are looked at, too.
+pub(crate) fn signal_others(sessions: &[Pid], signal: Signal) {
+    let mut last = 1;
+    for _ in 0..ROUNDS_MAX {
+        let newest = number("/proc/loadavg", NEWEST_FIELD).unwrap_or(NUMBERS_MAX);
+        for pid in (last + 1..=newest).filter_map(Pid::from_raw) {
+            if session_of(pid).is_none_or(|session| !sessions.contains(&session)) {
+                let _gone = send(Target::Process(pid), signal.as_raw());
+            }
+        }
+        if newest <= last {
+            return;
+        }
+        last = newest;
+    }
 }
 
 fn number(path: &str, field: usize) -> Option<i32> {

@@ -1,21 +1,35 @@
 //! What connections ask for, and how it is answered.
 
-use std::{os::fd::OwnedFd, time::Instant};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use rustix::{
     event::PollFlags,
+    io::{Errno, fcntl_dupfd_cloexec},
     net::{SocketFlags, accept_with},
 };
-use sandbar_protocol::{Open, Opened, Refusal, log::HEADER_BYTES};
+use sandbar_protocol::{
+    ControlReply, Dialed, EGRESS_PORT, Open, Opened, Refusal, log::HEADER_BYTES,
+};
 use sandbar_types::ExecId;
 
 use crate::{
     connection::{Brought, Closed, Connection, Phase},
     exec::Exec,
+    ports,
+    sockets::{Attempt, Connecting, listen_for_egress},
     start::{self, Request},
     supervisor::{State, Supervisor, now_us},
     viewer::{Outbox, Viewer},
 };
+
+/// How long a connection to a port inside may take: one whose queue is full does not answer.
+const DIAL_DEADLINE: Duration = Duration::from_secs(5);
+/// LIMIT: ports named in an answer, as the protocol says.
+const LISTENING_MAX: usize = 16;
 
 impl Supervisor {
     pub(crate) fn accept(&mut self, now: Instant) {
@@ -95,21 +109,75 @@ impl Supervisor {
                 self.start(request).map(|exec| Phase::Starting { exec })
             }
             Open::Attach { id, offset } => self.attach(id, offset),
-            Open::ProcessLog { .. }
-            | Open::Follow { .. }
-            | Open::Watch {}
-            | Open::Dial { .. }
-            | Open::Egress {} => Err(Refusal::NotFound),
-            Open::Control { request } => {
-                let frame = self.control(request).to_frame().map_err(|_| Closed)?;
-                Ok(Phase::Answering { outbox: Outbox::new(frame) })
+            Open::ProcessLog { name } => {
+                let taken = self.process_log(name, log);
+                Ok(answer(&reply(taken), None)?)
             }
+            Open::Follow { name, offset } => self.follow(&name, offset),
+            Open::Watch {} => Ok(Phase::Watching { seen: None, outbox: Outbox::default() }),
+            Open::Dial { port } => Ok(dial(Connecting::begin(port), now)?),
+            Open::Egress {} => {
+                let (done, socket) = self.egress().map_or_else(
+                    |refusal| (reply(Err(refusal)), None),
+                    |socket| (ControlReply::Done, Some(socket)),
+                );
+                Ok(answer(&done, socket)?)
+            }
+            Open::Control { request } => Ok(answer(&self.control(request, now), None)?),
         };
         let phase = phase.map_or_else(refuse, Ok)?;
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.phase = phase;
         }
         Ok(())
+    }
+
+    /// Goes on with a connection to a port inside.
+    pub(crate) fn hear_dial(&mut self, key: u64, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return;
+        };
+        let next = match &mut connection.phase {
+            Phase::Dialing { connecting, until } => {
+                let attempt = match connecting.take() {
+                    Some(_) if now >= *until => Attempt::Refused(Errno::TIMEDOUT),
+                    Some(connecting) => connecting.advance(),
+                    None => Attempt::Refused(Errno::INVAL),
+                };
+                match attempt {
+                    Attempt::Pending(pending) => {
+                        *connecting = Some(pending);
+                        return;
+                    }
+                    attempt @ (Attempt::Connected(_) | Attempt::Refused(_)) => dial(attempt, now),
+                }
+            }
+            Phase::Opening { .. }
+            | Phase::Starting { .. }
+            | Phase::Viewing { .. }
+            | Phase::Following { .. }
+            | Phase::Watching { .. }
+            | Phase::Answering { .. } => return,
+        };
+        match next {
+            Ok(phase) => connection.phase = phase,
+            Err(Closed) => drop(self.connections.remove(&key)),
+        }
+    }
+
+    /// The listener of the egress proxy, made when it is first asked for: until then nobody's requests wait there.
+    fn egress(&mut self) -> Result<OwnedFd, Refusal> {
+        let failed = |err: &io::Error| Refusal::Failed {
+            what: format!("nobody can listen on port {EGRESS_PORT}"),
+            errno: err.raw_os_error().unwrap_or_default(),
+        };
+        let listener = match self.egress.take() {
+            Some(listener) => listener,
+            None => listen_for_egress().map_err(|err| failed(&err))?,
+        };
+        let copy = fcntl_dupfd_cloexec(&listener, 3).map_err(|errno| failed(&errno.into()));
+        self.egress = Some(listener);
+        copy
     }
 
     fn start(&mut self, request: Request) -> Result<u64, Refusal> {
@@ -167,6 +235,32 @@ fn view(key: u64, exec: &Exec, position: u64) -> Phase {
     let answer =
         Opened::Streaming { offset: position }.to_frame().expect("an offset fits into a frame");
     Phase::Viewing { exec: key, viewer: Viewer::new(exec.log.clone(), position, answer) }
+}
+
+fn reply(done: Result<(), Refusal>) -> ControlReply {
+    done.map_or_else(|refusal| ControlReply::Refused { refusal }, |()| ControlReply::Done)
+}
+
+fn answer(reply: &ControlReply, socket: Option<OwnedFd>) -> Result<Phase, Closed> {
+    let frame = reply.to_frame().map_err(|_| Closed)?;
+    Ok(Phase::Answering { outbox: Outbox::with_descriptor(frame, socket) })
+}
+
+fn dial(attempt: Attempt, now: Instant) -> Result<Phase, Closed> {
+    let (dialed, socket) = match attempt {
+        Attempt::Pending(pending) => {
+            return Ok(Phase::Dialing { connecting: Some(pending), until: now + DIAL_DEADLINE });
+        }
+        Attempt::Connected(socket) => (Dialed::Connected {}, Some(socket)),
+        Attempt::Refused(errno) => {
+            let mut listening = ports::listening();
+            listening.retain(|port| *port != EGRESS_PORT);
+            listening.truncate(LISTENING_MAX);
+            (Dialed::Refused { errno: errno.raw_os_error(), listening }, None)
+        }
+    };
+    let frame = dialed.to_frame().map_err(|_| Closed)?;
+    Ok(Phase::Answering { outbox: Outbox::with_descriptor(frame, socket) })
 }
 
 fn refuse(refusal: Refusal) -> Result<Phase, Closed> {

@@ -10,7 +10,7 @@ use sandbar_protocol::{AgentIds, ResourceLimit, SupervisorConfig};
 pub(crate) const OOM_SCORE: &CStr = c"500";
 
 /// Bytes of log kept at the least, so that every record fits.
-const LOG_BYTES_MIN: u64 = 128 << 10;
+pub(crate) const LOG_BYTES_MIN: u64 = 128 << 10;
 
 /// What is the same for every exec.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
-//! Starting the main process of an exec: its pipes or its terminal, and the fork.
+//! Starting the main process of an exec: its pipes or its terminal, and the fork, which processes of an app share.
 
 use std::{
     fs::File,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -11,10 +11,11 @@ use rustix::{
     fs::{Mode, OFlags, open},
     io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, ioctl_fionbio},
     pipe::{PipeFlags, pipe_with},
+    process::Pid,
     pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt},
     termios::{InputModes, OptionalActions, tcgetattr, tcsetattr, tcsetwinsize},
 };
-use sandbar_linux::child::{ChildSpec, Terminal, as_owner, spawn};
+use sandbar_linux::child::{ChildSpec, Passed, Terminal, as_owner, spawn};
 use sandbar_protocol::{Refusal, log::Output};
 use sandbar_types::{ExecId, ExecSpec, TerminalSize};
 
@@ -57,24 +58,13 @@ pub(crate) fn start(settings: &Settings, request: Request) -> Result<Exec, Refus
     let channels = as_owner(settings.agent, || channels(&request.spec))
         .flatten()
         .map_err(|err| failed("its pipes or its terminal could not be made", &err))?;
-    let (report, report_inside) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(|err| failed("no pipe", &err.into()))?;
-    ioctl_fionbio(&report, true).map_err(|err| failed("no pipe", &err.into()))?;
     let [stdin, stdout, stderr] = &channels.inside;
-    let pid = spawn(&ChildSpec {
-        files: &command.files,
-        argv: &command.argv,
-        env: &command.env,
-        cwd: &command.cwd,
+    let inside = Inside {
         stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
         terminal: channels.terminal,
-        ids: settings.agent,
-        limits: &settings.limits,
-        // In user mode it inherits ours; see boot.
-        oom_score_adj: settings.agent.map(|_| OOM_SCORE),
-        report: report_inside.as_fd(),
-    })
-    .map_err(|err| failed("no process", &err))?;
+        passed: None,
+    };
+    let (pid, report) = fork(settings, &command, inside)?;
     let timeout =
         request.spec.timeout_ms.and_then(|ms| request.now.checked_add(Duration::from_millis(ms)));
     Ok(Exec::new(Started {
@@ -89,6 +79,40 @@ pub(crate) fn start(settings: &Settings, request: Request) -> Result<Exec, Refus
         log: SharedLog::new(log.into()),
         is_terminal: request.spec.terminal.is_some(),
     }))
+}
+
+/// What a child has open.
+pub(crate) struct Inside<'a> {
+    pub(crate) stdio: [BorrowedFd<'a>; 3],
+    pub(crate) terminal: Terminal,
+    pub(crate) passed: Option<Passed<'a>>,
+}
+
+/// Starts a child, and returns where it tells why it could not become the program, if so.
+pub(crate) fn fork(
+    settings: &Settings,
+    command: &Command,
+    inside: Inside<'_>,
+) -> Result<(Pid, OwnedFd), Refusal> {
+    let (report, report_inside) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|err| failed("no pipe", &err.into()))?;
+    ioctl_fionbio(&report, true).map_err(|err| failed("no pipe", &err.into()))?;
+    let pid = spawn(&ChildSpec {
+        files: &command.files,
+        argv: &command.argv,
+        env: &command.env,
+        cwd: &command.cwd,
+        stdio: inside.stdio,
+        passed: inside.passed,
+        terminal: inside.terminal,
+        ids: settings.agent,
+        limits: &settings.limits,
+        // In user mode it inherits ours; see boot.
+        oom_score_adj: settings.agent.map(|_| OOM_SCORE),
+        report: report_inside.as_fd(),
+    })
+    .map_err(|err| failed("no process", &err))?;
+    Ok((pid, report))
 }
 
 fn channels(spec: &ExecSpec) -> io::Result<Channels> {

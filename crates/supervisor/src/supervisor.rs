@@ -11,9 +11,11 @@ use rustix::{
 use sandbar_linux::signals::SignalFd;
 
 use crate::{
-    connection::Connection,
+    app::{App, Told, Wanted},
+    connection::{Connection, Phase},
     exec::{Exec, MainProcess, Source},
     freezer::{Frozen, signal_everyone},
+    processes,
     settings::Settings,
     viewer::PIECE_BYTES,
 };
@@ -35,9 +37,12 @@ pub(crate) struct Supervisor {
     pub(crate) connections: BTreeMap<u64, Connection>,
     pub(crate) execs: BTreeMap<u64, Exec>,
     /// Read and thrown away, so that background processes that still write are not killed by SIGPIPE.
-    leftovers: Vec<Source>,
+    pub(crate) leftovers: Vec<Source>,
+    pub(crate) app: App,
+    /// The listener of the egress proxy, once somebody asked for it.
+    pub(crate) egress: Option<OwnedFd>,
     pub(crate) state: State,
-    next_key: u64,
+    pub(crate) next_key: u64,
     pub(crate) buffer: Box<[u8]>,
 }
 
@@ -63,6 +68,8 @@ enum Ready {
     Output(u64, usize),
     Stdin(u64),
     Leftover(usize),
+    App(Wanted),
+    Dial(u64),
 }
 
 impl Supervisor {
@@ -80,6 +87,8 @@ impl Supervisor {
             connections: BTreeMap::new(),
             execs: BTreeMap::new(),
             leftovers: Vec::new(),
+            app: App::new(Instant::now()),
+            egress: None,
             state: State::Running,
             next_key: 0,
             buffer: vec![0; PIECE_BYTES].into_boxed_slice(),
@@ -102,13 +111,24 @@ impl Supervisor {
         }
     }
 
-    fn wait(&self) -> io::Result<Vec<(Ready, PollFlags)>> {
+    fn wait(&mut self) -> io::Result<Vec<(Ready, PollFlags)>> {
+        let until = self.deadline(Instant::now());
+        let ready = self.wait_until(until)?;
+        self.app.clock.waited(until, Instant::now());
+        Ok(ready)
+    }
+
+    /// When something is to be done even if nothing happens.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let execs = self.execs.values().filter_map(Exec::deadline);
+        let connections = self.connections.values().filter_map(Connection::deadline);
+        execs.chain(connections).chain(self.app.deadline(self.phase(), now)).min()
+    }
+
+    fn wait_until(&self, until: Option<Instant>) -> io::Result<Vec<(Ready, PollFlags)>> {
         let interests = self.interests();
         let mut fds: Vec<PollFd<'_>> = interests.iter().map(|(_, fd)| fd.clone()).collect();
-        let deadlines = self.execs.values().filter_map(Exec::deadline);
-        let next =
-            deadlines.chain(self.connections.values().filter_map(Connection::deadline)).min();
-        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = until.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -146,7 +166,17 @@ impl Supervisor {
             events.set(PollFlags::IN, connection.is_listened_to() && !is_full);
             events.set(PollFlags::OUT, connection.is_blocked);
             all.push((Ready::Connection(key), PollFd::new(&connection.socket, events)));
+            if let Phase::Dialing { connecting: Some(connecting), .. } = &connection.phase {
+                let dial = PollFd::new(&connecting.socket, PollFlags::OUT);
+                all.push((Ready::Dial(key), dial));
+            }
         }
+        let of_app = self.app.interests(self.phase());
+        all.extend(
+            of_app.map(|(wanted, fd, flags)| {
+                (Ready::App(wanted), PollFd::from_borrowed_fd(fd, flags))
+            }),
+        );
         let leftovers = self.leftovers.iter().enumerate();
         all.extend(
             leftovers
@@ -157,11 +187,11 @@ impl Supervisor {
 
     fn hear(&mut self, ready: Ready, events: PollFlags, now: Instant) -> io::Result<()> {
         match ready {
-            Ready::Signals => self.hear_signals()?,
+            Ready::Signals => self.hear_signals(now)?,
             // The keeper says nothing after its go; that it is readable means that it is gone.
             Ready::Keeper => {
                 self.keeper = None;
-                self.stop(Signal::KILL)?;
+                self.stop(Signal::KILL, now)?;
             }
             Ready::Listener => self.accept(now),
             Ready::Connection(key) => self.hear_connection(key, events, now),
@@ -178,25 +208,38 @@ impl Supervisor {
                 self.take_input(key);
             }
             Ready::Leftover(index) => self.drain_leftover(index),
+            Ready::App(wanted) => {
+                self.with_app(now, Told::ByUs, |app, hands| app.hear(wanted, hands));
+            }
+            Ready::Dial(key) => self.hear_dial(key, now),
         }
         Ok(())
     }
 
-    fn hear_signals(&mut self) -> io::Result<()> {
+    fn hear_signals(&mut self, now: Instant) -> io::Result<()> {
         while let Some(received) = self.signals.receive()? {
             // Nobody inside may stop the sandbox; in user mode they could send us the signal.
             let is_from_outside = received.sender == 0;
             if received.signal == Signal::TERM.as_raw() && is_from_outside {
-                self.stop(Signal::TERM)?;
+                self.stop(Signal::TERM, now)?;
             }
         }
         Ok(())
     }
 
     /// Tells every process to end; the loop goes on until they have.
-    fn stop(&mut self, signal: Signal) -> io::Result<()> {
+    fn stop(&mut self, signal: Signal, now: Instant) -> io::Result<()> {
+        // Where it was frozen, time goes on: they may end now.
+        self.app.clock.thaw(now);
         self.state = State::Stopping;
-        signal_everyone(signal)?;
+        if signal == Signal::KILL || self.app.ends_by(signal.as_raw()) {
+            self.with_app(now, Told::WithAll, App::stop);
+            signal_everyone(signal)?;
+        } else {
+            let of_app: Vec<_> = self.app.pids().collect();
+            self.with_app(now, Told::ByUs, App::stop);
+            processes::signal_others(&of_app, signal);
+        }
         // One that is stopped ends only when it goes on.
         signal_everyone(Signal::CONT)?;
         self.execs.values_mut().for_each(Exec::hang_up);
@@ -234,7 +277,8 @@ impl Supervisor {
         let found =
             self.execs.iter().find(|(_, exec)| exec.pid == pid && exec.main == MainProcess::Runs);
         let Some((&key, _)) = found else {
-            // Somebody's orphan: nobody asks how it ended.
+            // Or somebody's orphan: nobody asks how it ended.
+            self.with_app(now, Told::ByUs, |app, hands| app.reaped(pid, status, hands));
             return;
         };
         // INVARIANT: first why it could not start, if so; it says more than the exit code of the child that told us.
@@ -257,14 +301,35 @@ impl Supervisor {
         for (key, status) in over.collect::<Vec<_>>() {
             self.end(key, status);
         }
-        let buffer = &mut self.buffer;
-        self.connections.retain(|_, connection| {
-            let is_late = connection.deadline().is_some_and(|until| now >= until);
-            !is_late && (connection.is_blocked || connection.advance(buffer, now_us()).is_ok())
-        });
+        let phase = self.phase();
+        self.with_app(now, Told::ByUs, |app, hands| app.turn(phase, hands));
+        self.settle_connections(now);
         self.leftovers.retain(|source| !source.is_over);
         let excess = self.leftovers.len().saturating_sub(LEFTOVERS_MAX);
         self.leftovers.drain(..excess);
+    }
+
+    fn settle_connections(&mut self, now: Instant) {
+        let late =
+            self.connections.iter().filter(|(_, connection)| connection.is_dialing_late(now));
+        for key in late.map(|(&key, _)| key).collect::<Vec<_>>() {
+            self.hear_dial(key, now);
+        }
+        let (app, buffer) = (&self.app, &mut self.buffer);
+        self.connections.retain(|_, connection| {
+            if connection.is_late(now) {
+                return false;
+            }
+            if connection.is_blocked {
+                return true;
+            }
+            let mut is_open = connection.advance(buffer, now_us()).is_ok();
+            let frame = || app.status().to_frame().unwrap_or_default();
+            if is_open && connection.tell(app.version, frame) {
+                is_open = connection.advance(buffer, now_us()).is_ok();
+            }
+            is_open
+        });
     }
 
     fn end(&mut self, key: u64, status: sandbar_types::ExitStatus) {

@@ -1,12 +1,18 @@
-//! One who watches an exec: a socket and a position in its log.
+//! One who watches an exec or a process: a socket and a position in its log.
 //!
 //! A viewer that does not read costs at most [`PIECE_BYTES`] of memory and nobody's time.
 
-use std::{cell::RefCell, io, os::fd::BorrowedFd, rc::Rc};
+use std::{
+    cell::RefCell,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    rc::Rc,
+};
 
 use rustix::{
     io::Errno,
-    net::{SendFlags, send},
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg},
 };
 use sandbar_protocol::log::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, encode_gap};
 
@@ -19,7 +25,7 @@ const _: () = assert!(PIECE_BYTES >= PAYLOAD_BYTES_MAX + RECORD_HEADER_BYTES);
 /// LIMIT: pieces sent in one turn, so that one who reads fast does not keep the others waiting.
 const PIECES_AT_ONCE: usize = 16;
 
-/// A log that its exec and its viewers share.
+/// A log that its exec or process and its viewers share.
 pub(crate) type SharedLog = Rc<RefCell<LogFile>>;
 
 /// Bytes on their way to a socket, which takes them when it can.
@@ -27,6 +33,8 @@ pub(crate) type SharedLog = Rc<RefCell<LogFile>>;
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
+    /// Goes with the first byte.
+    descriptor: Option<OwnedFd>,
 }
 
 /// What became of an attempt to send.
@@ -42,13 +50,28 @@ pub(crate) enum Progress {
 
 impl Outbox {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, sent: 0 }
+        Self::with_descriptor(bytes, None)
+    }
+
+    pub(crate) fn with_descriptor(bytes: Vec<u8>, descriptor: Option<OwnedFd>) -> Self {
+        Self { bytes, sent: 0, descriptor }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
     }
 
     /// Sends what waits. Returns whether nothing waits any more.
     pub(crate) fn flush(&mut self, socket: BorrowedFd<'_>) -> io::Result<bool> {
+        if let Some(descriptor) = &self.descriptor {
+            self.sent += send_with(socket, &self.bytes, descriptor)?;
+            if self.sent == 0 {
+                return Ok(false);
+            }
+            self.descriptor = None;
+        }
         self.sent += send_some(socket, &self.bytes[self.sent..])?;
-        let is_empty = self.sent == self.bytes.len();
+        let is_empty = self.is_empty();
         if is_empty {
             // The memory goes back as well: most viewers never wait.
             *self = Self::default();
@@ -109,6 +132,22 @@ impl Viewer {
         }
         // The socket can take more, so poll comes back at once, after everybody else's turn.
         Ok(Progress::Blocked)
+    }
+}
+
+fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: &OwnedFd) -> io::Result<usize> {
+    let descriptors = [descriptor.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(
+        control.push(SendAncillaryMessage::ScmRights(&descriptors)),
+        "the space was made for one descriptor"
+    );
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    match sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags) {
+        Ok(sent) => Ok(sent),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        Err(err) => Err(err.into()),
     }
 }
 

@@ -13,12 +13,13 @@ use std::{collections::BTreeMap, fs::File, path::Path, time::Duration};
 
 use sandbar_runtime::{
     Caller, LaunchSpec, Runtime, SandboxDir, SupervisorClient,
-    client::{Body, ExecStream, Input, LogReader},
+    client::{Body, DialError, ExecStream, Input, LogReader},
     native::{NativeConfig, NativeRuntime},
 };
 use sandbar_types::{
-    ExecEnd, ExecId, ExecSpec, ExitStatus, HostPath, Limits, SandboxId, TerminalSize,
-    ToolchainPolicy,
+    AppSpec, BuildCheck, ExecEnd, ExecId, ExecSpec, ExitStatus, HostPath, Limits, Probe,
+    ProcessKind, ProcessName, ProcessSpec, ProcessState, ReadyCheck, RestartPolicy, SandboxId,
+    StopPolicy, TerminalSize, ToolchainPolicy,
 };
 
 struct Confined {
@@ -130,7 +131,7 @@ async fn finish(mut stream: ExecStream) -> (String, ExecEnd) {
     while let Some(record) = stream.next().await.unwrap() {
         match record.body {
             Body::Output { bytes, .. } => text.push_str(std::str::from_utf8(&bytes).unwrap()),
-            Body::Gap => panic!("nothing was dropped"),
+            Body::Gap | Body::Note(_) => panic!("nothing was dropped, and it is an exec"),
             Body::End(end) => return (text, end),
         }
     }
@@ -206,4 +207,64 @@ async fn an_exec_has_nothing_of_its_supervisor() {
     assert!(!text.contains("PATH"), "{text}");
     assert_eq!(sandbox.sh("exit 4").await.1.status, ExitStatus::Exited { code: 4 });
     sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_runs_is_dialed_and_is_seen_on_another_port() {
+    let Some(sandbox) = Confined::launch().await else {
+        return;
+    };
+    let name: ProcessName = "web".parse().unwrap();
+    let log = sandbox.log(ExecId::generate());
+    sandbox.client.process_log(&name, log.into()).await.unwrap();
+    let mut watch = sandbox.client.watch().await.unwrap();
+    sandbox.client.apply(&app(&name, 3000)).await.unwrap();
+    let hint = loop {
+        let status = watch.next().await.unwrap();
+        if let Some(hint) = status.processes.into_iter().find_map(|process| process.hint) {
+            break hint;
+        }
+    };
+    assert_eq!(hint, "listening on 5173, the manifest says 3000");
+    sandbox.client.apply(&app(&name, 5173)).await.unwrap();
+    while !watch.next().await.unwrap().processes[0].state.is_ready() {}
+    drop(sandbox.client.dial(5173).await.unwrap());
+    let refused = sandbox.client.dial(3000).await.unwrap_err();
+    let DialError::Refused { listening, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(listening, [5173]);
+    let proxy = sandbox.client.egress().await.unwrap();
+    let (connected, (text, _)) = tokio::join!(
+        proxy.accept(),
+        sandbox.sh("bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128 && echo connected'")
+    );
+    connected.unwrap();
+    assert_eq!(text, "connected\n");
+    sandbox.client.process_stop(&name).await.unwrap();
+    while watch.next().await.unwrap().processes[0].state != ProcessState::Stopped {}
+    sandbox.stop().await;
+}
+
+/// A server on port 5173 that is asked on `port`.
+fn app(name: &ProcessName, port: u16) -> AppSpec {
+    let web = ProcessSpec {
+        name: name.clone(),
+        kind: ProcessKind::Web,
+        command: "exec python3 -m http.server 5173 --bind 127.0.0.1".to_owned(),
+        cwd: None,
+        env: BTreeMap::new(),
+        ports: vec![port],
+        after: Vec::new(),
+        ready: Some(ReadyCheck {
+            probe: Probe::Http { port, path: "/".to_owned() },
+            interval_ms: 100,
+            timeout_ms: 5000,
+            deadline_ms: 30_000,
+        }),
+        health: None,
+        stop: StopPolicy::default(),
+        restart: RestartPolicy::Always,
+        restart_after_task: false,
+        log_bytes_max: 1 << 20,
+    };
+    AppSpec { processes: vec![web], build: BuildCheck::Skipped }
 }

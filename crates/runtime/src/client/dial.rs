@@ -106,9 +106,12 @@ fn receive(stream: &UnixStream, piece: &mut [u8]) -> io::Result<(usize, Option<O
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let message = recvmsg(stream, &mut [IoSliceMut::new(piece)], &mut control, flags)?;
-    let descriptors = control.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-        _ => None,
+    let descriptors = control.drain().filter_map(|message| {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            Some(descriptors)
+        } else {
+            None
+        }
     });
     Ok((message.bytes, descriptors.flatten().last()))
 }

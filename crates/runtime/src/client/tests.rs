@@ -28,7 +28,7 @@ fn log() -> File {
 }
 
 /// A directory whose name is longer than a socket's path may be, with a listener in it.
-fn sandbox() -> (tempfile::TempDir, SandboxDir, UnixListener) {
+pub(super) fn sandbox() -> (tempfile::TempDir, SandboxDir, UnixListener) {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("d".repeat(120));
     std::fs::create_dir_all(dir.join("run")).unwrap();
@@ -39,7 +39,7 @@ fn sandbox() -> (tempfile::TempDir, SandboxDir, UnixListener) {
 }
 
 /// Takes one connection, reads the request, and says `answer`.
-async fn answer_once(listener: &UnixListener, answer: &[u8]) -> Open {
+pub(super) async fn answer_once(listener: &UnixListener, answer: &[u8]) -> Open {
     let (mut peer, _) = listener.accept().await.unwrap();
     let mut frames = FrameDecoder::default();
     let mut piece = [0; 4096];

@@ -70,6 +70,8 @@ impl Sandbox {
         let workspace = dir.path().join("workspace");
         fs::create_dir(&workspace).unwrap();
         fs::set_permissions(&workspace, Permissions::from_mode(0o777)).unwrap();
+        // Where the server's own client looks for it.
+        fs::create_dir(dir.path().join("run")).unwrap();
         let mut config = config(&workspace);
         change(&mut config);
         fs::write(dir.path().join("config"), config.to_json()).unwrap();
@@ -91,12 +93,16 @@ impl Sandbox {
         send(keeper, &[GO], SendFlags::empty()).unwrap();
     }
 
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub fn workspace(&self) -> PathBuf {
         self.dir.path().join("workspace")
     }
 
     pub fn connect(&self) -> UnixStream {
-        let socket = UnixStream::connect(self.dir.path().join("supervisor.sock")).unwrap();
+        let socket = UnixStream::connect(self.dir.path().join("run/supervisor.sock")).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         socket.set_write_timeout(Some(DEADLINE)).unwrap();
         socket
@@ -244,6 +250,7 @@ impl Stream {
                 Body::Output { output: Output::Stdout, bytes } => stdout.extend(bytes),
                 Body::Output { output: Output::Stderr, bytes } => stderr.extend(bytes),
                 Body::Gap => gaps += 1,
+                Body::Note(note) => panic!("an exec has no notes: {note}"),
                 Body::End(end) => {
                     assert_eq!(self.next(), None);
                     return Finished { stdout, stderr, gaps, end };
@@ -319,7 +326,7 @@ fn spawn(dir: &Path, keeper: OwnedFd) -> Child {
     let exe = std::env::current_exe().unwrap();
     let exe = exe.parent().and_then(Path::parent).unwrap().join("examples/process_one");
     Command::new(exe)
-        .arg(dir.join("supervisor.sock"))
+        .arg(dir.join("run/supervisor.sock"))
         .arg(dir.join("config"))
         .stdin(Stdio::from(keeper))
         .spawn()

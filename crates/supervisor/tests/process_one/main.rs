@@ -4,9 +4,14 @@
 #![expect(clippy::print_stderr, reason = "what is skipped is said")]
 #![expect(unreachable_pub, reason = "a harness for the other files")]
 
+mod app;
 mod descriptors;
 mod ends;
 mod harness;
+mod logs;
 mod output;
+mod probes;
 mod processes;
+mod rig;
+mod sockets;
 mod terminal;
