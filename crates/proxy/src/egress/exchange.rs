@@ -1,0 +1,257 @@
+//! One connection from inside: what it asks for, whether it may, and who carries it.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use http::StatusCode;
+use sandbar_types::SandboxId;
+use tokio::{net::TcpStream, sync::watch, time::timeout};
+
+use super::{
+    denial::{DENIED_HEADER, Denial},
+    host::Upstream,
+    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, TunnelMode, Way},
+    policy::{Address, Host, Policy, Target, Verdict, decide},
+    proxy::EgressProxy,
+    resolver::ResolveError,
+    wire::{self, BadHead, DialError, Forward, Head, Meter, Metered, Received, Reply},
+};
+
+/// A request that is answered by the proxy itself.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("{0}")]
+    Bad(BadHead),
+    #[error("the head of the request did not come in time")]
+    Slow,
+    #[error("{connections_max} connections of this sandbox are open already")]
+    Busy { connections_max: usize },
+    #[error("refused by policy")]
+    Denied(Denial),
+    #[error("{name} cannot be resolved on this host", name = .name.as_str())]
+    Unresolved { name: super::policy::HostName },
+    #[error("{target}: {why}")]
+    Unreachable { target: Target, why: DialError },
+}
+
+impl Refused {
+    /// Returns what the client is told.
+    pub(super) fn reply(&self) -> Reply {
+        let (status, code) = match self {
+            Self::Denied(denial) => {
+                return Reply {
+                    status: StatusCode::FORBIDDEN,
+                    header: (DENIED_HEADER, denial.reason.code()),
+                    body: denial.body(),
+                };
+            }
+            Self::Bad(BadHead::TooLarge) => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+            }
+            Self::Bad(BadHead::Method) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            Self::Bad(
+                BadHead::Malformed
+                | BadHead::AmbiguousLength
+                | BadHead::Host
+                | BadHead::NotForProxy
+                | BadHead::TlsWithoutTunnel
+                | BadHead::Target(_),
+            ) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "head_timeout"),
+            Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
+            Self::Unresolved { .. } => (StatusCode::BAD_GATEWAY, "unresolved"),
+            Self::Unreachable { why: DialError::Timeout, .. } => {
+                (StatusCode::GATEWAY_TIMEOUT, "connect_timeout")
+            }
+            Self::Unreachable { .. } => (StatusCode::BAD_GATEWAY, "unreachable"),
+        };
+        Reply { status, header: ("X-Sandbar-Error", code), body: format!("sandbar: {self}.\n") }
+    }
+}
+
+/// Where an allowed request goes.
+#[derive(Debug)]
+struct Route<'a> {
+    rule: String,
+    addresses: Vec<IpAddr>,
+    through: Option<&'a Upstream>,
+}
+
+impl EgressProxy {
+    /// Serves one connection to its end.
+    pub(super) async fn exchange(&self, sandbox: SandboxId, mut stream: TcpStream) {
+        let refused = match timeout(self.limits.head_timeout, wire::receive(&mut stream)).await {
+            Ok(Ok(None)) => return,
+            Ok(Ok(Some(received))) => match self.connected(sandbox, &received.head).await {
+                Ok((dialed, passage, through)) => {
+                    return self
+                        .carry(
+                            stream,
+                            received,
+                            dialed,
+                            Passing::begin(&self.log, passage),
+                            through,
+                        )
+                        .await;
+                }
+                Err(refused) => refused,
+            },
+            Ok(Err(bad)) => Refused::Bad(bad),
+            Err(_) => Refused::Slow,
+        };
+        if let Refused::Denied(denial) = &refused {
+            let key = (denial.target.clone(), denial.reason.code());
+            if self.told.is_first(key, Instant::now()) {
+                self.log.denied(sandbox, denial);
+            }
+        }
+        wire::send(stream, &refused.reply()).await;
+    }
+
+    /// Decides, and connects to what was decided about.
+    async fn connected(
+        &self,
+        sandbox: SandboxId,
+        head: &Head,
+    ) -> Result<(wire::Dialed, Passage, Option<&Upstream>), Refused> {
+        let Head { way, target } = head;
+        let Route { rule, addresses, through } = self.route(*way, target).await?;
+        let limit = self.limits.connect_timeout;
+        let dialed = match through {
+            None => wire::dial(&addresses, target.port, limit).await,
+            Some(upstream) => {
+                let tunnel_to = (*way == Way::Tunnel).then_some(target);
+                wire::dial_through(upstream, &addresses, tunnel_to, limit).await
+            }
+        };
+        let dialed = dialed.map_err(|why| Refused::Unreachable { target: target.clone(), why })?;
+        let passage = Passage { sandbox, target: target.clone(), rule, way: *way };
+        self.log.connected(&Connected { passage: passage.clone(), address: dialed.address });
+        Ok((dialed, passage, through))
+    }
+
+    async fn route(&self, way: Way, target: &Target) -> Result<Route<'_>, Refused> {
+        let policy = Arc::clone(&self.policy.borrow());
+        // INVARIANT: a name that is not allowed is not looked up; the query itself would carry it out.
+        policy.admit(target).map_err(Refused::Denied)?;
+        let upstream = match way {
+            Way::Tunnel => self.upstreams.https.as_ref(),
+            Way::Plain => self.upstreams.http.as_ref(),
+        };
+        let through = upstream.filter(|_| !self.upstreams.no_proxy.is_direct(target));
+        let seen = match (self.resolve(&target.host).await, through) {
+            (Ok(addresses), _) => match decide(&policy, target, &addresses) {
+                Verdict::Allowed(allowed) => Some(allowed),
+                Verdict::Denied(denial) => return Err(Refused::Denied(denial)),
+            },
+            // Behind a proxy, names of the internet often lead nowhere: it looks them up itself.
+            (Err(_), Some(_)) => None,
+            (Err(ResolveError { name, .. }), None) => return Err(Refused::Unresolved { name }),
+        };
+        let Some(upstream) = through else {
+            let allowed = seen.expect("without a proxy there are addresses, or it was refused");
+            return Ok(Route { rule: allowed.rule, addresses: allowed.addresses, through: None });
+        };
+        let rule = match seen {
+            Some(allowed) => allowed.rule,
+            None => policy.admit_unseen(target).map_err(Refused::Denied)?,
+        };
+        // The operator configured it; wherever it is, it is meant. Its name is nothing for the sandbox to know.
+        let addresses = self.resolve(&upstream.target().host).await.map_err(|_| {
+            Refused::Unreachable { target: target.clone(), why: DialError::UpstreamUnresolved }
+        })?;
+        Ok(Route { rule, addresses: addresses.iter().map(|address| address.ip).collect(), through })
+    }
+
+    async fn resolve(&self, host: &Host) -> Result<Vec<Address>, ResolveError> {
+        let name = match host {
+            Host::Address(ip) => {
+                return Ok(vec![Address {
+                    ip: *ip,
+                    is_this_host: self.resolver.is_this_host(*ip),
+                }]);
+            }
+            Host::Name(name) => name,
+        };
+        let looked_up = timeout(self.limits.connect_timeout, async {
+            let _place = self.lookups.acquire().await.expect("it is never closed");
+            self.resolver.resolve(name).await
+        });
+        looked_up.await.unwrap_or_else(|_| {
+            Err(ResolveError { name: name.clone(), source: std::io::ErrorKind::TimedOut.into() })
+        })
+    }
+
+    /// Copies until both are done, nothing passes for too long, or the policy changes its mind.
+    async fn carry(
+        &self,
+        client: TcpStream,
+        received: Received,
+        dialed: wire::Dialed,
+        mut passing: Passing<'_>,
+        through: Option<&Upstream>,
+    ) {
+        // Small writes of a handshake must not wait for each other; a socket that refuses works as well.
+        drop(client.set_nodelay(true));
+        let meter = Arc::clone(&passing.meter);
+        let passage = passing.passage.clone();
+        let carried = async {
+            match passage.way {
+                Way::Tunnel => match self.interceptor.tunnel(&passage) {
+                    TunnelMode::Opaque => {
+                        wire::tunnel(client, received, dialed.stream, &meter).await
+                    }
+                },
+                Way::Plain => {
+                    let how =
+                        Forward { passage: &passage, interceptor: &*self.interceptor, through };
+                    let client =
+                        Metered::new(wire::rewound(client, received.bytes), Arc::clone(&meter));
+                    wire::forward(client, dialed.stream, how).await
+                }
+            }
+        };
+        passing.end = tokio::select! {
+            carried = carried => match carried {
+                Ok(()) => ConnectionEnd::Done,
+                Err(_) => ConnectionEnd::Failed,
+            },
+            () = passing.meter.idle(self.limits.idle_timeout) => ConnectionEnd::Idle,
+            () = revoked(self.policy.subscribe(), &passage.target) => ConnectionEnd::Revoked,
+        };
+    }
+}
+
+/// Returns once a policy refuses `target`.
+async fn revoked(mut policy: watch::Receiver<Arc<Policy>>, target: &Target) {
+    let is_refused = |policy: &Arc<Policy>| policy.admit(target).is_err();
+    if policy.wait_for(is_refused).await.is_err() {
+        // The sender is the proxy's own, and outlives its connections.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Tells of the end of a connection, also when its task is ended.
+#[derive(Debug)]
+struct Passing<'a> {
+    log: &'a Arc<dyn EgressLog>,
+    passage: Passage,
+    meter: Arc<Meter>,
+    end: ConnectionEnd,
+}
+
+impl<'a> Passing<'a> {
+    fn begin(log: &'a Arc<dyn EgressLog>, passage: Passage) -> Self {
+        Self { log, passage, meter: Meter::new(), end: ConnectionEnd::Cancelled }
+    }
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        self.log.closed(&Closed {
+            passage: self.passage.clone(),
+            sent_bytes: self.meter.sent(),
+            received_bytes: self.meter.received(),
+            end: self.end,
+        });
+    }
+}

@@ -1,0 +1,159 @@
+//! Who hears of what passes, and where credentials will be put in.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    net::SocketAddr,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use http::HeaderMap;
+use sandbar_types::SandboxId;
+
+use super::{denial::Denial, policy::Target};
+
+/// One connection that was allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// Whose it is.
+    pub sandbox: SandboxId,
+    /// What was asked for.
+    pub target: Target,
+    /// The pattern that allowed it; `open` where the mode did.
+    pub rule: String,
+    /// Bytes that are passed on unread, or a plain request.
+    pub way: Way,
+}
+
+/// How a request is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `CONNECT`.
+    Tunnel,
+    /// A request in plain HTTP.
+    Plain,
+}
+
+/// A connection to an upstream is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connected {
+    /// Which.
+    pub passage: Passage,
+    /// Whom the server is connected to: the target, or the operator's proxy.
+    pub address: SocketAddr,
+}
+
+/// A connection is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub passage: Passage,
+    /// Bytes that the sandbox sent after its request was allowed; of a plain request, with its head.
+    pub sent_bytes: u64,
+    /// Bytes that the sandbox received.
+    pub received_bytes: u64,
+    /// How it ended.
+    pub end: ConnectionEnd,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// Both sides were done.
+    Done,
+    /// One of them broke off.
+    Failed,
+    /// Nothing passed for as long as is allowed.
+    Idle,
+    /// The policy changed, and refuses it now.
+    Revoked,
+    /// The proxy was told to stop.
+    Cancelled,
+}
+
+/// Hears of every decision. It is called between reading and connecting, and must not wait.
+pub trait EgressLog: Send + Sync + fmt::Debug {
+    /// A request was refused by policy. The same refusal is told once in [`super::EgressLimits::denial_window`].
+    fn denied(&self, sandbox: SandboxId, denial: &Denial);
+    /// A connection was made.
+    fn connected(&self, connected: &Connected);
+    /// It is over.
+    fn closed(&self, closed: &Closed);
+}
+
+/// What is done to an allowed request before it leaves: where credentials of the operator's will be put in.
+pub trait Interceptor: Send + Sync + fmt::Debug {
+    /// Changes the headers of a plain request, after those for proxies were taken out.
+    fn plain(&self, _passage: &Passage, _headers: &mut HeaderMap) {}
+
+    /// Decides what is done with what is in a tunnel.
+    fn tunnel(&self, _passage: &Passage) -> TunnelMode {
+        TunnelMode::Opaque
+    }
+}
+
+/// What is done with what is in a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TunnelMode {
+    /// The bytes are passed on, and not looked at.
+    Opaque,
+}
+
+/// The interceptor that changes nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpaqueOnly;
+
+impl Interceptor for OpaqueOnly {}
+
+/// Which refusals were told lately. A sandbox that tries a thousand times makes one event.
+#[derive(Debug)]
+pub(super) struct ToldLately<K> {
+    window: Duration,
+    at: Mutex<HashMap<K, Instant>>,
+}
+
+/// LIMIT: different refusals that are told in one window; beyond it, none is. A scan of names is no flood of events.
+const TOLD_MAX: usize = 256;
+
+impl<K: Eq + Hash> ToldLately<K> {
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window, at: Mutex::new(HashMap::new()) }
+    }
+
+    /// Returns whether `key` is to be told at `now`, and remembers that it was.
+    pub(super) fn is_first(&self, key: K, now: Instant) -> bool {
+        let mut at = self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if at.get(&key).is_some_and(|told| now.duration_since(*told) < self.window) {
+            return false;
+        }
+        if at.len() >= TOLD_MAX {
+            at.retain(|_, told| now.duration_since(*told) < self.window);
+        }
+        let has_room = at.len() < TOLD_MAX;
+        if has_room {
+            at.insert(key, now);
+        }
+        has_room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_once_in_a_window_and_a_scan_is_bounded() {
+        let window = Duration::from_secs(60);
+        let told = ToldLately::new(window);
+        let start = Instant::now();
+        assert!(told.is_first(0, start));
+        assert!(!told.is_first(0, start + window / 2));
+        assert!(told.is_first(0, start + window));
+        let scanned = (1..1000).filter(|name| told.is_first(*name, start + window)).count();
+        assert_eq!(scanned, TOLD_MAX - 1);
+        assert!(told.is_first(1000, start + 2 * window));
+    }
+}

@@ -1,0 +1,189 @@
+//! One proxy: accepts, bounds what runs at once, and ends everything when it is told to.
+
+use std::{io, sync::Arc, time::Duration};
+
+use sandbar_types::SandboxId;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    exchange::Refused,
+    host::Upstreams,
+    log::{EgressLog, Interceptor, OpaqueOnly, ToldLately},
+    policy::{Policy, Target},
+    resolver::{Resolver, SystemResolver},
+    wire::send,
+};
+
+/// LIMIT: connections that are told at once that there are too many; beyond it, they wait to be accepted.
+const TURNED_AWAY_MAX: usize = 32;
+
+/// How many failures to accept in a row end a proxy: the socket is gone.
+const ACCEPT_FAILURES_MAX: u32 = 100;
+
+/// What one sandbox may use of the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Lookups of names at once.
+    pub lookups_max: usize,
+    /// How long a request's head may take.
+    pub head_timeout: Duration,
+    /// How long a lookup may take, and a connection to be made, each.
+    pub connect_timeout: Duration,
+    /// How long nothing may pass.
+    pub idle_timeout: Duration,
+    /// How long a refusal that was told is not told again.
+    pub denial_window: Duration,
+}
+
+impl Default for EgressLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 256,
+            lookups_max: 8,
+            head_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(10),
+            denial_window: Duration::from_mins(1),
+        }
+    }
+}
+
+/// The proxy of one sandbox.
+#[derive(Debug)]
+pub struct EgressProxy {
+    pub(super) policy: watch::Sender<Arc<Policy>>,
+    pub(super) resolver: Arc<dyn Resolver>,
+    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) log: Arc<dyn EgressLog>,
+    pub(super) interceptor: Arc<dyn Interceptor>,
+    pub(super) limits: EgressLimits,
+    pub(super) lookups: Semaphore,
+    pub(super) told: ToldLately<(Target, &'static str)>,
+}
+
+impl EgressProxy {
+    /// A proxy with the host's resolver, no proxy of the operator's, and the usual limits.
+    #[must_use]
+    pub fn new(policy: Policy, log: Arc<dyn EgressLog>) -> Self {
+        let limits = EgressLimits::default();
+        Self {
+            policy: watch::Sender::new(Arc::new(policy)),
+            resolver: Arc::new(SystemResolver::default()),
+            upstreams: Arc::default(),
+            log,
+            interceptor: Arc::new(OpaqueOnly),
+            limits,
+            lookups: Semaphore::new(limits.lookups_max),
+            told: ToldLately::new(limits.denial_window),
+        }
+    }
+
+    /// Asks `resolver` for names. One for all sandboxes bounds the lookups of all.
+    #[must_use]
+    pub fn with_resolver(self, resolver: Arc<dyn Resolver>) -> Self {
+        Self { resolver, ..self }
+    }
+
+    /// Goes through the proxies of the operator's network.
+    #[must_use]
+    pub fn with_upstreams(self, upstreams: Arc<Upstreams>) -> Self {
+        Self { upstreams, ..self }
+    }
+
+    /// Asks `interceptor` about every request that is allowed.
+    #[must_use]
+    pub fn with_interceptor(self, interceptor: Arc<dyn Interceptor>) -> Self {
+        Self { interceptor, ..self }
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn with_limits(self, limits: EgressLimits) -> Self {
+        let lookups = Semaphore::new(limits.lookups_max);
+        Self { limits, lookups, told: ToldLately::new(limits.denial_window), ..self }
+    }
+
+    /// Sets another policy. Connections whose target it refuses are ended.
+    pub fn set_policy(&self, policy: Policy) {
+        self.policy.send_replace(Arc::new(policy));
+    }
+
+    /// Serves what `listener` accepts until `cancel`; connections that are open then are ended.
+    ///
+    /// It returns earlier only when the listener is broken.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        sandbox: SandboxId,
+        cancel: CancellationToken,
+    ) {
+        let mut connections = JoinSet::new();
+        let places = Arc::new(Semaphore::new(self.limits.connections_max));
+        let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+        let mut failures = 0;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(sandbox.id = %sandbox, error = &error as &dyn std::error::Error, "a connection's task failed");
+                    }
+                    continue;
+                }
+                accepted = accept(&listener, &turned_away) => accepted,
+            };
+            let (stream, spare) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if failures < ACCEPT_FAILURES_MAX => {
+                    failures += 1;
+                    tracing::debug!(sandbox.id = %sandbox, error = &error as &dyn std::error::Error, "accept failed");
+                    // Out of descriptors, most likely: some are given back by and by.
+                    sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(sandbox.id = %sandbox, error = &error as &dyn std::error::Error, "the egress listener is broken");
+                    break;
+                }
+            };
+            failures = 0;
+            match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => {
+                    let proxy = Arc::clone(&self);
+                    drop(spare);
+                    connections.spawn(async move {
+                        proxy.exchange(sandbox, stream).await;
+                        drop(place);
+                    });
+                }
+                Err(_) => {
+                    let refused = Refused::Busy { connections_max: self.limits.connections_max };
+                    connections.spawn(async move {
+                        send(stream, &refused.reply()).await;
+                        drop(spare);
+                    });
+                }
+            }
+        }
+        connections.shutdown().await;
+    }
+}
+
+/// Accepts, once there is room to turn somebody away.
+async fn accept(
+    listener: &TcpListener,
+    turned_away: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let spare = Arc::clone(turned_away).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, spare))
+}

@@ -1,0 +1,9 @@
+//! The egress proxy over real sockets.
+#![expect(clippy::unwrap_used, reason = "a test whose harness may fail")]
+
+mod fixture;
+mod limits;
+mod plain;
+mod policy;
+mod tunnel;
+mod upstream;
