@@ -14,6 +14,7 @@ pub(crate) mod gc;
 pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod manifest;
 pub(crate) mod pull;
 pub(crate) mod refresh;
 pub(crate) mod reject;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Rm(rm::Args),
     Du(du::Args),
     Gc(gc::Args),
+    Manifest(manifest::Args),
     Doctor(doctor::Args),
     Serve(serve::Args),
     Completions(completions::Args),
@@ -87,7 +89,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Du(args) => du::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
-        Command::Serve(_) | Command::Completions(_) => {
+        Command::Manifest(_) | Command::Serve(_) | Command::Completions(_) => {
             unreachable!("they ask no server and were carried out before")
         }
     }

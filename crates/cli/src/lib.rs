@@ -136,6 +136,9 @@ fn dispatch(cli: Cli, serve: Serve) -> Result<u8, Failure> {
     let command = match cli.command {
         Command::Serve(args) => return commands::serve::run(args, data_dir.as_deref(), serve),
         Command::Completions(args) => return commands::completions::run(&args),
+        Command::Manifest(args) => {
+            return commands::manifest::run(args, Output::new(talk, format));
+        }
         command => command,
     };
     let endpoint = Endpoint::parse(

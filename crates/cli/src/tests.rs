@@ -32,6 +32,10 @@ fn every_command_explains_itself() {
     for command in cli.get_subcommands_mut() {
         let name = format!("help_{}", command.get_name());
         let mut command = command.clone().term_width(100);
+        for chore in command.get_subcommands_mut() {
+            let name = format!("{name}_{}", chore.get_name());
+            insta::assert_snapshot!(name, chore.clone().term_width(100).render_long_help());
+        }
         insta::assert_snapshot!(name, command.render_long_help());
     }
 }
@@ -93,6 +97,16 @@ fn exit_codes_are_those_of_the_table() {
         exit_code(&["--server", &nowhere, "run", "--source", "/does/not/exist", "--", "true"]),
         3
     );
+    let manifest = |text: &str| {
+        let file = empty.path().join("sandbox.yaml");
+        std::fs::write(&file, text).unwrap();
+        exit_code(&["-q", "manifest", "check", &file.display().to_string()])
+    };
+    assert_eq!(manifest("version: 1\nweb: {port: 0}\n"), 0);
+    assert_eq!(manifest("version: 1\n"), 1);
+    assert_eq!(exit_code(&["manifest", "check", "/does/not/exist"]), 3);
+    assert_eq!(exit_code(&["manifest", "check", "/"]), 2);
+    assert_eq!(exit_code(&["manifest"]), 2);
     let data = empty.path().join("data").display().to_string();
     assert_eq!(exit_code(&["serve", "--data-dir", &data]), 1);
 }

@@ -36,3 +36,71 @@ else
   exec pnpm build
 fi
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+    use super::*;
+
+    /// What a command runs in a project of these files, with these programs installed.
+    fn ran(command: &str, files: &[&str], programs: &[&str]) -> String {
+        let host = tempfile::tempdir().unwrap();
+        let (project, bin) = (host.path().join("project"), host.path().join("bin"));
+        for dir in [&project, &bin] {
+            fs::create_dir(dir).unwrap();
+        }
+        for file in files {
+            fs::write(project.join(file), "").unwrap();
+        }
+        for program in programs {
+            let path = bin.join(program);
+            // One that fails when it installs, as without a network.
+            fs::write(&path, "#!/bin/sh\necho \"${0##*/} $*\"\n[ \"$1\" != install ]\n").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        run(command, &project, &bin)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test has no supervisor to run its commands")]
+    fn run(command: &str, project: &Path, bin: &Path) -> String {
+        let output = std::process::Command::new("/bin/bash")
+            .args(["-c", command])
+            .current_dir(project)
+            .env("PATH", bin)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().replace('\n', "; ")
+    }
+
+    #[test]
+    fn the_lock_file_says_which_package_manager_serves() {
+        let all = &["pnpm", "yarn", "npm"][..];
+        for (files, programs, expected) in [
+            (&["pnpm-lock.yaml"][..], all, "pnpm install; pnpm dev"),
+            (&["yarn.lock"], all, "yarn install; yarn dev"),
+            (&["package-lock.json"], all, "npm install; npm run dev"),
+            (&["npm-shrinkwrap.json"], all, "npm install; npm run dev"),
+            (&[], all, "pnpm install; pnpm dev"),
+            (&[], &["npm"], "npm install; npm run dev"),
+        ] {
+            assert_eq!(ran(WEB_COMMAND, files, programs), expected, "{files:?} {programs:?}");
+        }
+    }
+
+    #[test]
+    fn the_lock_file_says_which_package_manager_builds() {
+        let all = &["node", "pnpm", "yarn", "npm"][..];
+        let built = |files: &[&str]| {
+            let said = ran(BUILD_COMMAND, files, all);
+            // The question whether there is such a script, as the stand-in for Node repeats it.
+            said.lines().next().map(|line| line.rsplit("; ").next().unwrap().to_owned())
+        };
+        assert_eq!(built(&["package.json", "pnpm-lock.yaml"]).unwrap(), "pnpm build");
+        assert_eq!(built(&["package.json", "yarn.lock"]).unwrap(), "yarn build");
+        assert_eq!(built(&["package.json", "package-lock.json"]).unwrap(), "npm run build");
+        assert_eq!(built(&["package.json"]).unwrap(), "pnpm build");
+        assert_eq!(built(&["yarn.lock"]), None, "nothing is built without a package.json");
+    }
+}

@@ -119,7 +119,8 @@ pub(crate) mod pattern {
     pub(crate) const NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
     pub(crate) const ENV_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]{0,255}$";
     pub(crate) const URL_PATH: &str = "^/[!-~]*$";
-    pub(crate) const DIRECTORY: &str = "^(/|(?!\\.\\.(/|$))(?!.*/\\.\\.(/|$)))";
+    /// Absolute, or parts that are not `..`: empty, `.`, or what begins with less or more than two dots.
+    pub(crate) const DIRECTORY: &str = "^(/|(\\.?|[^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+)(/(\\.?|[^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+))*$)";
     pub(crate) const DURATION: &str = "^([0-9]+(ms|s|m|h))+$";
     pub(crate) const BYTES: &str = "^[0-9]+(B|k|K|KiB|M|MiB|G|GiB)?$";
     pub(crate) const NOT_BLANK: &str = "\\S";

@@ -51,13 +51,14 @@ fn found(field: &'static Field, entry: &Entry, findings: &mut Findings) -> Optio
     if is_unset(&field.form, &entry.node.content) {
         // A required one is reported as missing.
         if field.need == Need::Optional {
-            findings
-                .add(
-                    Code::NoValue,
-                    entry.at,
-                    format!("`{}` has no value, and counts as left out", field.key),
-                )
-                .hint(format!("then it is: {}", field.default));
+            let is = match &entry.node.content {
+                Content::Plain(_) => "is 0",
+                Content::Quoted(_) => "is empty",
+                Content::Null | Content::List(_) | Content::Map(_) => "has no value",
+            };
+            let message = format!("`{}` {is}, and counts as left out", field.key);
+            let hint = format!("left out, it is: {}", field.default);
+            findings.add(Code::NoValue, entry.at, message).hint(hint);
         }
         return None;
     }

@@ -5,6 +5,7 @@ mod documents;
 mod good;
 mod properties;
 mod schema;
+mod schema_rules;
 
 use crate::{Reading, read, yaml};
 

@@ -5,8 +5,7 @@ use super::{
     Zero, checks::HEALTH,
 };
 
-/// LIMIT: previewed ports of one process is what the list of ports holds; see `relations`.
-pub(crate) const RESTART_POLICIES: &[&str] = &["always", "on-failure", "never"];
+const RESTART_POLICIES: &[&str] = &["always", "on-failure", "never"];
 
 const CWD: Field = Field {
     key: "cwd",

@@ -61,7 +61,7 @@ fn an_app_of_workers_alone_has_no_face() {
 }
 
 #[test]
-fn an_unset_an_empty_and_a_set_build_are_three_things() {
+fn d1_an_unset_an_empty_and_a_set_build_are_three_things() {
     let build = |text: &str| good(&format!("version: 1\nweb: {{}}\n{text}")).build;
     let command =
         |command: &str, timeout_ms| BuildCheck::Command { command: command.to_owned(), timeout_ms };

@@ -142,6 +142,12 @@ proptest! {
     }
 
     #[test]
+    fn editors_see_which_paths_lead_out(parts in vec(select(&["..", ".", "/", "a", "-"][..]), 1..8)) {
+        let text = format!("version: 1\nweb: {{cwd: '{}'}}\n", parts.concat());
+        prop_assert_eq!(refused_by_schema(&text).is_none(), read(&text).is_valid(), "{}", text);
+    }
+
+    #[test]
     fn a_draft_reads_back_as_it_is(draft in draft()) {
         let text = write(&draft);
         let app = good(&text);

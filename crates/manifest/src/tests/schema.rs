@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{EVERY_FIELD, found, root};
+use super::{EVERY_FIELD, found, root, schema_rules::refusal};
 use crate::{
     fields,
     finding::Findings,
@@ -16,9 +16,8 @@ use crate::{
 /// What the schema has against a manifest, if anything.
 pub(super) fn refused_by_schema(text: &str) -> Option<String> {
     let schema: Value = serde_json::from_str(&json_schema()).unwrap();
-    let validator = jsonschema::draft7::new(&schema).unwrap();
     let root = yaml::parse(text, &mut Findings::default()).unwrap();
-    validator.validate(&as_editors_read(&root)).err().map(|error| error.to_string())
+    refusal(&schema, &as_editors_read(&root))
 }
 
 /// A node as JSON, by the rules that editors take types with.
