@@ -74,7 +74,7 @@ pub enum Open {
     },
 }
 
-/// The answer to [`Open::Exec`] and [`Open::Attach`].
+/// The answer to [`Open::Exec`], [`Open::Attach`] and [`Open::Follow`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "opened", rename_all = "snake_case")]
 pub enum Opened {
@@ -103,8 +103,8 @@ pub enum Refusal {
     /// The sandbox is being stopped.
     #[error("the sandbox is being stopped")]
     Stopping,
-    /// No such exec runs.
-    #[error("no such exec runs")]
+    /// No such exec runs, or the app has no such process.
+    #[error("there is no such exec or process")]
     NotFound,
     /// An exec of this id runs already.
     #[error("an exec of this id runs already")]

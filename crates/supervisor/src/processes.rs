@@ -87,7 +87,9 @@ pub(crate) fn signal_others(sessions: &[Pid], signal: Signal) {
     for _ in 0..ROUNDS_MAX {
         let newest = number("/proc/loadavg", NEWEST_FIELD).unwrap_or(NUMBERS_MAX);
         for pid in (last + 1..=newest).filter_map(Pid::from_raw) {
-            if session_of(pid).is_none_or(|session| !sessions.contains(&session)) {
+            // A child that we have just forked leads no session yet.
+            let session = session_of(pid).unwrap_or(pid);
+            if !sessions.contains(&session) {
                 let _gone = send(Target::Process(pid), signal.as_raw());
             }
         }

@@ -32,6 +32,8 @@ pub(crate) struct Incarnation {
     pub(crate) notify: Option<Notify>,
     /// How the main process ended, once it was reaped.
     pub(crate) ended: Option<ExitStatus>,
+    /// Why it never became its command, if so.
+    pub(crate) failure: Option<Failure>,
     is_killed: bool,
 }
 
@@ -78,6 +80,7 @@ impl Incarnation {
             sources: vec![Source::new(stdout, Output::Stdout), Source::new(stderr, Output::Stderr)],
             notify: notify.map(|(fd, _)| Notify { fd, has_spoken: false }),
             ended: None,
+            failure: None,
             is_killed: false,
         })
     }
@@ -85,9 +88,9 @@ impl Incarnation {
     /// Takes the status of the main process, which was just reaped.
     pub(crate) fn reaped(&mut self, status: WaitStatus) -> ExitStatus {
         let mut bytes = [0; Failure::BYTES];
-        let failure = read(&self.report, &mut bytes).ok();
-        let failure = failure.and_then(|length| Failure::decode(&bytes[..length]));
-        let status = exit_status(status, failure);
+        let length = read(&self.report, &mut bytes).unwrap_or_default();
+        self.failure = Failure::decode(&bytes[..length]);
+        let status = exit_status(status, self.failure);
         self.ended = Some(status);
         status
     }

@@ -18,7 +18,7 @@ mod process;
 mod requests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     os::fd::{AsFd, BorrowedFd},
     time::Instant,
 };
@@ -51,7 +51,10 @@ pub(crate) struct App {
     processes: Vec<Process>,
     /// Those that the app does not name any more, while they end.
     leaving: Vec<Process>,
+    /// Of all that are named, that still end, or that the next app will name.
     logs: BTreeMap<ProcessName, SharedLog>,
+    /// Whose logs were given since an app was applied.
+    given: BTreeSet<ProcessName>,
     pub(crate) clock: Clock,
     published: Vec<ProcessStatus>,
     /// Counts what was published.
@@ -82,6 +85,7 @@ impl App {
             processes: Vec::new(),
             leaving: Vec::new(),
             logs: BTreeMap::new(),
+            given: BTreeSet::new(),
             clock: Clock::new(now),
             published: Vec::new(),
             version: 0,
@@ -180,11 +184,8 @@ impl App {
                 }
             }
         }
-        for leaving in self.leaving.extract_if(.., |process| !process.life.has_process()) {
-            let is_named = self.processes.iter().any(|other| other.spec.name == leaving.spec.name);
-            if !is_named {
-                leaving.log.borrow_mut().close();
-            }
+        if self.leaving.extract_if(.., |process| !process.life.has_process()).count() > 0 {
+            self.forget_logs();
         }
         for index in 0..self.processes.len() {
             let unready = self.unready(&self.processes[index].spec);
@@ -193,6 +194,15 @@ impl App {
         if self.processes.iter().map(|process| &process.status).ne(&self.published) {
             self.published = self.processes.iter().map(|process| process.status.clone()).collect();
             self.version += 1;
+        }
+    }
+
+    /// Lets go of logs that nobody writes to any more, nor will.
+    fn forget_logs(&mut self) {
+        let mut kept: BTreeSet<_> = self.all().map(|process| process.spec.name.clone()).collect();
+        kept.extend(self.given.iter().cloned());
+        for (_, log) in self.logs.extract_if(.., |name, _| !kept.contains(name)) {
+            log.borrow_mut().close();
         }
     }
 
@@ -277,9 +287,10 @@ impl App {
         }
         for mut process in before {
             process.on(Event::Stop, hands);
-            self.logs.remove(&process.spec.name);
             self.leaving.push(process);
         }
+        self.given.clear();
+        self.forget_logs();
         self.part_ports();
         Ok(())
     }

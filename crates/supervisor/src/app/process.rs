@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use rustix::process::{Pid, WaitStatus};
+use sandbar_linux::child as linux;
 use sandbar_protocol::{EGRESS_PORT, Refusal};
 use sandbar_types::{ExitStatus, Probe, ProcessName, ProcessSpec, ProcessState, ProcessStatus};
 
@@ -150,6 +151,9 @@ impl Process {
         };
         self.status.last_exit = Some(main.reaped(status));
         self.status.pid = None;
+        if let Some(failure) = main.failure {
+            self.status.hint = Some(explained(failure.stage));
+        }
         for index in 0..main.sources.len() {
             self.read_output(index, hands);
         }
@@ -340,6 +344,16 @@ impl Process {
         };
         status.state = state;
     }
+}
+
+/// What a process could not do before it became its command.
+fn explained(stage: linux::Stage) -> String {
+    let what = match stage {
+        linux::Stage::Preparing | linux::Stage::Identity => "it could not be confined",
+        linux::Stage::Directory => "the directory in which it should start cannot be entered",
+        linux::Stage::Exec => "`bash` could not be started",
+    };
+    what.to_owned()
 }
 
 fn errno_of(refusal: &Refusal) -> i32 {

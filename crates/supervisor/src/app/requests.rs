@@ -122,6 +122,7 @@ impl App {
         let known = self.logs.get(&name);
         if known.is_some_and(|known| known.borrow().is_in(&file).unwrap_or(false)) {
             // We have it open, and know its end better than the disk does.
+            self.given.insert(name);
             return Ok(());
         }
         if known.is_none() && self.logs.len() >= LOGS_MAX {
@@ -129,7 +130,8 @@ impl App {
                 limit: u32::try_from(LOGS_MAX).unwrap_or(u32::MAX),
             });
         }
-        let process = self.processes.iter_mut().find(|process| process.spec.name == name);
+        let mut all = self.processes.iter_mut().chain(&mut self.leaving);
+        let process = all.find(|process| process.spec.name == name);
         let bytes_max = match &process {
             Some(process) => process.spec.log_bytes_max.max(LOG_BYTES_MIN),
             None => settings.log_bytes_max,
@@ -140,6 +142,7 @@ impl App {
         if let Some(process) = process {
             process.log = log.clone();
         }
+        self.given.insert(name.clone());
         if let Some(before) = self.logs.insert(name, log) {
             before.borrow_mut().close();
         }

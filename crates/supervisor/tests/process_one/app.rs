@@ -328,3 +328,17 @@ fn d11_a_process_that_ended_is_never_shown_as_running() {
     let status = rig.status("web");
     assert_eq!((status.state, status.pid), (ProcessState::Stopped, None));
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_said() {
+    let Some(rig) = Rig::start() else {
+        return;
+    };
+    let nowhere = Some("nowhere".to_owned());
+    rig.keep(&[ProcessSpec { cwd: nowhere, ..process("web", "exec sleep 1000") }]);
+    assert_eq!(rig.until_backing_off("web"), "could not be started (errno 2)");
+    let status = rig.status("web");
+    assert_eq!(status.last_exit, Some(ExitStatus::NotStarted { errno: 2 }));
+    let hint = "the directory in which it should start cannot be entered";
+    assert_eq!(status.hint.as_deref(), Some(hint));
+}

@@ -113,17 +113,15 @@ impl Simulation {
     }
 
     fn stage(&self) -> &Stage {
-        match &self.life.state {
-            State::Up(run) => &run.stage,
-            other => panic!("not up: {other:?}"),
-        }
+        let State::Up(run) = &self.life.state else { panic!("not up: {:?}", self.life) };
+        &run.stage
     }
 
     fn backoff(&self) -> Duration {
-        match &self.life.state {
-            State::BackingOff { until, .. } => *until - self.now,
-            other => panic!("not backing off: {other:?}"),
-        }
+        let State::BackingOff { until, .. } = &self.life.state else {
+            panic!("not backing off: {:?}", self.life)
+        };
+        *until - self.now
     }
 }
 
