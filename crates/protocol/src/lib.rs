@@ -21,8 +21,8 @@ pub use crate::{
     config::{AgentIds, GO, Hello, PROTOCOL, ResourceLimit, ResourceLimits, SupervisorConfig, fd},
     frame::{FRAME_BYTES_MAX, FrameDecoder, FrameError, encode_frame},
     message::{
-        AppStatus, Control, ControlReply, Dialed, EGRESS_PORT, Input, MessageError, Open, Opened,
-        Refusal, RunningExec, STDIN_BYTES_MAX,
+        AppStatus, Control, ControlReply, Dialed, Input, MessageError, Open, Opened, Refusal,
+        RunningExec, STDIN_BYTES_MAX,
     },
     stream::{StreamDecoder, StreamError, StreamEvent},
 };

@@ -8,9 +8,6 @@ use crate::{FrameError, encode_frame};
 /// Bytes of standard input in one [`Input::Stdin`] at the most; a sender cuts longer input.
 pub const STDIN_BYTES_MAX: usize = 64 << 10;
 
-/// Where the egress proxy listens on the loopback inside: what `HTTP_PROXY` and its like name.
-pub const EGRESS_PORT: u16 = 3128;
-
 /// First byte of a frame that carries standard input as it is. JSON never begins with it.
 const STDIN_TAG: u8 = 0;
 
@@ -64,7 +61,7 @@ pub enum Open {
         /// From 1.
         port: u16,
     },
-    /// Asks for the listening socket of the egress proxy, at [`EGRESS_PORT`]. The answer is one [`ControlReply`], with
+    /// Asks for the listening socket of the egress proxy, at [`sandbar_types::EGRESS_PORT`]. The answer is one [`ControlReply`], with
     /// the socket where it is [`ControlReply::Done`].
     Egress {},
     /// Asks one thing; the answer is one [`ControlReply`], and the connection closes.

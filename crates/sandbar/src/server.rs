@@ -11,7 +11,7 @@ use sandbar_runtime::{
     Caller,
     native::{NativeConfig, NativeRuntime},
 };
-use sandbar_server::{LogFormat, ServeConfig, ServeError};
+use sandbar_server::{LogFormat, ServeConfig, ServeError, ServerNetwork};
 
 use crate::caller;
 
@@ -44,6 +44,7 @@ fn config(options: ServeOptions, caller: Caller) -> ServeConfig {
     let applier = WorkerApplier { exe: exe.clone() };
     let mut engine = EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier));
     engine.git = Arc::new(WorkerGit { exe });
+    engine.network = Arc::new(ServerNetwork::new(caller.home.as_path().to_owned()));
     ServeConfig {
         engine,
         caller,

@@ -5,6 +5,7 @@
 //! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
 
 mod auth;
+mod egress;
 mod error;
 mod extract;
 mod json;
@@ -22,6 +23,7 @@ mod state;
 
 pub use crate::{
     auth::TokenError,
+    egress::ServerNetwork,
     listen::ListenError,
     logging::{LogFormat, start as start_logging},
     serve::{ServeConfig, ServeError, Server, serve},

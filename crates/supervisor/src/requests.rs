@@ -11,10 +11,8 @@ use rustix::{
     io::{Errno, fcntl_dupfd_cloexec},
     net::{SocketFlags, accept_with},
 };
-use sandbar_protocol::{
-    ControlReply, Dialed, EGRESS_PORT, Open, Opened, Refusal, log::HEADER_BYTES,
-};
-use sandbar_types::ExecId;
+use sandbar_protocol::{ControlReply, Dialed, Open, Opened, Refusal, log::HEADER_BYTES};
+use sandbar_types::{EGRESS_PORT, ExecId};
 
 use crate::{
     connection::{Brought, Closed, Connection, Phase},

@@ -13,7 +13,7 @@ use rustix::{
         socket_with, sockopt,
     },
 };
-use sandbar_protocol::EGRESS_PORT;
+use sandbar_types::EGRESS_PORT;
 
 /// LIMIT: connections that wait for the proxy.
 const BACKLOG: i32 = 256;

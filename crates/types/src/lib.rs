@@ -37,7 +37,7 @@ pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
 pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
 pub use limits::Limits;
-pub use network::{NetworkMode, NetworkSpec};
+pub use network::{EGRESS_PORT, NetworkMode, NetworkSpec};
 pub use path::{HostPath, InvalidPath, WorkspacePath};
 pub use process::{
     AppSpec, BuildCheck, HealthCheck, InvalidProcessName, Probe, ProcessKind, ProcessName,

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where the way out listens on the loopback inside: what `HTTP_PROXY` and its like name.
+pub const EGRESS_PORT: u16 = 3128;
+
 /// What happens to a host that no rule names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -69,7 +69,7 @@ impl SupervisorClient {
         }
     }
 
-    /// Returns the listening socket of the egress proxy, at [`sandbar_protocol::EGRESS_PORT`] inside.
+    /// Returns the listening socket of the egress proxy, at [`sandbar_types::EGRESS_PORT`] inside.
     ///
     /// # Errors
     /// See the table of this module.

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use rustix::process::{Pid, WaitStatus};
 use sandbar_linux::child as linux;
-use sandbar_protocol::{EGRESS_PORT, Refusal};
-use sandbar_types::{ExitStatus, Probe, ProcessName, ProcessSpec, ProcessState, ProcessStatus};
+use sandbar_protocol::Refusal;
+use sandbar_types::{
+    EGRESS_PORT, ExitStatus, Probe, ProcessName, ProcessSpec, ProcessState, ProcessStatus,
+};
 
 use super::{
     incarnation::{Heard, Incarnation, start_check},

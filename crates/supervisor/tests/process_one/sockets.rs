@@ -2,8 +2,8 @@
 
 use std::io;
 
-use sandbar_protocol::EGRESS_PORT;
 use sandbar_runtime::client::DialError;
+use sandbar_types::EGRESS_PORT;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{

@@ -92,6 +92,12 @@ impl Policy {
         default_patterns().into_iter().fold(Self::new(Mode::AllowList), Self::allow)
     }
 
+    /// The same rules, with another answer for what none is about.
+    #[must_use]
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
     /// Lets `pattern` be reached at public addresses.
     #[must_use]
     pub fn allow(self, pattern: HostPattern) -> Self {

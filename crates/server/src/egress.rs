@@ -1,0 +1,120 @@
+//! The way out of sandboxes, as the engine's [`Network`]: one proxy for each, with the policy of its specification.
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use sandbar_engine::{EgressDenied, Network};
+use sandbar_proxy::egress::{
+    CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
+    Mode, Policy, Resolver, SystemResolver, Upstreams, environment, split_horizon,
+};
+use sandbar_types::{EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, SandboxId};
+use tokio::{
+    net::TcpListener,
+    sync::{OnceCell, mpsc},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The way out through the server's own network, as the host's configuration has it.
+#[derive(Debug)]
+pub struct ServerNetwork {
+    found: HostConfiguration,
+    upstreams: Arc<Upstreams>,
+    resolver: Arc<dyn Resolver>,
+    /// What the network's name servers lead registries to; asked for once, by the first sandbox.
+    pinned: OnceCell<Vec<(HostPattern, Vec<IpAddr>)>>,
+}
+
+impl ServerNetwork {
+    /// Reads the configuration of the person that the server runs as.
+    #[must_use]
+    pub fn new(home: PathBuf) -> Self {
+        let environment = std::env::vars().collect();
+        let files = CallerFiles { home, etc: PathBuf::from("/etc"), environment };
+        let found = HostConfiguration::read(&files);
+        for note in &found.notes {
+            tracing::warn!("the host's configuration, for sandboxes: {note}");
+        }
+        Self {
+            upstreams: Arc::new(found.upstreams.clone()),
+            found,
+            resolver: Arc::new(SystemResolver::default()),
+            pinned: OnceCell::new(),
+        }
+    }
+
+    async fn policy(&self, spec: &NetworkSpec) -> Policy {
+        let mode = match spec.mode {
+            NetworkMode::None => return Policy::new(Mode::None),
+            NetworkMode::AllowList => Mode::AllowList,
+            NetworkMode::Open => Mode::Open,
+        };
+        let lookup = || split_horizon(Arc::clone(&self.resolver));
+        let pinned = self.pinned.get_or_init(lookup).await.iter().cloned();
+        let policy = self.found.extend(Policy::with_defaults().with_mode(mode));
+        let policy = pinned.fold(policy, |policy, (pattern, ips)| policy.pin(pattern, ips));
+        // Checked when the sandbox was made; a rule that a later version no longer reads allows nothing.
+        spec.allow.iter().filter_map(|rule| rule.parse().ok()).fold(policy, Policy::allow)
+    }
+}
+
+#[async_trait]
+impl Network for ServerNetwork {
+    fn check(&self, spec: &NetworkSpec) -> Result<(), String> {
+        spec.allow.iter().try_for_each(|rule| {
+            rule.parse::<HostPattern>()
+                .map(drop)
+                .map_err(|error| format!("`{}`: {error}", rule.escape_debug()))
+        })
+    }
+
+    fn environment(&self) -> BTreeMap<EnvName, String> {
+        let mut all = environment(EGRESS_PORT);
+        all.extend(self.found.environment.clone());
+        all
+    }
+
+    async fn serve(
+        &self,
+        sandbox: SandboxId,
+        spec: &NetworkSpec,
+        listener: TcpListener,
+        denied: mpsc::Sender<EgressDenied>,
+    ) {
+        let proxy = EgressProxy::new(self.policy(spec).await, Arc::new(Log(denied)))
+            .with_resolver(Arc::clone(&self.resolver))
+            .with_upstreams(Arc::clone(&self.upstreams));
+        let cancel = CancellationToken::new();
+        // When nobody waits for us any more, its connections end as well.
+        let _ended = cancel.clone().drop_guard();
+        Arc::new(proxy).serve(listener, sandbox, cancel).await;
+    }
+}
+
+/// Turns decisions into events of the sandbox, and lines of our own log.
+#[derive(Debug)]
+struct Log(mpsc::Sender<EgressDenied>);
+
+impl EgressLog for Log {
+    fn denied(&self, sandbox: SandboxId, denial: &Denial) {
+        let reason = denial.reason.code().to_owned();
+        let host = denial.target.host.to_string();
+        tracing::info!(sandbox.id = %sandbox, %host, %reason, "a sandbox asked for a host that it may not reach");
+        // Full: a sandbox that asks for everything at once is told, and its history is short of some.
+        drop(self.0.try_send(EgressDenied { host, port: denial.target.port, reason }));
+    }
+
+    fn connected(&self, connected: &Connected) {
+        tracing::debug!(sandbox.id = %connected.passage.sandbox, host = %connected.passage.target.host, "a sandbox reached a host");
+    }
+
+    fn closed(&self, closed: &Closed) {
+        tracing::debug!(
+            sandbox.id = %closed.passage.sandbox,
+            host = %closed.passage.target.host,
+            sent_bytes = closed.sent_bytes,
+            received_bytes = closed.received_bytes,
+            "a sandbox's connection is over"
+        );
+    }
+}
