@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use sandbar_runtime::{LaunchError, LaunchSpec, SandboxDir, StopOutcome};
-use sandbar_types::{FailureReason, SandboxId, SandboxState};
+use sandbar_types::{AppStart, FailureReason, SandboxId, SandboxState};
 
 use super::{Actor, Done, Wanted, record::Operation};
 use crate::{
@@ -76,6 +76,9 @@ impl Actor {
                 self.row.uid_base = launched.uid_base;
                 self.memory_kills.restart();
                 self.record_file();
+                if self.row.spec.app == AppStart::Auto {
+                    self.app.awake();
+                }
                 self.happen(Event::Launched, Some(EventPayload::Running)).await;
                 self.app_start();
             }

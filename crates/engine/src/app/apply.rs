@@ -3,7 +3,7 @@
 use std::{io::Read, sync::Arc};
 
 use sandbar_manifest::Severity;
-use sandbar_types::{AppSpec, SandboxId, WorkspacePath};
+use sandbar_types::{AppSpec, ProcessState, ProcessStatus, SandboxId, WorkspacePath};
 use serde::{Deserialize, Serialize};
 
 use super::{App, ManifestState, follow, refusal};
@@ -90,6 +90,13 @@ async fn enter(
     handle.app.update(|app| {
         app.manifest = manifest;
         app.spec = spec.or(app.spec.take());
+        let is_unknown = |process: &ProcessStatus| {
+            matches!(&process.state, ProcessState::Waiting { after } if after.is_empty())
+        };
+        // A start that came to nothing: what was said to be on its way is not.
+        if app.processes.iter().all(is_unknown) {
+            *app = app.at_rest();
+        }
     });
     let app = handle.app.app();
     let kept = Kept { manifest: app.manifest.clone(), spec: app.spec.clone() };

@@ -1,10 +1,13 @@
 //! Where the state of one app is published.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::sync::{Mutex, watch};
 
-use super::App;
+use super::{App, PreviewViewer};
 
 /// The last state of an app, for everybody who asks.
 #[derive(Debug, Default)]
@@ -12,6 +15,8 @@ pub(crate) struct Board {
     app: watch::Sender<Arc<App>>,
     /// Held while a manifest is read and carried out, so that the later one wins.
     pub(super) applying: Mutex<()>,
+    /// Who looks at a preview now.
+    viewers: Arc<AtomicUsize>,
     /// Held by the one who wakes the sandbox; the others wait, and find it awake.
     pub(super) waking: Mutex<()>,
     /// Held by the one who follows the supervisor.
@@ -30,6 +35,20 @@ impl Board {
     /// Whether there is something that may be idle.
     pub(crate) fn has_processes(&self) -> bool {
         !self.app.borrow().processes.is_empty()
+    }
+
+    /// Whether somebody looks at a preview.
+    pub(crate) fn is_viewed(&self) -> bool {
+        self.viewers.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn viewer(&self) -> PreviewViewer {
+        PreviewViewer::of(&self.viewers)
+    }
+
+    /// The sandbox starts: what rests is on its way, before anybody can see the sandbox run without it.
+    pub(crate) fn awake(&self) {
+        self.update(|app| *app = app.on_its_way());
     }
 
     /// Changes what is published; nobody is told where nothing changed.

@@ -19,7 +19,7 @@ pub(crate) use self::board::Board;
 pub use self::{
     log::{LogLine, LogTail},
     model::{App, ManifestState, Preview, PreviewStatus},
-    wake::PreviewError,
+    wake::{PreviewError, PreviewViewer},
 };
 use crate::{
     Engine, Error, ErrorKind, Result,
@@ -95,6 +95,7 @@ impl Inner {
         let inner = Arc::clone(self);
         self.tasks.spawn(async move {
             if let Err(err) = apply::apply(&inner, &handle, id).await {
+                handle.app.rest();
                 let is_over = handle.row().state != SandboxState::Running;
                 if !is_over {
                     tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an app could not be started");

@@ -122,6 +122,15 @@ impl App {
         Self { manifest, processes: processes.collect(), spec }
     }
 
+    /// The app of a sandbox that was just started, whose supervisor has not been told of it yet.
+    pub(super) fn on_its_way(&self) -> Self {
+        let mut app = self.clone();
+        for process in &mut app.processes {
+            process.state = ProcessState::Waiting { after: Vec::new() };
+        }
+        app
+    }
+
     /// The app of a sandbox whose processes have all ended.
     pub(super) fn at_rest(&self) -> Self {
         let mut app = self.clone();

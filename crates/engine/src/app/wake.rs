@@ -1,20 +1,29 @@
-//! Waking what sleeps, waiting for an app to serve, and connecting to it.
+//! Waking what sleeps, and connecting to what an app serves.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use sandbar_runtime::DialError;
-use sandbar_types::{SandboxId, SandboxState, StopReason};
-use tokio::net::TcpStream;
+use sandbar_types::{ProcessState, ProcessStatus, SandboxId, SandboxState, StopReason};
+use tokio::{net::TcpStream, time::Instant};
 
-use super::{App, PreviewStatus, refusal};
+use super::{App, ManifestState, apply, refusal};
 use crate::{
     Engine, Error, Result,
     actor::{ActorHandle, Ordinary},
+    lifecycle::{Request, admit},
     source,
 };
 
-/// How often the supervisor is asked whether a port that belongs to no process is there.
-const DIAL_AGAIN: Duration = Duration::from_millis(50);
+/// How often a port is tried again whose process is on its way.
+const DIAL_AGAIN: Duration = Duration::from_millis(25);
+/// Lines of a log that are shown to who waits.
+const LINES: usize = 12;
 
 /// Why nobody could be reached behind a port.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +31,28 @@ pub enum PreviewError {
     /// The sandbox cannot be woken, or does not answer.
     #[error("the sandbox cannot be reached")]
     Sandbox(#[source] Error),
-    /// The app, or its sandbox, is in no state to serve.
-    #[error("the app does not serve")]
-    NotServing {
-        /// Why.
-        status: PreviewStatus,
+    /// A person stopped it or paused it.
+    #[error("the sandbox is stopped")]
+    Stopped,
+    /// It was on its way when the time was over.
+    #[error("the app is starting")]
+    Starting {
+        /// What is being waited for, for people.
+        step: String,
+        /// What it wrote last, oldest first.
+        last_lines: Vec<String>,
     },
+    /// It does not serve until somebody does something about it.
+    #[error("the app does not serve: {reason}")]
+    Failed {
+        /// Why.
+        reason: String,
+        /// What it wrote last, oldest first.
+        last_lines: Vec<String>,
+    },
+    /// The app has workers alone.
+    #[error("the app serves nothing")]
+    NoPreview,
     /// Nobody listens on the port.
     #[error("nobody listens on port {port}")]
     NotListening {
@@ -38,15 +63,33 @@ pub enum PreviewError {
     },
 }
 
+/// Somebody looks at a preview: as long as one lives, the sandbox is used.
+#[derive(Debug)]
+pub struct PreviewViewer(Arc<AtomicUsize>);
+
+impl PreviewViewer {
+    pub(super) fn of(viewers: &Arc<AtomicUsize>) -> Self {
+        viewers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(viewers))
+    }
+}
+
+impl Drop for PreviewViewer {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Engine {
-    /// Says that somebody uses a sandbox, so that it does not sleep.
+    /// Says that somebody looks at a preview of a sandbox, for as long as the answer lives.
     ///
     /// # Errors
     /// `sandbox_not_found`.
-    pub fn sandbox_touch(&self, id: SandboxId) -> Result<()> {
+    pub fn preview_viewer(&self, id: SandboxId) -> Result<PreviewViewer> {
+        let handle = self.inner.actor(id)?;
         // A full mailbox is a busy sandbox: it knows that it is used.
-        drop(self.inner.actor(id)?.send(Ordinary::Touch));
-        Ok(())
+        drop(handle.send(Ordinary::Touch));
+        Ok(handle.app.viewer())
     }
 
     /// Wakes a sandbox that sleeps, and returns when it runs. However many ask at once, it is started once.
@@ -55,34 +98,36 @@ impl Engine {
     /// `sandbox_not_found`; `state_conflict` for one that was stopped by a person, or is paused; as [`Engine::sandbox_start`].
     pub async fn sandbox_wake(&self, id: SandboxId) -> Result<()> {
         let handle = self.inner.actor(id)?;
+        if handle.row().state == SandboxState::Running {
+            return Ok(());
+        }
         let _waking = handle.app.waking.lock().await;
         let mut published = handle.published.clone();
-        loop {
-            let row = published.borrow_and_update().clone();
-            let sleeps = row.stop_reason.is_some_and(StopReason::is_sleep);
-            match row.state {
-                SandboxState::Running => return Ok(()),
-                // A start that is under way is joined.
-                SandboxState::Creating => {}
-                SandboxState::Stopped if sleeps => source::check(&row).await?,
-                SandboxState::Stopping => {
-                    if published.changed().await.is_err() {
-                        return Err(Error::internal("the sandbox's actor is gone"));
-                    }
-                    continue;
-                }
-                SandboxState::Paused
-                | SandboxState::Stopped
-                | SandboxState::Failed { .. }
-                | SandboxState::Deleting => {
-                    crate::lifecycle::admit(&row.state, crate::lifecycle::Request::Exec)?;
-                }
+        // What is being stopped is waited for: it may be on its way to sleep.
+        let is_settled =
+            published.wait_for(|row| row.state != SandboxState::Stopping).await.map(|row| {
+                let sleeps = row.stop_reason.is_some_and(StopReason::is_sleep);
+                (Arc::clone(&row), sleeps)
+            });
+        let (row, sleeps) = is_settled.map_err(Error::internal)?;
+        match row.state {
+            SandboxState::Running => return Ok(()),
+            // A start that is under way is joined.
+            SandboxState::Creating => {}
+            SandboxState::Stopped if sleeps => source::check(&row).await?,
+            SandboxState::Stopping
+            | SandboxState::Paused
+            | SandboxState::Stopped
+            | SandboxState::Failed { .. }
+            | SandboxState::Deleting => {
+                admit(&row.state, Request::Exec)?;
             }
-            return handle.ask(|reply| Ordinary::Start { reply }).await;
         }
+        handle.ask(|reply| Ordinary::Start { reply }).await
     }
 
-    /// Connects to a port inside: wakes the sandbox where it sleeps, and waits at most `patience` until somebody serves.
+    /// Connects to a port inside: wakes the sandbox where it sleeps, and waits until `deadline` for somebody to serve.
+    /// A wake that is under way then goes on.
     ///
     /// # Errors
     /// See [`PreviewError`].
@@ -90,37 +135,71 @@ impl Engine {
         &self,
         id: SandboxId,
         port: u16,
-        patience: Duration,
+        deadline: Instant,
     ) -> Result<TcpStream, PreviewError> {
-        let until = tokio::time::Instant::now() + patience;
-        let woken = tokio::time::timeout_at(until, self.sandbox_wake(id)).await;
-        woken.map_err(|_late| late(PreviewStatus::Starting))?.map_err(PreviewError::Sandbox)?;
         let handle = self.inner.actor(id).map_err(PreviewError::Sandbox)?;
+        self.wake_until(&handle, id, deadline).await?;
         let dir = self.inner.layout.sandbox(id);
         loop {
+            let seen = handle.app.app();
             let listening = match self.inner.config.runtime.dial(&dir, port).await {
                 Ok(stream) => return Ok(stream),
                 Err(DialError::Refused { listening, .. }) => listening,
-                Err(DialError::Supervisor(err)) => {
-                    return Err(PreviewError::Sandbox(refusal(err)));
-                }
+                Err(DialError::Supervisor(err)) => return Err(PreviewError::Sandbox(refusal(err))),
             };
-            let app = handle.app.app();
-            let preview = app.preview(&handle.row().state, None);
-            let is_coming = preview.status == PreviewStatus::Starting
-                && app
-                    .spec
-                    .iter()
-                    .flat_map(|spec| &spec.processes)
-                    .any(|p| p.ports.contains(&port));
-            if !is_coming && preview.port == Some(port) && preview.status != PreviewStatus::Ready {
-                return Err(late(preview.status));
+            match verdict(&seen, port, listening) {
+                Verdict::Never(why) => return Err(why),
+                Verdict::Wait { step } if Instant::now() >= deadline => {
+                    let last_lines = self.last_lines(id, &seen, port).await;
+                    return Err(PreviewError::Starting { step, last_lines });
+                }
+                Verdict::Wait { .. } => wait(&handle, &seen).await,
             }
-            if !is_coming || tokio::time::Instant::now() >= until {
-                return Err(PreviewError::NotListening { port, listening });
-            }
-            wait(&handle, &app).await;
         }
+    }
+
+    async fn wake_until(
+        &self,
+        handle: &ActorHandle,
+        id: SandboxId,
+        deadline: Instant,
+    ) -> Result<(), PreviewError> {
+        let row = handle.row();
+        match row.state {
+            SandboxState::Running => return Ok(()),
+            SandboxState::Paused => return Err(PreviewError::Stopped),
+            SandboxState::Stopped if !row.stop_reason.is_some_and(StopReason::is_sleep) => {
+                return Err(PreviewError::Stopped);
+            }
+            SandboxState::Failed { .. } => {
+                let reason = "the sandbox failed; its files are kept".to_owned();
+                return Err(PreviewError::Failed { reason, last_lines: Vec::new() });
+            }
+            SandboxState::Creating
+            | SandboxState::Stopping
+            | SandboxState::Stopped
+            | SandboxState::Deleting => {}
+        }
+        // A task of its own: who does not wait any longer does not undo it.
+        let engine = self.clone();
+        let waking = self.inner.tasks.spawn(async move { engine.sandbox_wake(id).await });
+        match tokio::time::timeout_at(deadline, waking).await {
+            Ok(woken) => woken
+                .unwrap_or_else(|panicked| Err(Error::internal(panicked)))
+                .map_err(PreviewError::Sandbox),
+            Err(_late) => Err(PreviewError::Starting {
+                step: "the sandbox wakes".to_owned(),
+                last_lines: Vec::new(),
+            }),
+        }
+    }
+
+    async fn last_lines(&self, id: SandboxId, app: &App, port: u16) -> Vec<String> {
+        let Some(name) = app.serving(port).or_else(|| app.processes.first()).map(|p| &p.name) else {
+            return Vec::new();
+        };
+        let tail = self.process_log_tail(id, name.clone(), LINES).await.unwrap_or_default();
+        tail.lines.into_iter().map(|line| line.text).collect()
     }
 }
 
@@ -132,6 +211,69 @@ async fn wait(handle: &ActorHandle, seen: &Arc<App>) {
     drop(tokio::time::timeout(DIAL_AGAIN, changed).await);
 }
 
-const fn late(status: PreviewStatus) -> PreviewError {
-    PreviewError::NotServing { status }
+/// What a refused connection means.
+#[derive(Debug)]
+enum Verdict {
+    /// It may still come.
+    Wait {
+        /// What is being waited for.
+        step: String,
+    },
+    /// It does not come by itself.
+    Never(PreviewError),
+}
+
+impl App {
+    /// The process that is to serve `port`.
+    fn serving(&self, port: u16) -> Option<&ProcessStatus> {
+        let spec = self.spec.as_ref()?.processes.iter().find(|spec| spec.ports.contains(&port))?;
+        self.processes.iter().find(|process| process.name == spec.name)
+    }
+}
+
+fn verdict(app: &App, port: u16, listening: Vec<u16>) -> Verdict {
+    let failed = |reason: String, last_lines: &[String]| {
+        Verdict::Never(PreviewError::Failed { reason, last_lines: last_lines.to_vec() })
+    };
+    let not_listening = || Verdict::Never(PreviewError::NotListening { port, listening });
+    let Some(process) = app.serving(port) else {
+        if let (ManifestState::Invalid { findings }, []) = (&app.manifest, &app.processes[..]) {
+            return failed(apply::invalid(findings).message().to_owned(), &[]);
+        }
+        let is_starting = |process: &ProcessStatus| {
+            matches!(process.state, ProcessState::Waiting { .. } | ProcessState::Starting)
+        };
+        return match (&app.spec, app.processes.iter().find(|process| is_starting(process))) {
+            (_, Some(process)) => Verdict::Wait { step: format!("`{}` starts", process.name) },
+            (Some(spec), None) if spec.web().is_none() => Verdict::Never(PreviewError::NoPreview),
+            (Some(_) | None, None) => not_listening(),
+        };
+    };
+    let name = &process.name;
+    match &process.state {
+        ProcessState::Waiting { after } if after.is_empty() => {
+            Verdict::Wait { step: format!("`{name}` starts") }
+        }
+        ProcessState::Waiting { after } => {
+            let names: Vec<_> = after.iter().map(|name| format!("`{name}`")).collect();
+            Verdict::Wait { step: format!("`{name}` waits for {}", names.join(", ")) }
+        }
+        ProcessState::Starting => {
+            let hint = process.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            Verdict::Wait { step: format!("`{name}` starts{hint}") }
+        }
+        ProcessState::BackingOff { reason, .. } => {
+            Verdict::Wait { step: format!("`{name}` {reason}, and starts again") }
+        }
+        ProcessState::Running | ProcessState::Ready | ProcessState::Unhealthy { .. } => {
+            not_listening()
+        }
+        ProcessState::GivenUp { reason, last_lines } => {
+            failed(format!("`{name}` was given up: {reason}"), last_lines)
+        }
+        ProcessState::Stopping | ProcessState::Stopped => {
+            failed(format!("`{name}` was stopped"), &[])
+        }
+        ProcessState::Exited => failed(format!("`{name}` has exited"), &[]),
+    }
 }
