@@ -90,6 +90,24 @@ pub enum PreviewStatus {
     Stopped,
 }
 
+/// A link to a preview that is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreviewLinkRequest {
+    /// The port inside; the app's own when absent.
+    pub port: Option<u16>,
+    /// Good for everybody until then; absent for one visit within 30 seconds.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub share_until: Option<Timestamp>,
+}
+
+/// A link to a preview.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreviewLink {
+    /// Where to go. Who has it is let in.
+    pub url: String,
+}
+
 /// How much of a process's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

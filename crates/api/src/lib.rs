@@ -20,8 +20,8 @@ mod usage;
 
 pub use app::{
     App, KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
-    ManifestCheckRequest, ManifestFinding, ManifestStatus, Preview, PreviewStatus, ProcessLog,
-    ProcessLogLine, ProcessLogQuery,
+    ManifestCheckRequest, ManifestFinding, ManifestStatus, Preview, PreviewLink,
+    PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
 };
 pub use approves::{Approve, ApproveListQuery};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};

@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod manifest;
+pub(crate) mod open;
 pub(crate) mod pull;
 pub(crate) mod refresh;
 pub(crate) mod reject;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Log(log::Args),
     Create(create::Args),
     App(app::Args),
+    Open(open::Args),
     Ls(ls::Args),
     Show(show::Args),
     Exec(exec::Args),
@@ -76,6 +78,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Undo(args) => undo::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
+        Command::Open(args) => open::run(args, context).await,
         Command::App(args) => Box::pin(app::run(args, context)).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Show(args) => show::run(args, context).await,

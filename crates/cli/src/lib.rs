@@ -37,7 +37,7 @@ use std::{
 
 use clap::{Parser, error::ErrorKind};
 
-pub use crate::commands::serve::{ServeFailure, ServeOptions, ServeResult};
+pub use crate::commands::serve::{Listen, ServeFailure, ServeOptions, ServeResult};
 use crate::{
     commands::Command,
     context::Context,

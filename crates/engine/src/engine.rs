@@ -138,6 +138,12 @@ impl Engine {
         Ok(Self { inner })
     }
 
+    /// The time by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.inner.config.clock.now()
+    }
+
     /// Whether it has compared the store with the host, and is not leaving.
     #[must_use]
     pub fn is_ready(&self) -> bool {

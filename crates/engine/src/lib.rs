@@ -28,7 +28,8 @@ mod source;
 mod workspace_view;
 
 pub use app::{
-    App, LogLine, LogTail, ManifestState, Preview, PreviewError, PreviewStatus, PreviewViewer, manifest_check,
+    App, LogLine, LogTail, ManifestState, Preview, PreviewError, PreviewStatus, PreviewViewer,
+    manifest_check,
 };
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use engine::{Engine, StartError};

@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use sandbar_cli::{ServeFailure, ServeOptions, ServeResult};
+use sandbar_cli::{Listen, ServeFailure, ServeOptions, ServeResult};
 use sandbar_engine::{EngineConfig, WorkerApplier, WorkerGit};
 use sandbar_runtime::{
     Caller,
     native::{NativeConfig, NativeRuntime},
 };
-use sandbar_server::{LogFormat, ServeConfig, ServeError, ServerNetwork};
+use sandbar_server::{LogFormat, PreviewDomain, ServeConfig, ServeError, ServerNetwork, TcpListen};
 
 use crate::caller;
 
@@ -49,7 +49,12 @@ fn config(options: ServeOptions, caller: Caller) -> ServeConfig {
         engine,
         caller,
         socket: options.socket,
-        tcp: options.listen,
+        tcp: match options.listen {
+            Listen::None => TcpListen::None,
+            Listen::Usual => TcpListen::Usual,
+            Listen::At(address) => TcpListen::At(address),
+        },
+        preview_domain: PreviewDomain::default(),
         log: LogFormat::Auto,
         log_filter: options.log,
     }

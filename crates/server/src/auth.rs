@@ -96,6 +96,11 @@ impl Token {
         }
     }
 
+    /// A key for another purpose: who has the one learns nothing of the other, and a new token makes a new key.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        Sha256::new().chain_update(self.0).chain_update(purpose).finalize().into()
+    }
+
     fn is(&self, presented: &str) -> bool {
         let presented: [u8; 32] = Sha256::digest(presented).into();
         self.0.ct_eq(&presented).into()

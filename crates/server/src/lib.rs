@@ -5,6 +5,7 @@
 //! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
 
 mod auth;
+mod dispatch;
 mod egress;
 mod error;
 mod extract;
@@ -14,6 +15,7 @@ mod logging;
 mod metrics;
 mod observe;
 mod openapi;
+mod previews;
 mod range;
 mod router;
 mod routes;
@@ -26,8 +28,10 @@ pub use crate::{
     egress::ServerNetwork,
     listen::ListenError,
     logging::{LogFormat, start as start_logging},
-    serve::{ServeConfig, ServeError, Server, serve},
+    serve::{ServeConfig, ServeError, Server, TcpListen, serve},
 };
+
+pub use sandbar_proxy::preview::PreviewDomain;
 
 /// The document of the API (OpenAPI 3.1), as it is committed in `openapi.json`.
 #[must_use]

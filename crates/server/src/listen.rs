@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     os::unix::{
         fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net::UnixStream as StdUnixStream,
@@ -16,21 +16,19 @@ use std::{
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use sandbar_proxy::preview::{self, PreviewProxy, ServeLimits};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     task::JoinSet,
     time,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{auth::Transport, metrics::Metrics};
+use crate::{auth::Transport, dispatch::Dispatch, metrics::Metrics};
 
-/// LIMIT: time to send the head of a request on TCP. The unix socket is the user's own, so a client may keep it open.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// LIMIT: bytes of a request's head.
-const LIMIT_HEAD_BYTES: usize = 64 << 10;
+const LIMIT_HEAD_BYTES: u16 = u16::MAX;
 /// LIMIT: connections of one listener.
 const LIMIT_CONNECTIONS: usize = 4096;
 /// LIMIT: time for the requests in flight to end when the server drains.
@@ -123,15 +121,21 @@ pub(crate) async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError>
 }
 
 /// Accepts until `stop`, then lets what runs end.
-pub(crate) async fn accept(
-    unix: UnixGuard,
-    tcp: Option<TcpListener>,
-    router: Router,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) {
+/// The port that is looked for first: bookmarks and share links then outlive a restart.
+const USUAL_PORT: u16 = 7263;
+
+/// Listens on the usual port, or on any where somebody has it: another server of this host, most of the time.
+pub(crate) async fn tcp_usual() -> Result<TcpListener, ListenError> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match tcp(at(USUAL_PORT)).await {
+        Ok(listener) => Ok(listener),
+        Err(_taken) => tcp(at(0)).await,
+    }
+}
+
+pub(crate) async fn accept(unix: UnixGuard, tcp: Option<TcpListener>, serve: Serve) {
+    let stop = serve.stop.clone();
     let mut connections = JoinSet::new();
-    let serve = Serve { router, metrics, stop: stop.clone() };
     let mut accept_failed = time::interval(Duration::from_millis(100));
     loop {
         let is_full = connections.len() >= LIMIT_CONNECTIONS;
@@ -143,7 +147,7 @@ pub(crate) async fn accept(
                 Ok((stream, _)) => {
                     let Ok(peer) = stream.peer_cred() else { continue };
                     let transport = Transport::Unix { peer_uid: peer.uid(), our_uid: unix.uid };
-                    connections.spawn(serve.clone().connection(stream, transport));
+                    connections.spawn(serve.clone().unix(stream, transport));
                 }
                 // Out of descriptors, most likely: wait a little instead of spinning.
                 Err(error) => {
@@ -152,9 +156,9 @@ pub(crate) async fn accept(
                 }
             },
             accepted = accept_tcp(tcp.as_ref()), if !is_full => match accepted {
-                Ok((stream, local)) => {
+                Ok((stream, peer, local)) => {
                     stream.set_nodelay(true).ok();
-                    connections.spawn(serve.clone().connection(stream, Transport::Tcp { local }));
+                    connections.spawn(serve.clone().tcp(stream, peer, local));
                 }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "accept failed");
@@ -180,41 +184,51 @@ pub(crate) async fn accept(
 
 async fn accept_tcp(
     listener: Option<&TcpListener>,
-) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
+) -> io::Result<(TcpStream, SocketAddr, SocketAddr)> {
     match listener {
         Some(listener) => {
-            let (stream, _) = listener.accept().await?;
+            let (stream, peer) = listener.accept().await?;
             let local = stream.local_addr()?;
-            Ok((stream, local))
+            Ok((stream, peer, local))
         }
         None => std::future::pending().await,
     }
 }
 
-#[derive(Clone)]
-struct Serve {
-    router: Router,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
+/// What connections are served with.
+#[derive(Clone, Debug)]
+pub(crate) struct Serve {
+    pub(crate) router: Router,
+    pub(crate) proxy: PreviewProxy,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Serve {
-    async fn connection<S>(self, stream: S, transport: Transport)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let Self { router, metrics, stop } = self;
+    /// The API and the previews, for whoever can reach the port.
+    async fn tcp(self, stream: TcpStream, peer: SocketAddr, local: SocketAddr) {
+        let Self { router, proxy, metrics, stop } = self;
+        metrics.connections.fetch_add(1, Ordering::Relaxed);
+        let limits = ServeLimits { head_bytes: LIMIT_HEAD_BYTES, ..ServeLimits::default() };
+        let client = proxy.client(peer.ip());
+        let service = Dispatch::new(proxy, client, router, Transport::Tcp { local });
+        preview::serve(stream, service, limits, stop).await;
+        metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The API alone. The socket is the user's own, so a client may keep it open without a word.
+    async fn unix(self, stream: UnixStream, transport: Transport) {
+        let Self { router, metrics, stop, .. } = self;
         metrics.connections.fetch_add(1, Ordering::Relaxed);
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(transport);
             router.clone().oneshot(request.map(Body::new))
         });
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).max_header_size(LIMIT_HEAD_BYTES);
-        match transport {
-            Transport::Unix { .. } => builder.header_read_timeout(None),
-            Transport::Tcp { .. } => builder.header_read_timeout(HEADER_TIMEOUT),
-        };
+        builder
+            .timer(TokioTimer::new())
+            .max_header_size(LIMIT_HEAD_BYTES.into())
+            .header_read_timeout(None);
         let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {

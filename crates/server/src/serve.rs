@@ -6,6 +6,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use sandbar_engine::{Caller, Engine, EngineConfig, StartError};
+use sandbar_proxy::preview::{AccessKey, PreviewConfig, PreviewDomain, PreviewProxy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,6 +15,7 @@ use crate::{
     listen::{self, ListenError},
     logging::{self, LogFormat},
     metrics::Metrics,
+    previews::{EngineUpstreams, Previews},
     router,
     state::AppState,
 };
@@ -24,6 +26,18 @@ const ENGINE_DRAIN: Duration = Duration::from_secs(10);
 /// LIMIT: time for blocking calls to return after the engine drained.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// Where the server listens on TCP: for previews, and for the API with a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TcpListen {
+    /// Nowhere; there are no previews then.
+    None,
+    /// On port 7263 of 127.0.0.1, or on any other where somebody has it.
+    #[default]
+    Usual,
+    /// On this loopback address. Port 0 takes any.
+    At(SocketAddr),
+}
+
 /// What the operator sets.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
@@ -33,8 +47,10 @@ pub struct ServeConfig {
     pub caller: Caller,
     /// The unix socket; its directory exists.
     pub socket: PathBuf,
-    /// A loopback address to listen on, too. Port 0 takes any.
-    pub tcp: Option<SocketAddr>,
+    /// Where to listen on TCP.
+    pub tcp: TcpListen,
+    /// Below which domain previews are, on the loopback address.
+    pub preview_domain: PreviewDomain,
     /// How log lines look.
     pub log: LogFormat,
     /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`; `info` when absent.
@@ -128,6 +144,7 @@ pub struct Server {
     engine: Engine,
     unix: listen::UnixGuard,
     tcp: Option<tokio::net::TcpListener>,
+    proxy: PreviewProxy,
     state: AppState,
 }
 
@@ -141,13 +158,16 @@ impl Server {
         let engine = Engine::start(config.engine).await.map_err(ServeError::Engine)?;
         let listeners = async {
             let unix = listen::unix(&config.socket).map_err(ServeError::Listen)?;
-            let (tcp, token) = match config.tcp {
-                None => (None, None),
-                Some(address) => {
-                    let token = Token::load(&data_dir).map_err(ServeError::Token)?;
-                    let tcp = listen::tcp(address).await.map_err(ServeError::Listen)?;
-                    (Some(tcp), Some(Arc::new(token)))
+            let tcp = match config.tcp {
+                TcpListen::None => None,
+                TcpListen::Usual => Some(listen::tcp_usual().await.map_err(ServeError::Listen)?),
+                TcpListen::At(address) => {
+                    Some(listen::tcp(address).await.map_err(ServeError::Listen)?)
                 }
+            };
+            let token = match &tcp {
+                None => None,
+                Some(_) => Some(Arc::new(Token::load(&data_dir).map_err(ServeError::Token)?)),
             };
             Ok::<_, ServeError>((unix, tcp, token))
         };
@@ -158,6 +178,15 @@ impl Server {
                 return Err(error);
             }
         };
+        let stop = CancellationToken::new();
+        let key = token
+            .as_ref()
+            .map_or_else(AccessKey::generate, |token| AccessKey::new(token.derive("preview")));
+        let preview = PreviewConfig::new(config.preview_domain, key);
+        let upstreams = Arc::new(EngineUpstreams(engine.clone()));
+        let proxy = PreviewProxy::new(preview, upstreams, stop.clone());
+        let port = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()).map(|local| local.port());
+        let previews = port.map(|port| Previews::new(proxy.clone(), port));
         let state = AppState {
             engine: engine.clone(),
             caller: Arc::new(config.caller),
@@ -165,7 +194,8 @@ impl Server {
             token,
             metrics: Arc::new(Metrics::default()),
             listed: Arc::default(),
-            stop: CancellationToken::new(),
+            previews,
+            stop,
             conversations: TaskTracker::new(),
         };
         tracing::info!(
@@ -173,7 +203,7 @@ impl Server {
             tcp = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()).map(tracing::field::display),
             "server listens"
         );
-        Ok(Self { engine, unix, tcp, state })
+        Ok(Self { engine, unix, tcp, proxy, state })
     }
 
     /// The TCP address that was taken.
@@ -184,16 +214,23 @@ impl Server {
 
     /// Answers until `stop`, then drains: nobody new is let in, requests end, streams are closed, the store is closed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let Self { engine, unix, tcp, state } = self;
+        let Self { engine, unix, tcp, proxy, state } = self;
         let (ending, metrics) = (state.stop.clone(), Arc::clone(&state.metrics));
         let conversations = state.conversations.clone();
-        let accepting = listen::accept(unix, tcp, router::router(state), metrics, ending.clone());
+        let serve = listen::Serve {
+            router: router::router(state),
+            proxy: proxy.clone(),
+            metrics,
+            stop: ending.clone(),
+        };
+        let accepting = listen::accept(unix, tcp, serve);
         let stopping = async {
             stop.await;
             tracing::info!("server drains");
             ending.cancel();
         };
         tokio::join!(accepting, stopping);
+        proxy.drain().await;
         conversations.close();
         // Each has its own deadline for the client's goodbye.
         conversations.wait().await;

@@ -10,7 +10,7 @@ use sandbar_engine::{Caller, Changes, Engine};
 use sandbar_types::{DiffId, SandboxId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{auth::Token, metrics::Metrics};
+use crate::{auth::Token, metrics::Metrics, previews::Previews};
 
 /// Shared by every request; cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<Metrics>,
     /// Sets of changes of which a client has seen the first page.
     pub(crate) listed: Arc<Listed>,
+    /// Where previews are to be reached; `None` without a TCP listener.
+    pub(crate) previews: Option<Previews>,
     /// Cancelled when the server drains, so that streams end.
     pub(crate) stop: CancellationToken,
     /// The conversations over WebSocket, which outlive their connection's own task.

@@ -27,15 +27,37 @@ use crate::{
     after_help = "Examples:\n  sandbar serve\n  sandbar serve --listen 127.0.0.1:7070   # also over TCP, with the token in <data>/token"
 )]
 pub(crate) struct Args {
-    /// Listen on this loopback address as well, for whoever has the token.
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
+    /// Loopback address for previews, and for the API with the token; `none` for the unix socket alone. Default: port 7263
+    /// of 127.0.0.1, or any other where it is taken.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
+    listen: Option<Listen>,
     /// What to log, for example `debug` or `info,sandbar_engine=debug`.
     #[arg(long, value_name = "FILTER", env = "SANDBAR_LOG", hide_env_values = true)]
     log: Option<String>,
     /// Leave the session of the command line that started it.
     #[arg(long, hide = true)]
     detached: bool,
+}
+
+/// Where to listen on TCP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    None,
+    /// On the usual port, or on any other where it is taken.
+    #[default]
+    Usual,
+    /// On this loopback address.
+    At(SocketAddr),
+}
+
+fn parse_listen(text: &str) -> Result<Listen, String> {
+    match text {
+        "none" => Ok(Listen::None),
+        address => address.parse().map(Listen::At).map_err(|_| {
+            "must be `none`, or an address with a port, such as 127.0.0.1:7070".to_owned()
+        }),
+    }
 }
 
 /// What a server is started with.
@@ -45,8 +67,8 @@ pub struct ServeOptions {
     pub data_dir: PathBuf,
     /// The unix socket to listen on.
     pub socket: PathBuf,
-    /// A loopback address to listen on as well.
-    pub listen: Option<SocketAddr>,
+    /// Where to listen on TCP as well.
+    pub listen: Listen,
     /// What to log.
     pub log: Option<String>,
 }
@@ -74,7 +96,12 @@ pub(crate) fn run(args: Args, data_dir: Option<&Path>, serve: Serve) -> Result<u
     make_private(&data_dir)?;
     make_private(socket.parent().expect("a socket is in a directory"))?;
     let claim = Claim::take(&data_dir)?;
-    let served = serve(ServeOptions { data_dir, socket, listen: args.listen, log: args.log });
+    let served = serve(ServeOptions {
+        data_dir,
+        socket,
+        listen: args.listen.unwrap_or_default(),
+        log: args.log,
+    });
     claim.release();
     served.map(|()| 0).map_err(|ServeFailure { error, hint }| {
         let failure = Failure::new(Code::Unexpected, "the server cannot run").caused_by(&*error);

@@ -195,7 +195,8 @@ impl Engine {
     }
 
     async fn last_lines(&self, id: SandboxId, app: &App, port: u16) -> Vec<String> {
-        let Some(name) = app.serving(port).or_else(|| app.processes.first()).map(|p| &p.name) else {
+        let Some(name) = app.serving(port).or_else(|| app.processes.first()).map(|p| &p.name)
+        else {
             return Vec::new();
         };
         let tail = self.process_log_tail(id, name.clone(), LINES).await.unwrap_or_default();

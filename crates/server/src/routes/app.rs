@@ -5,7 +5,8 @@ use http::HeaderMap;
 use sandbar_api::{
     App as Body, ErrorCode, KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest,
     ManifestCheck, ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview,
-    PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery, Sandbox as SandboxBody,
+    PreviewLink, PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
+    Sandbox as SandboxBody,
 };
 use sandbar_engine::{
     App, LogLine, LogTail, ManifestFinding as Finding, ManifestState, PreviewStatus as Status,
@@ -31,6 +32,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(process_restart))
         .routes(routes!(process_log))
         .routes(routes!(process_output))
+        .routes(routes!(preview_link))
         .routes(routes!(keepalive))
         .routes(routes!(manifest_check))
 }
@@ -153,6 +155,36 @@ async fn process_output(
     Ok(respond(output::events(reader), state.stop))
 }
 
+/// Makes a link to a port of a sandbox: for one visit within 30 seconds, or for everybody who has it until a time.
+///
+/// Nobody needs one for a public preview.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/link", tag = "apps",
+    params(("sandbox" = String, Path)), request_body = PreviewLinkRequest,
+    responses((status = 200, body = PreviewLink)))]
+async fn preview_link(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Json(request): Json<PreviewLinkRequest>,
+) -> Result<Answer<PreviewLink>, ApiError> {
+    let record = state.engine.sandbox_fetch(id)?;
+    let previews = state.previews.as_ref().ok_or_else(|| {
+        ApiError::new(ErrorCode::StateConflict, "the server has no listener for previews")
+            .hint("start it without `--listen none`")
+    })?;
+    let own = state.engine.app_fetch(id)?.preview(&record.state, record.stop_reason).port;
+    let port = request.port.or(own).filter(|port| *port != 0).ok_or_else(|| {
+        ApiError::new(ErrorCode::InvalidField, "the app has no preview of its own: say the `port`")
+    })?;
+    let Some(expires_at) = request.share_until else {
+        return Ok(Answer(PreviewLink { url: previews.url_for_once(id, &record.name, port) }));
+    };
+    if expires_at <= state.engine.now() {
+        let message = "`share_until` must be in the future";
+        return Err(ApiError::new(ErrorCode::InvalidField, message));
+    }
+    Ok(Answer(PreviewLink { url: previews.url_to_share(id, &record.name, port, expires_at) }))
+}
+
 /// Keeps a sandbox from sleeping until a time. A later request replaces an earlier one.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/keepalive", tag = "sandboxes",
     params(("sandbox" = String, Path)), request_body = KeepaliveRequest,
@@ -179,7 +211,15 @@ fn body(state: &AppState, id: SandboxId) -> Result<Body, ApiError> {
     let preview = app.preview(&record.state, record.stop_reason);
     Ok(Body {
         manifest: manifest(&app),
-        preview: Preview { status: status(preview.status), port: preview.port, url: None },
+        preview: Preview {
+            status: status(preview.status),
+            port: preview.port,
+            url: state
+                .previews
+                .as_ref()
+                .zip(preview.port)
+                .map(|(previews, port)| previews.url(id, &record.name, port)),
+        },
         processes: app.processes.clone(),
     })
 }

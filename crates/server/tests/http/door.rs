@@ -201,3 +201,23 @@ async fn a_second_server_on_the_socket_is_refused_and_the_first_goes_on() {
     assert_eq!(server.get("/healthz").await.status, StatusCode::OK);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_preview_host_is_for_previews_and_any_other_for_nobody() {
+    let server = TestServer::start().await;
+    let bearer = format!("Bearer {}", server.token);
+    for (host, code) in [
+        ("3000-shop.preview.localhost", "preview_not_found"),
+        ("nonsense.preview.localhost", "preview_not_found"),
+        ("3000-shop.preview.example.com", "misdirected_request"),
+    ] {
+        // Not even the API's own token makes a preview's host the API's.
+        let ask = with(with(get("/v1/sandboxes"), "host", host), "authorization", &bearer);
+        let answer = server.ask_tcp(ask).await;
+        assert_eq!(answer.json()["code"], code, "{host}");
+    }
+    // On the unix socket there is the API alone, whatever the host is called.
+    let ask = with(get("/v1/sandboxes"), "host", "3000-shop.preview.localhost");
+    assert_eq!(server.ask(ask).await.status, StatusCode::OK);
+    server.stop().await;
+}
