@@ -139,6 +139,9 @@ fn dispatch(cli: Cli, serve: Serve) -> Result<u8, Failure> {
         Command::Manifest(args) => {
             return commands::manifest::run(args, Output::new(talk, format));
         }
+        Command::App(commands::app::Args { command: commands::app::Command::Init(args) }) => {
+            return commands::app::init::run(&args, Output::new(talk, format));
+        }
         command => command,
     };
     let endpoint = Endpoint::parse(

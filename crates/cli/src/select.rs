@@ -203,7 +203,7 @@ pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
 pub(crate) fn source_path(sandbox: &Sandbox) -> Option<&Path> {
     match &sandbox.source {
         Source::Directory { path } => Some(path.as_path()),
-        Source::Empty => None,
+        Source::Empty | Source::Preset { .. } => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
 
 use sandbar_types::{
-    AcceptanceRules, AppStart, EnvName, Expiry, IdlePolicy, NetworkMode, NetworkSpec, SandboxName,
-    SandboxSpec, Source, ToolchainPolicy, Visibility, WorkspacePath,
+    AcceptanceRules, AppStart, EnvName, Expiry, IdlePolicy, NetworkMode, NetworkSpec, PresetName,
+    SandboxName, SandboxSpec, Source, ToolchainPolicy, Visibility, WorkspacePath,
 };
 
 use crate::{
@@ -30,6 +30,9 @@ pub(crate) struct SpecArgs {
     /// Start with an empty workspace instead of a view of a directory.
     #[arg(long, conflicts_with_all = ["source", "scope", "reserve"])]
     empty: bool,
+    /// Start with a starter instead: react-vite, nextjs, node-express, fastapi or worker.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "empty", "scope", "reserve"])]
+    preset: Option<PresetName>,
     #[command(flatten)]
     clone: CloneArgs,
     /// Only this subtree may change; the rest is read-only inside.
@@ -112,10 +115,10 @@ impl SpecArgs {
     ) -> Result<(SandboxSpec, Option<LocalClone>), Failure> {
         let clone = self.clone.make(out).await?;
         let dir = clone.as_ref().map(LocalClone::dir).or(self.source.as_deref());
-        let source = if self.empty {
-            Source::Empty
-        } else {
-            Source::Directory { path: select::source_dir(dir)? }
+        let source = match (self.preset, self.empty) {
+            (Some(preset), _) => Source::Preset { preset },
+            (None, true) => Source::Empty,
+            (None, false) => Source::Directory { path: select::source_dir(dir)? },
         };
         Ok((self.over(source, app)?, clone))
     }

@@ -11,8 +11,9 @@ use crate::sandbox::workspace_path;
 pub(crate) const STEP_PREPARE: &str = "prepare_directories";
 pub(crate) const STEP_RECORD: &str = "write_record";
 pub(crate) const STEP_LAUNCH: &str = "launch";
+pub(crate) const STEP_SEED: &str = "seed";
 /// Every step of a launch, in order.
-pub(crate) const LAUNCH_STEPS: [&str; 3] = [STEP_PREPARE, STEP_RECORD, STEP_LAUNCH];
+pub(crate) const LAUNCH_STEPS: [&str; 4] = [STEP_PREPARE, STEP_RECORD, STEP_LAUNCH, STEP_SEED];
 
 /// What `record.json` holds: enough to know a sandbox again without the store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ pub(crate) fn launch_spec(row: &SandboxRow, dir: SandboxDir) -> LaunchSpec {
         dir,
         source: match &spec.source {
             Source::Directory { path } => Some(path.clone()),
-            Source::Empty => None,
+            Source::Empty | Source::Preset { .. } => None,
         },
         workspace_path: workspace_path(spec),
         scope: spec.scope.clone(),

@@ -14,6 +14,7 @@ mod isolation;
 mod limits;
 mod network;
 mod path;
+mod preset;
 mod process;
 mod provenance;
 mod sandbox;
@@ -39,6 +40,7 @@ pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforceme
 pub use limits::Limits;
 pub use network::{EGRESS_PORT, NetworkMode, NetworkSpec};
 pub use path::{HostPath, InvalidPath, WorkspacePath};
+pub use preset::{PresetName, UnknownPreset};
 pub use process::{
     AppSpec, BuildCheck, HealthCheck, InvalidProcessName, Probe, ProcessKind, ProcessName,
     ProcessSpec, ProcessState, ProcessStatus, ReadyCheck, RestartPolicy, StopPolicy,

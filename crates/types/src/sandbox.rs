@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AcceptanceRules, EnvName, ExitStatus, GitIdentity, HostPath, Limits, NetworkSpec, SandboxId,
-    WorkspacePath,
+    AcceptanceRules, EnvName, ExitStatus, GitIdentity, HostPath, Limits, NetworkSpec, PresetName,
+    SandboxId, WorkspacePath,
 };
 
 /// What the workspace is a view of.
@@ -21,6 +21,11 @@ pub enum Source {
     },
     /// Nothing: the workspace starts empty, and there is nowhere to approve to.
     Empty,
+    /// A starter: the workspace starts with its files, and there is nowhere to approve to.
+    Preset {
+        /// Which one.
+        preset: PresetName,
+    },
 }
 
 /// [`Source`] as it is read: a variant without a body would accept any field, one with an empty body refuses them.
@@ -29,6 +34,7 @@ pub enum Source {
 enum SourceFields {
     Directory { path: HostPath },
     Empty {},
+    Preset { preset: PresetName },
 }
 
 impl From<SourceFields> for Source {
@@ -36,6 +42,7 @@ impl From<SourceFields> for Source {
         match fields {
             SourceFields::Directory { path } => Self::Directory { path },
             SourceFields::Empty {} => Self::Empty,
+            SourceFields::Preset { preset } => Self::Preset { preset },
         }
     }
 }
@@ -358,6 +365,10 @@ mod tests {
         for (text, source) in [
             (r#"{"kind":"empty"}"#, Source::Empty),
             (
+                r#"{"kind":"preset","preset":"nextjs"}"#,
+                Source::Preset { preset: PresetName::NextJs },
+            ),
+            (
                 r#"{"kind":"directory","path":"/a"}"#,
                 Source::Directory { path: HostPath::parse("/a").unwrap() },
             ),
@@ -370,6 +381,7 @@ mod tests {
             r#"{"kind":"directory","path":"/a","paths":[]}"#,
             r#"{"kind":"directory"}"#,
             r#"{"kind":"image"}"#,
+            r#"{"kind":"preset","preset":"rails"}"#,
             "{}",
         ] {
             assert!(serde_json::from_str::<Source>(text).is_err(), "{text}");

@@ -54,6 +54,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         let source = match &sandbox.source {
             Source::Directory { path } => path.as_path().as_os_str().as_encoded_bytes().to_vec(),
             Source::Empty => b"(empty)".to_vec(),
+            Source::Preset { preset } => format!("({preset})").into_bytes(),
         };
         table.push([
             sandbox.name.as_str().as_bytes(),

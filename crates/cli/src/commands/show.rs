@@ -73,6 +73,7 @@ fn own_rows(sandbox: &Sandbox, now: Timestamp) -> Vec<(&'static str, String)> {
                     visible::line(path.as_path().as_os_str().as_encoded_bytes())
                 }
                 Source::Empty => "none: the workspace began empty".to_owned(),
+                Source::Preset { preset } => format!("none: the workspace began as {preset}"),
             },
         ),
         ("inside", visible::line(sandbox.workspace_path.as_path().as_os_str().as_encoded_bytes())),

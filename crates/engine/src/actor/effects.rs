@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use sandbar_runtime::{LaunchError, LaunchSpec, SandboxDir, StopOutcome};
-use sandbar_types::{AppStart, FailureReason, SandboxId, SandboxState};
+use sandbar_types::{AppStart, FailureReason, SandboxId, SandboxState, Source};
 
 use super::{Actor, Done, Wanted, record::Operation};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     engine::Inner,
     event::EventPayload,
     lifecycle::{Effect, Event, transition},
-    record,
+    record, sandbox,
 };
 
 /// The error that a client sees for a failed launch.
@@ -290,7 +290,13 @@ async fn launch(
         .layout
         .record_write(row.id, &record::Record::of(&row))
         .map_err(step(record::STEP_RECORD))?;
-    inner.config.runtime.launch(spec).await
+    let (launch, is_first) = (spec.clone(), row.isolation.is_none());
+    let launched = inner.config.runtime.launch(spec).await?;
+    // The first time only: what an agent removed later stays removed.
+    if let (Source::Preset { preset }, true) = (&row.spec.source, is_first) {
+        sandbox::seed(inner, &launch, *preset).await.map_err(step(record::STEP_SEED))?;
+    }
+    Ok(launched)
 }
 
 /// Kills what may be left and gives back what it held of the host. Files stay.

@@ -33,13 +33,15 @@ pub(super) fn check(mut spec: SandboxSpec, data_dir: &Path) -> Result<SandboxSpe
             spec.workspace_path.get_or_insert_with(|| path.clone());
             spec.source = Source::Directory { path: resolved };
         }
-        Source::Empty if spec.scope.is_some() || spec.reserve_all || !spec.reserve.is_empty() => {
+        Source::Empty | Source::Preset { .. }
+            if spec.scope.is_some() || spec.reserve_all || !spec.reserve.is_empty() =>
+        {
             return Err(invalid(
                 "invalid_field",
-                "an empty workspace has nothing to scope or reserve".to_owned(),
+                "a workspace without a source has nothing to scope or reserve".to_owned(),
             ));
         }
-        Source::Empty => {}
+        Source::Empty | Source::Preset { .. } => {}
     }
     let workspace = super::model::workspace_path(&spec);
     let is_odd = workspace.as_path() == Path::new("/")

@@ -239,6 +239,7 @@ fn generated_name(source: &Source, tail: &str) -> SandboxName {
         Source::Directory { path } => {
             path.as_path().file_name().map(|name| name.to_string_lossy().to_lowercase())
         }
+        Source::Preset { preset } => Some(preset.to_string()),
         Source::Empty => None,
     };
     let mut own: String = own

@@ -4,6 +4,7 @@ mod admission;
 mod create;
 mod model;
 mod resolve;
+mod seed;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +13,10 @@ use sandbar_runtime::Usage;
 use sandbar_store::sandbox_fetch;
 use sandbar_types::{SandboxId, SandboxState, StopReason};
 
-pub(crate) use self::model::workspace_path;
 pub use self::model::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
 };
+pub(crate) use self::{model::workspace_path, seed::seed};
 use crate::{
     Engine, Error, ErrorKind, Result,
     actor::{Ordinary, Urgent},

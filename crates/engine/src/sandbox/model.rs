@@ -73,7 +73,9 @@ pub(crate) fn workspace_path(spec: &SandboxSpec) -> HostPath {
     match (&spec.workspace_path, &spec.source) {
         (Some(path), _) => path.clone(),
         (None, Source::Directory { path }) => path.clone(),
-        (None, Source::Empty) => HostPath::parse("/workspace").expect("it is absolute and short"),
+        (None, Source::Empty | Source::Preset { .. }) => {
+            HostPath::parse("/workspace").expect("it is absolute and short")
+        }
     }
 }
 

@@ -102,7 +102,7 @@ async fn sandbox_list(
             && query.state.is_none_or(|state| StateName::from(&record.state) == state)
             && source.as_ref().is_none_or(|wanted| match &record.spec.source {
                 Source::Directory { path } => path == wanted,
-                Source::Empty => false,
+                Source::Empty | Source::Preset { .. } => false,
             })
     };
     let mut records: Vec<_> = state.engine.sandbox_list().into_iter().filter(is_wanted).collect();

@@ -1,21 +1,29 @@
 //! `sandbar app`: the processes that a workspace's sandbox.yaml declares.
 
 mod apply;
+pub(crate) mod init;
 mod logs;
 mod process;
 mod status;
 
 use crate::{context::Context, failure::Failure};
 
-/// Work with the app of a sandbox: what its sandbox.yaml declares.
+/// Work with the app of a sandbox or a directory: what its sandbox.yaml declares.
 #[derive(Debug, clap::Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  sandbar app init --preset react-vite\n  sandbar app status shop\n  sandbar app logs shop web --follow"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
+/// What can be done with an app.
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(crate) enum Command {
+    Init(init::Args),
     Status(status::Args),
     Apply(apply::Args),
     /// Start a process that was stopped, has exited or has given up.
@@ -29,6 +37,7 @@ enum Command {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     match args.command {
+        Command::Init(_) => unreachable!("it asks no server and was carried out before"),
         Command::Status(args) => status::run(args, context).await,
         Command::Apply(args) => apply::run(args, context).await,
         Command::Start(args) => process::run(args, "start", context).await,
