@@ -8,17 +8,21 @@ pub const BUILD_TIMEOUT_MS: u64 = 120_000;
 
 /// The command of a web process that names none.
 ///
-/// It installs every time: package managers are quick when nothing is missing, and an installation that was cut off is
-/// repaired. A failed one is no reason not to try: without a network, what is there may do.
+/// It installs every time: package managers are quick when nothing is missing. They do not see that an installation was
+/// cut off in the middle of a file, so one that is under way is marked, outside the workspace; what a marked one left is
+/// removed first. A failed one is no reason not to try: without a network, what is there may do.
 pub const WEB_COMMAND: &str = "\
+mark=$HOME/.sandbar-installing
+[ ! -e \"$mark\" ] || /bin/rm -rf node_modules
+: >\"$mark\"
 if [ -f pnpm-lock.yaml ]; then
-  pnpm install; exec pnpm dev
+  pnpm install; /bin/rm -f \"$mark\"; exec pnpm dev
 elif [ -f yarn.lock ]; then
-  yarn install; exec yarn dev
+  yarn install; /bin/rm -f \"$mark\"; exec yarn dev
 elif [ -f package-lock.json ] || [ -f npm-shrinkwrap.json ] || ! command -v pnpm >/dev/null; then
-  npm install; exec npm run dev
+  npm install; /bin/rm -f \"$mark\"; exec npm run dev
 else
-  pnpm install; exec pnpm dev
+  pnpm install; /bin/rm -f \"$mark\"; exec pnpm dev
 fi
 ";
 
@@ -68,6 +72,7 @@ mod tests {
             .args(["-c", command])
             .current_dir(project)
             .env("PATH", bin)
+            .env("HOME", project.parent().unwrap())
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -87,6 +92,22 @@ mod tests {
         ] {
             assert_eq!(ran(WEB_COMMAND, files, programs), expected, "{files:?} {programs:?}");
         }
+    }
+
+    #[test]
+    fn a10_what_an_install_left_that_was_cut_off_is_removed_and_what_a_whole_one_left_is_not() {
+        let host = tempfile::tempdir().unwrap();
+        let (project, bin) = (host.path().join("project"), host.path().join("bin"));
+        fs::create_dir_all(project.join("node_modules/left")).unwrap();
+        fs::create_dir(&bin).unwrap();
+        let npm = bin.join("npm");
+        fs::write(&npm, "#!/bin/sh\nif [ -d node_modules/left ]; then echo kept; else echo gone; fi\n")
+            .unwrap();
+        fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(run(WEB_COMMAND, &project, &bin), "kept; kept");
+        fs::write(host.path().join(".sandbar-installing"), "").unwrap();
+        assert_eq!(run(WEB_COMMAND, &project, &bin), "gone; gone");
+        assert!(!host.path().join(".sandbar-installing").exists(), "this one came to its end");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Who of those that ask may see a preview: decided before anything is woken or told.
+//! Who of those that ask may see a private preview: decided before anything is woken or told.
 
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts};
+use sandbar_types::SandboxId;
 
 use super::{
     access::{
@@ -11,7 +12,6 @@ use super::{
     config::Scheme,
     refusal::Refusal,
     request::{Names, upgrade},
-    upstreams::{Route, Visibility},
 };
 
 /// The parameter of a URL that holds a ticket or a share link.
@@ -45,17 +45,14 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Decides.
+    /// Decides about a request for a preview of this sandbox.
     pub(crate) fn admit(
         &self,
         parts: &Parts,
         names: &Names,
-        route: &Route,
+        sandbox: SandboxId,
     ) -> Result<Admission, Refusal> {
-        if route.visibility == Visibility::Public {
-            return Ok(Admission::Pass);
-        }
-        let subject = Subject { host: &names.host, sandbox: route.sandbox };
+        let subject = Subject { host: &names.host, sandbox };
         let by_cookie = self.by_cookie(parts, names, subject);
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let Some((signed, rest)) = ticket(&parts.uri).filter(|_| is_read) else {

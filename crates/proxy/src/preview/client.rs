@@ -1,14 +1,19 @@
 //! From a request to its answer.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts, uri::Authority};
 use hyper::{body::Incoming, ext::on_informational, upgrade::OnUpgrade};
 use tokio::time::{self, Instant};
 
 use super::{
     admission::Admission,
     body::{Download, PreviewBody},
+    config::Scheme,
     gated::UploadBody,
     link::{Link, Links},
     page::{self, Reader},
@@ -17,7 +22,7 @@ use super::{
     request::{self, Names},
     response,
     tunnel::{self, Tunnel},
-    upstreams::{ConnectError, NotServing, Progress, Route, RouteError},
+    upstreams::{ConnectError, NotServing, Progress, Route, RouteError, Visibility},
 };
 
 /// LIMIT: how much longer than its deadline a connect may take before we no longer wait for it.
@@ -29,11 +34,16 @@ pub struct PreviewClient {
     shared: Arc<Shared>,
     peer: IpAddr,
     links: Links,
+    /// Those of the last request: the next one is for the same host, most of the time.
+    names: Arc<Mutex<Option<Known>>>,
 }
+
+/// What was read of an authority.
+type Known = (Authority, Arc<Names>);
 
 impl PreviewClient {
     pub(crate) fn new(shared: Arc<Shared>, peer: IpAddr) -> Self {
-        Self { shared, peer, links: Links::default() }
+        Self { shared, peer, links: Links::default(), names: Arc::default() }
     }
 
     /// Answers a request.
@@ -55,14 +65,18 @@ impl PreviewClient {
         let config = &self.shared.config;
         let authority = request::authority(&parts.uri, &parts.headers)?;
         let scheme = request::scheme(config, self.peer, &parts.headers);
-        let names = Names::read(&authority, scheme, &config.domain)?;
+        let names = self.names(authority, scheme)?;
         request::admit_form(&parts)?;
         let route = self.shared.upstreams.route(&names.preview).await;
         let route = route.map_err(|error| match error {
             RouteError::Unknown => Refusal::Unknown,
             RouteError::Failed(_) => internal(&error),
         })?;
-        match self.shared.gate().admit(&parts, &names, &route)? {
+        let admission = match route.visibility {
+            Visibility::Public => Admission::Pass,
+            Visibility::Private => self.shared.gate().admit(&parts, &names, route.sandbox)?,
+        };
+        match admission {
             Admission::Pass => {}
             Admission::ComeAgain { location, cookie } => return come_again(&location, cookie),
         }
@@ -71,19 +85,34 @@ impl PreviewClient {
         let client = client.filter(|_| request::upgrade(&parts).is_some());
         request::prepare(&mut parts, &names, self.peer, config)?;
         let (head, link) = self.exchange(Request::from_parts(parts, body), &route, reader).await?;
-        self.pass_on(head, link, names, Passing { route, client })
+        self.pass_on(head, link, &names, Passing { route, client })
+    }
+
+    fn names(&self, authority: Authority, scheme: Scheme) -> Result<Arc<Names>, Refusal> {
+        let mut last = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, names)) if *known == authority && names.scheme == scheme => {
+                Ok(Arc::clone(names))
+            }
+            Some(_) | None => {
+                let names = Names::read(&authority, scheme, &self.shared.config.domain)?;
+                let names = Arc::new(names);
+                *last = Some((authority, Arc::clone(&names)));
+                Ok(names)
+            }
+        }
     }
 
     fn pass_on(
         &self,
         answer: Response<Incoming>,
         link: Link,
-        names: Names,
+        names: &Names,
         passing: Passing,
     ) -> Result<Response<PreviewBody>, Refusal> {
         let Passing { route, client } = passing;
         let (mut head, incoming) = answer.into_parts();
-        response::prepare(&mut head, &names);
+        response::prepare(&mut head, names);
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             let download = Download::new(incoming, link, self.links.clone(), route);
             return Ok(Response::from_parts(head, PreviewBody::app(download)));
@@ -105,7 +134,8 @@ impl PreviewClient {
     ) -> Result<(Response<Incoming>, Link), Refusal> {
         if let Some(mut link) = self.links.take(route).await {
             // An app may close a connection in the same moment: then it has not seen the request, or may see it twice.
-            let is_repeatable = request.body().is_empty() && request.method().is_idempotent();
+            let is_repeatable =
+                link.is_stale() && request.body().is_empty() && request.method().is_idempotent();
             let copy = is_repeatable.then(|| copy(&request));
             match self.exchange_on(&mut link, request).await {
                 Ok(answer) => return Ok((answer, link)),

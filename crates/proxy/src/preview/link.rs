@@ -6,6 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -15,13 +16,16 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use sandbar_types::SandboxId;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{gated::UploadBody, upstreams::Route};
 
 /// LIMIT: connections that wait for a client's next request. HTTP/1.1 needs one.
 const LIMIT_IDLE: usize = 8;
+
+/// How long a connection may have waited for nobody to doubt that the app keeps it: servers close theirs after seconds.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// Where a connection leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +60,8 @@ impl Links {
         }
     }
 
-    pub(crate) fn put(&self, link: Link) {
+    pub(crate) fn put(&self, mut link: Link) {
+        link.idle_since = Instant::now();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < LIMIT_IDLE && !link.is_last && !link.sender.is_closed() {
             idle.push(link);
@@ -70,6 +75,7 @@ pub(crate) struct Link {
     sender: SendRequest<UploadBody>,
     driver: Driver,
     is_last: bool,
+    idle_since: Instant,
 }
 
 impl fmt::Debug for Link {
@@ -102,7 +108,8 @@ impl Link {
         stream.set_nodelay(true).ok();
         let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
         let driver = Driver::Inline(Box::pin(connection.with_upgrades()));
-        Ok(Self { target: Target::of(route), sender, driver, is_last: false })
+        let target = Target::of(route);
+        Ok(Self { target, sender, driver, is_last: false, idle_since: Instant::now() })
     }
 
     /// Moves what can be moved.
@@ -147,6 +154,11 @@ impl Link {
             }
             ended @ (Driver::Detached | Driver::Ended) => self.driver = ended,
         }
+    }
+
+    /// Whether the app may be about to close it.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.idle_since.elapsed() >= FRESH
     }
 
     /// Closed once this answer has ended.

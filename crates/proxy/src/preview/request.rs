@@ -40,6 +40,8 @@ pub(crate) struct Names {
     pub(crate) origin: String,
     /// What the app calls itself: `http://localhost:3000`.
     pub(crate) app_origin: String,
+    /// What is said to the app in every request.
+    told: [(HeaderName, HeaderValue); 5],
 }
 
 impl Names {
@@ -59,12 +61,15 @@ impl Names {
         let origin = format!("{scheme}://{host}{}", port_suffix(port));
         let app_port = Some(preview.port).filter(|port| *port != scheme.port());
         let app_origin = format!("{scheme}://localhost{}", port_suffix(app_port));
-        Ok(Self { preview, host, scheme, origin, app_origin })
-    }
-
-    /// What stands in the `Host` that the app gets.
-    pub(crate) fn app_authority(&self) -> &str {
-        &self.app_origin[self.scheme.as_str().len() + "://".len()..]
+        let app_authority = value(&app_origin[scheme.as_str().len() + "://".len()..])?;
+        let told = [
+            (header::HOST, app_authority.clone()),
+            (X_FORWARDED_HOST, app_authority),
+            (X_FORWARDED_PORT, HeaderValue::from(preview.port)),
+            (X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str())),
+            (PUBLIC_ORIGIN, value(&origin)?),
+        ];
+        Ok(Self { preview, host, scheme, origin, app_origin, told })
     }
 }
 
@@ -155,7 +160,6 @@ pub(crate) fn prepare(
     let is_trusted = config.trusted.contains(&peer);
     forwarded(headers, names, peer, is_trusted.then_some(X_FORWARDED_FOR))?;
     strip_own_secrets(headers);
-    headers.insert(header::HOST, value(names.app_authority())?);
     for name in [header::ORIGIN, header::REFERER] {
         let moved =
             headers.get(&name).and_then(|value| moved(value, &names.origin, &names.app_origin));
@@ -193,10 +197,9 @@ fn forwarded(
         None => peer.to_string(),
     };
     headers.insert(X_FORWARDED_FOR, value(&chain)?);
-    headers.insert(X_FORWARDED_HOST, value(names.app_authority())?);
-    headers.insert(X_FORWARDED_PORT, HeaderValue::from(names.preview.port));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(names.scheme.as_str()));
-    headers.insert(PUBLIC_ORIGIN, value(&names.origin)?);
+    for (name, value) in &names.told {
+        headers.insert(name, value.clone());
+    }
     Ok(())
 }
 

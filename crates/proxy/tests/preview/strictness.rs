@@ -1,10 +1,15 @@
 //! Requests that two parsers could read in two ways, as raw bytes.
 
-use tokio::io::AsyncWriteExt as _;
+use std::{convert::Infallible, time::Duration};
+
+use hyper::service::service_fn;
+use sandbar_proxy::preview::{ServeLimits, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     apps::{accepting, mirror, read_head},
-    world::World,
+    world::{DEADLINE, World},
 };
 
 #[tokio::test]
@@ -123,5 +128,27 @@ async fn a_head_that_is_too_large_is_refused() {
     );
     let answer = world.raw(&head).await;
     assert!(answer.starts_with("HTTP/1.1 431") || answer.is_empty(), "{answer}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_let_go() {
+    let world = World::new().await;
+    let limits = ServeLimits { header_read: Duration::from_millis(50), ..ServeLimits::default() };
+    for begun in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM", "GET / HTTP/1.1\r\nHost: a"] {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let proxied = world.proxy.client([127, 0, 0, 1].into());
+        let service = service_fn(move |request| {
+            let client = proxied.clone();
+            async move { Ok::<_, Infallible>(client.handle(request).await) }
+        });
+        let serving = serve(server, service, limits, CancellationToken::new());
+        let waiting = async {
+            client.write_all(begun.as_bytes()).await.unwrap();
+            client.read_to_end(&mut Vec::new()).await.unwrap();
+        };
+        let both = async { tokio::join!(serving, waiting) };
+        tokio::time::timeout(DEADLINE, both).await.expect(begun);
+    }
     world.stop().await;
 }

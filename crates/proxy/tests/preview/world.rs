@@ -219,9 +219,8 @@ impl Client {
         let response =
             time::timeout(DEADLINE, self.sender.send_request(request)).await.unwrap().unwrap();
         let (parts, body) = response.into_parts();
-        let body = time::timeout(DEADLINE, body.collect()).await.unwrap().unwrap();
-        let trailers = body.trailers().cloned();
-        Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers }
+        let body = time::timeout(DEADLINE, body.collect()).await.unwrap().unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
     }
 }
 
@@ -230,7 +229,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl Answer {

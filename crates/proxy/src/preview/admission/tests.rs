@@ -1,8 +1,7 @@
 use http::Request;
-use sandbar_types::SandboxId;
 
 use super::*;
-use crate::preview::{Activity, PreviewDomain};
+use crate::preview::PreviewDomain;
 
 const NOW: u64 = 1_800_000_000;
 const ORIGIN: &str = "http://3000-shop.preview.localhost:7070";
@@ -47,13 +46,7 @@ impl Door {
             started: self.started,
             nonce: || [2; 16],
         };
-        let route = Route {
-            sandbox: self.sandbox,
-            port: 3000,
-            visibility: Visibility::Private,
-            activity: Activity::default(),
-        };
-        gate.admit(&request.body(()).unwrap().into_parts().0, &Self::names(scheme), &route)
+        gate.admit(&request.body(()).unwrap().into_parts().0, &Self::names(scheme), self.sandbox)
     }
 }
 

@@ -67,7 +67,7 @@ fn the_default_port_is_not_written() {
     let names = |host: &str, scheme| Names::read(&host.parse().unwrap(), scheme, &domain).unwrap();
     let plain = names("80-shop.preview.localhost:80", Scheme::Http);
     assert_eq!(plain.origin, "http://80-shop.preview.localhost");
-    assert_eq!(plain.app_authority(), "localhost");
+    assert_eq!(plain.app_origin, "http://localhost");
     let secure = names("3000-SHOP.preview.localhost", Scheme::Https);
     assert_eq!(secure.origin, "https://3000-shop.preview.localhost");
     assert_eq!(secure.app_origin, "https://localhost:3000");
