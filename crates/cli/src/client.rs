@@ -15,7 +15,8 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
-    header,
+    header::{self, HeaderValue},
+    upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
 pub(crate) use problem::flagged;
@@ -48,6 +49,11 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(endpoint: Endpoint, out: Output) -> Self {
         Self { endpoint, out, sender: None, connections: JoinSet::new() }
+    }
+
+    /// One that speaks to the same server over connections of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.endpoint.clone(), self.out)
     }
 
     /// Says from now on what `out` says.
@@ -116,6 +122,26 @@ impl Client {
             return Err(problem::failure(status, &read(response).await?));
         }
         handshake.finish(response).await
+    }
+
+    /// Opens a connection of its own that becomes the one at `path`: bytes as they are.
+    pub(crate) async fn become_tcp(&mut self, path: &str) -> Result<TokioIo<Upgraded>, Failure> {
+        let mut request = self.request(Method::GET, path, None)?;
+        let headers = request.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("tcp"));
+        let mut sender = self.connection().await?;
+        let response = sender.send_request(request).await;
+        let response =
+            response.map_err(|error| lost("the server closed the connection").caused_by(&error))?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let status = response.status();
+            return Err(problem::failure(status, &read(response).await?));
+        }
+        let upgraded = hyper::upgrade::on(response).await;
+        upgraded
+            .map(TokioIo::new)
+            .map_err(|error| lost("the server closed the connection").caused_by(&error))
     }
 
     async fn call<T: DeserializeOwned>(

@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod manifest;
 pub(crate) mod open;
+pub(crate) mod port_forward;
 pub(crate) mod pull;
 pub(crate) mod refresh;
 pub(crate) mod reject;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Create(create::Args),
     App(app::Args),
     Open(open::Args),
+    PortForward(port_forward::Args),
     Ls(ls::Args),
     Show(show::Args),
     Exec(exec::Args),
@@ -78,6 +80,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Undo(args) => undo::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
+        Command::PortForward(args) => port_forward::run(args, context).await,
         Command::Open(args) => open::run(args, context).await,
         Command::App(args) => Box::pin(app::run(args, context)).await,
         Command::Ls(args) => ls::run(args, context).await,

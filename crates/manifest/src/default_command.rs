@@ -101,8 +101,11 @@ mod tests {
         fs::create_dir_all(project.join("node_modules/left")).unwrap();
         fs::create_dir(&bin).unwrap();
         let npm = bin.join("npm");
-        fs::write(&npm, "#!/bin/sh\nif [ -d node_modules/left ]; then echo kept; else echo gone; fi\n")
-            .unwrap();
+        fs::write(
+            &npm,
+            "#!/bin/sh\nif [ -d node_modules/left ]; then echo kept; else echo gone; fi\n",
+        )
+        .unwrap();
         fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(run(WEB_COMMAND, &project, &bin), "kept; kept");
         fs::write(host.path().join(".sandbar-installing"), "").unwrap();

@@ -111,6 +111,22 @@ impl FromRequestParts<AppState> for Exec {
     }
 }
 
+/// The port that `{port}` in the path names, from 1.
+#[derive(Debug)]
+pub(crate) struct Port(pub(crate) u16);
+
+impl FromRequestParts<AppState> for Port {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "port").await?;
+        let port = text.parse().ok().filter(|port| *port != 0);
+        port.map(Self).ok_or_else(|| {
+            ApiError::new(ErrorCode::InvalidRequest, "a port is a number from 1 to 65535")
+        })
+    }
+}
+
 /// The process that `{process}` in the path names.
 #[derive(Debug)]
 pub(crate) struct Process(pub(crate) ProcessName);

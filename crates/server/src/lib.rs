@@ -23,6 +23,8 @@ mod serve;
 mod sse;
 mod state;
 
+pub use sandbar_proxy::preview::PreviewDomain;
+
 pub use crate::{
     auth::TokenError,
     egress::ServerNetwork,
@@ -30,8 +32,6 @@ pub use crate::{
     logging::{LogFormat, start as start_logging},
     serve::{ServeConfig, ServeError, Server, TcpListen, serve},
 };
-
-pub use sandbar_proxy::preview::PreviewDomain;
 
 /// The document of the API (OpenAPI 3.1), as it is committed in `openapi.json`.
 #[must_use]

@@ -8,7 +8,8 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        app, approves, attach, events, execs, files, health, output, pull, review, sandboxes, usage,
+        app, approves, attach, events, execs, files, health, output, ports, pull, review,
+        sandboxes, usage,
     },
     state::AppState,
 };
@@ -18,6 +19,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(health::router())
         .merge(sandboxes::router())
         .merge(app::router())
+        .merge(ports::router())
         .merge(execs::router())
         .merge(output::router())
         .merge(attach::router())

@@ -8,6 +8,7 @@ pub(crate) mod execs;
 pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod output;
+pub(crate) mod ports;
 pub(crate) mod pull;
 pub(crate) mod review;
 pub(crate) mod sandboxes;

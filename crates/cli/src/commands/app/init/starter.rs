@@ -1,7 +1,10 @@
 //! Fills an empty directory with a starter.
 
 use std::{
-    ffi::OsString, fs, io, os::unix::ffi::OsStrExt, os::unix::fs::PermissionsExt, path::Path,
+    ffi::OsString,
+    fs, io,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::Path,
 };
 
 use sandbar_presets::{Seeding, StarterFile, plan, preset};
