@@ -195,7 +195,7 @@ impl Actor {
         if self.is_unwritten || (is_late && has_changed) {
             self.flush().await;
         }
-        if !self.execs.is_empty() || self.app.is_viewed() {
+        if !self.execs.is_empty() || self.app.is_viewed() || self.app.is_starting() {
             self.touch();
         }
         self.execs_check();

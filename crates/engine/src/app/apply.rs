@@ -94,7 +94,8 @@ async fn enter(
             matches!(&process.state, ProcessState::Waiting { after } if after.is_empty())
         };
         // A start that came to nothing: what was said to be on its way is not.
-        if app.processes.iter().all(is_unknown) {
+        let came_to_nothing = !matches!(app.manifest, ManifestState::Applied { .. });
+        if came_to_nothing && app.processes.iter().all(is_unknown) {
             *app = app.at_rest();
         }
     });

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use sandbar_types::{ProcessState, ProcessStatus};
 use tokio::sync::{Mutex, watch};
 
 use super::{App, PreviewViewer};
@@ -35,6 +36,12 @@ impl Board {
     /// Whether there is something that may be idle.
     pub(crate) fn has_processes(&self) -> bool {
         !self.app.borrow().processes.is_empty()
+    }
+
+    /// Whether a process is on its way: one that installs is not idle. It has a deadline, so this ends.
+    pub(crate) fn is_starting(&self) -> bool {
+        let starts = |process: &ProcessStatus| process.state == ProcessState::Starting;
+        self.app.borrow().processes.iter().any(starts)
     }
 
     /// Whether somebody looks at a preview.

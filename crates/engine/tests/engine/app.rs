@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sandbar_engine::{Engine, EventPayload, ManifestState, PreviewStatus, ProcessAction};
+use sandbar_engine::{
+    Engine, EventPayload, ManifestState, PreviewError, PreviewStatus, ProcessAction,
+};
 use sandbar_types::{
     AppStart, IdlePolicy, ProcessName, ProcessState, SandboxId, SandboxState, StopReason,
 };
@@ -220,4 +222,28 @@ async fn what_sleeps_is_woken_once_by_many_and_what_a_person_stopped_is_not() {
     engine.sandbox_stop(id, None).await.unwrap();
     let err = engine.sandbox_wake(id).await.unwrap_err();
     assert_eq!(err.code(), "state_conflict");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_wakes_is_never_said_to_have_been_stopped() {
+    let house = House::new();
+    write_manifest(&house, SHOP);
+    let engine = house.engine().await;
+    let id = create(&engine, house.spec()).await.unwrap().id;
+    is_ready(&engine, id).await;
+    for _ in 0..3 {
+        house.clock.advance(Duration::from_hours(1));
+        eventually("it sleeps", async || {
+            engine.sandbox_fetch(id).unwrap().stop_reason == Some(StopReason::Idle)
+        })
+        .await;
+        // The fake's port is the host's, where nobody listens: what is said of it is what counts.
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(200);
+        let err = engine.preview_connect(id, 4000, deadline).await.unwrap_err();
+        let is_plausible = matches!(
+            err,
+            PreviewError::Starting { .. } | PreviewError::NotListening { port: 4000, .. }
+        );
+        assert!(is_plausible, "{err:?}");
+    }
 }
