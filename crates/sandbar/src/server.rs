@@ -29,11 +29,16 @@ pub(crate) fn serve(options: ServeOptions) -> ServeResult {
     })?;
     // Before the runtime exists, which may have something to say.
     sandbar_server::start_logging(LogFormat::Auto, options.log.as_deref());
-    sandbar_server::serve(|| config(options, caller))
+    let network = ServerNetwork::new(&options.data_dir, caller.home.as_path().to_owned());
+    let network = network.map_err(|error| ServeFailure {
+        error: error.into(),
+        hint: Some("docs/network.md shows what `config.toml` may say".to_owned()),
+    })?;
+    sandbar_server::serve(|| config(options, caller, network))
         .map_err(|error: ServeError| ServeFailure { hint: error.hint(), error: error.into() })
 }
 
-fn config(options: ServeOptions, caller: Caller) -> ServeConfig {
+fn config(options: ServeOptions, caller: Caller, network: ServerNetwork) -> ServeConfig {
     let exe = PathBuf::from(OWN_EXE);
     let runtime = NativeRuntime::new(NativeConfig {
         exe: exe.clone(),
@@ -44,7 +49,7 @@ fn config(options: ServeOptions, caller: Caller) -> ServeConfig {
     let applier = WorkerApplier { exe: exe.clone() };
     let mut engine = EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier));
     engine.git = Arc::new(WorkerGit { exe });
-    engine.network = Arc::new(ServerNetwork::new(caller.home.as_path().to_owned()));
+    engine.network = Arc::new(network);
     ServeConfig {
         engine,
         caller,

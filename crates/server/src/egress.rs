@@ -1,6 +1,11 @@
 //! The way out of sandboxes, as the engine's [`Network`]: one proxy for each, with the policy of its specification.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use sandbar_engine::{EgressDenied, Network};
@@ -15,9 +20,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::network_config::{ConfigError, NetworkConfig};
+
 /// The way out through the server's own network, as the host's configuration has it.
 #[derive(Debug)]
 pub struct ServerNetwork {
+    config: NetworkConfig,
     found: HostConfiguration,
     upstreams: Arc<Upstreams>,
     resolver: Arc<dyn Resolver>,
@@ -26,21 +34,25 @@ pub struct ServerNetwork {
 }
 
 impl ServerNetwork {
-    /// Reads the configuration of the person that the server runs as.
-    #[must_use]
-    pub fn new(home: PathBuf) -> Self {
+    /// Reads what the operator says in `data_dir`, and the configuration of the person that the server runs as.
+    ///
+    /// # Errors
+    /// What the operator says is not understood; what a tool's configuration says and is not, is left out and told.
+    pub fn new(data_dir: &Path, home: PathBuf) -> Result<Self, ConfigError> {
+        let config = NetworkConfig::load(data_dir)?;
         let environment = std::env::vars().collect();
         let files = CallerFiles { home, etc: PathBuf::from("/etc"), environment };
         let found = HostConfiguration::read(&files);
         for note in &found.notes {
             tracing::warn!("the host's configuration, for sandboxes: {note}");
         }
-        Self {
+        Ok(Self {
+            config,
             upstreams: Arc::new(found.upstreams.clone()),
             found,
             resolver: Arc::new(SystemResolver::default()),
             pinned: OnceCell::new(),
-        }
+        })
     }
 
     async fn policy(&self, spec: &NetworkSpec) -> Policy {
@@ -49,10 +61,12 @@ impl ServerNetwork {
             NetworkMode::AllowList => Mode::AllowList,
             NetworkMode::Open => Mode::Open,
         };
-        let lookup = || split_horizon(Arc::clone(&self.resolver));
-        let pinned = self.pinned.get_or_init(lookup).await.iter().cloned();
-        let policy = self.found.extend(Policy::with_defaults().with_mode(mode));
-        let policy = pinned.fold(policy, |policy, (pattern, ips)| policy.pin(pattern, ips));
+        let mut policy = self.found.extend(self.config.policy().with_mode(mode));
+        if self.config.has_defaults() {
+            let lookup = || split_horizon(Arc::clone(&self.resolver));
+            let pinned = self.pinned.get_or_init(lookup).await.iter().cloned();
+            policy = pinned.fold(policy, |policy, (pattern, ips)| policy.pin(pattern, ips));
+        }
         // Checked when the sandbox was made; a rule that a later version no longer reads allows nothing.
         spec.allow.iter().filter_map(|rule| rule.parse().ok()).fold(policy, Policy::allow)
     }

@@ -13,6 +13,7 @@ mod json;
 mod listen;
 mod logging;
 mod metrics;
+mod network_config;
 mod observe;
 mod openapi;
 mod previews;
@@ -30,6 +31,7 @@ pub use crate::{
     egress::ServerNetwork,
     listen::ListenError,
     logging::{LogFormat, start as start_logging},
+    network_config::ConfigError,
     serve::{ServeConfig, ServeError, Server, TcpListen, serve},
 };
 
