@@ -13,7 +13,8 @@ use std::{
 };
 
 use anstream::{AutoStream, ColorChoice};
-use sandbar_types::SandboxState;
+use sandbar_api::Sandbox;
+use sandbar_types::{SandboxState, StopReason};
 use serde::Serialize;
 
 use crate::{failure::Failure, output::table::Table};
@@ -45,6 +46,16 @@ pub(crate) fn state_name(state: &SandboxState) -> &'static str {
         SandboxState::Stopped => "stopped",
         SandboxState::Failed { .. } => "failed",
         SandboxState::Deleting => "deleting",
+    }
+}
+
+/// Where a sandbox is in its life; one that a request would wake sleeps.
+pub(crate) fn life(sandbox: &Sandbox) -> &'static str {
+    let sleeps = sandbox.stop_reason.is_some_and(StopReason::is_sleep);
+    if sleeps && sandbox.state == SandboxState::Stopped {
+        "asleep"
+    } else {
+        state_name(&sandbox.state)
     }
 }
 

@@ -8,7 +8,7 @@ use sandbar_types::{SandboxName, Source};
 use crate::{
     context::Context,
     failure::Failure,
-    output::{state_name, table::Table, units},
+    output::{life, table::Table, units},
     select,
 };
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         };
         table.push([
             sandbox.name.as_str().as_bytes(),
-            state_name(&sandbox.state).as_bytes(),
+            life(sandbox).as_bytes(),
             age(sandbox.created_at, now).as_bytes(),
             &source,
             sandbox.id.to_string().as_bytes(),

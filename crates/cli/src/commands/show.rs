@@ -5,8 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use sandbar_api::{Sandbox, SandboxUsage, paths};
 use sandbar_types::{
-    Enforcement, FailureReason, IsolationLevel, IsolationReport, SandboxState, Source,
-    ToolchainPolicy,
+    Enforcement, FailureReason, IdlePolicy, IsolationLevel, IsolationReport, NetworkMode,
+    SandboxState, Source, ToolchainPolicy,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{
-        state_name,
+        life,
         units::{duration, size},
         visible,
     },
@@ -65,7 +65,7 @@ fn own_rows(sandbox: &Sandbox, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("name", sandbox.name.to_string()),
         ("id", sandbox.id.to_string()),
-        ("state", state(&sandbox.state)),
+        ("state", state(sandbox)),
         (
             "source",
             match &sandbox.source {
@@ -98,6 +98,26 @@ fn own_rows(sandbox: &Sandbox, now: Timestamp) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    if let Some(until) = sandbox.keepalive_until {
+        rows.push(("awake", format!("until {until}")));
+    }
+    if sandbox.idle_policy == IdlePolicy::AlwaysOn {
+        rows.push(("idle", "never sleeps".to_owned()));
+    }
+    rows.push((
+        "network",
+        match sandbox.network.mode {
+            NetworkMode::None => "none".to_owned(),
+            NetworkMode::Open => "whatever is public".to_owned(),
+            NetworkMode::AllowList if sandbox.network.allow.is_empty() => {
+                "package registries and git hosts".to_owned()
+            }
+            NetworkMode::AllowList => {
+                let more = visible::line(sandbox.network.allow.join(", "));
+                format!("package registries, git hosts, {more}")
+            }
+        },
+    ));
     rows.push((
         "toolchains",
         match &sandbox.toolchains {
@@ -109,9 +129,9 @@ fn own_rows(sandbox: &Sandbox, now: Timestamp) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn state(state: &SandboxState) -> String {
-    let SandboxState::Failed { reason } = state else {
-        return state_name(state).to_owned();
+fn state(sandbox: &Sandbox) -> String {
+    let SandboxState::Failed { reason } = &sandbox.state else {
+        return life(sandbox).to_owned();
     };
     let why = match reason {
         FailureReason::LaunchFailed { message } => {
