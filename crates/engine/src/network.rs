@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
 use async_trait::async_trait;
 use sandbar_runtime::LaunchSpec;
-use sandbar_types::{EnvName, NetworkMode, NetworkSpec, SandboxId, SandboxState};
+use sandbar_types::{EnvName, NetworkMode, NetworkSpec, SandboxId};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{Error, ErrorKind, Result, actor::ActorHandle, engine::Inner, event::EventPayload};
@@ -102,7 +102,7 @@ impl Inner {
             tokio::select! {
                 () = leaving.cancelled() => {}
                 // An actor that is gone ends it as well.
-                _ = ended.wait_for(|row| !is_alive(&row.state)) => {}
+                _ = ended.wait_for(|row| !row.state.may_have_processes()) => {}
                 served = serve(&inner, id, &row.spec.network) => {
                     if let Err(err) = served {
                         tracing::warn!(sandbox.id = %id, error = %err, "a sandbox has no way out");
@@ -124,14 +124,4 @@ async fn serve(inner: &Inner, id: SandboxId, spec: &NetworkSpec) -> io::Result<(
     };
     tokio::join!(inner.config.network.serve(id, spec, listener, denied), record);
     Ok(())
-}
-
-const fn is_alive(state: &SandboxState) -> bool {
-    match state {
-        SandboxState::Creating | SandboxState::Running | SandboxState::Paused => true,
-        SandboxState::Stopping
-        | SandboxState::Stopped
-        | SandboxState::Failed { .. }
-        | SandboxState::Deleting => false,
-    }
 }

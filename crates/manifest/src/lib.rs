@@ -12,7 +12,6 @@
 mod app;
 mod command_port;
 mod default_command;
-mod draft;
 mod fields;
 mod finding;
 mod form;
@@ -32,7 +31,6 @@ use serde::Serialize;
 use crate::finding::Findings;
 pub use crate::{
     default_command::{BUILD_COMMAND, BUILD_TIMEOUT_MS, WEB_COMMAND, WEB_PORT},
-    draft::{BuildDraft, Draft, Reasoned, WebDraft, WorkerDraft, write},
     finding::{Code, Finding, Severity},
     schema::json_schema,
 };

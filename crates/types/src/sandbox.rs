@@ -329,6 +329,17 @@ pub enum SandboxState {
     Deleting,
 }
 
+impl SandboxState {
+    /// Whether something of it runs that is not being ended.
+    #[must_use]
+    pub const fn may_have_processes(&self) -> bool {
+        match self {
+            Self::Creating | Self::Running | Self::Paused => true,
+            Self::Stopping | Self::Stopped | Self::Failed { .. } | Self::Deleting => false,
+        }
+    }
+}
+
 /// How two reservations meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use sandbar_runtime::client::AppWatch;
-use sandbar_types::{ProcessName, ProcessState, ProcessStatus, SandboxId, SandboxState};
+use sandbar_types::{ProcessName, ProcessState, ProcessStatus, SandboxId};
 
 use super::refusal;
 use crate::{Result, actor::ActorHandle, engine::Inner, event::EventPayload};
@@ -34,7 +34,7 @@ async fn follow(inner: &Arc<Inner>, handle: &ActorHandle, id: SandboxId) {
         return;
     };
     let dir = inner.layout.sandbox(id);
-    while is_alive(&handle.row().state) {
+    while handle.row().state.may_have_processes() {
         match inner.config.runtime.app_watch(&dir).await {
             Ok(watch) => publish(inner, handle, id, watch).await,
             Err(err) => {
@@ -53,16 +53,6 @@ async fn publish(inner: &Arc<Inner>, handle: &ActorHandle, id: SandboxId, mut wa
         for payload in changes(&before.processes, &status.processes) {
             inner.event_append(id, &payload).await;
         }
-    }
-}
-
-const fn is_alive(state: &SandboxState) -> bool {
-    match state {
-        SandboxState::Running | SandboxState::Paused | SandboxState::Creating => true,
-        SandboxState::Stopping
-        | SandboxState::Stopped
-        | SandboxState::Failed { .. }
-        | SandboxState::Deleting => false,
     }
 }
 

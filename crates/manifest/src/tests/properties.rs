@@ -2,11 +2,8 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{EVERY_FIELD, good};
-use crate::{
-    BuildDraft, Draft, Reasoned, Severity, WebDraft, WorkerDraft, read, read_bytes,
-    tests::schema::refused_by_schema, write,
-};
+use super::EVERY_FIELD;
+use crate::{Severity, read, read_bytes, tests::schema::refused_by_schema};
 
 /// Pieces that manifests and YAML are made of, good and bad.
 const PIECES: &[&str] = &[
@@ -145,122 +142,5 @@ proptest! {
     fn editors_see_which_paths_lead_out(parts in vec(select(&["..", ".", "/", "a", "-"][..]), 1..8)) {
         let text = format!("version: 1\nweb: {{cwd: '{}'}}\n", parts.concat());
         prop_assert_eq!(refused_by_schema(&text).is_none(), read(&text).is_valid(), "{}", text);
-    }
-
-    #[test]
-    fn a_draft_reads_back_as_it_is(draft in draft()) {
-        let text = write(&draft);
-        let app = good(&text);
-        let restarts = |flag: &Reasoned<bool>| flag.value;
-        if let Some(web) = &draft.web {
-            let read = app.web().unwrap();
-            prop_assert_eq!(&read.command, &web.command.value);
-            prop_assert_eq!(&read.ports, &[web.port.value]);
-            prop_assert_eq!(read.restart_after_task, restarts(&web.restart_after_task));
-            let path = web.health_path.as_ref().map_or("/", |path| &path.value).to_owned();
-            let probe = sandbar_types::Probe::Http { port: web.port.value, path };
-            prop_assert_eq!(&read.ready.as_ref().unwrap().probe, &probe);
-        }
-        let workers = &app.processes[usize::from(draft.web.is_some())..];
-        prop_assert_eq!(workers.len(), draft.workers.len());
-        for (read, worker) in workers.iter().zip(&draft.workers) {
-            prop_assert_eq!(read.name.as_str(), &worker.name.value);
-            prop_assert_eq!(&read.command, &worker.command.value);
-            prop_assert_eq!(read.restart_after_task, restarts(&worker.restart_after_task));
-        }
-        if let Some(build) = &draft.build {
-            use sandbar_types::BuildCheck;
-            let expected = if build.command.value.is_empty() {
-                BuildCheck::Skipped
-            } else {
-                let seconds = build.timeout_seconds.as_ref().map_or(120, |timeout| timeout.value);
-                let command = build.command.value.clone();
-                BuildCheck::Command { command, timeout_ms: u64::from(seconds) * 1_000 }
-            };
-            prop_assert_eq!(app.build, expected);
-        }
-    }
-}
-
-/// Commands that name no port: those would be warned about.
-fn command() -> impl Strategy<Value = String> {
-    let words = select(
-        &[
-            "pnpm dev",
-            "a: b",
-            "# x",
-            "true",
-            "null",
-            "- x",
-            "'",
-            "\"",
-            "\\",
-            "é\u{2028}",
-            "{x}",
-            " ",
-            "\n",
-            "\t",
-            "\u{1b}[2J",
-            "&a",
-            "no",
-            ".5",
-            "~",
-            "0x1f",
-            "1e3",
-        ][..],
-    );
-    let chosen = vec(words, 1..4).prop_map(|words| words.concat());
-    prop_oneof![chosen, "\\PC{1,20}"].prop_filter("blank, or with a port", |text| {
-        !text.trim().is_empty() && !text.contains([':', 'p', 'P', '\0'])
-    })
-}
-
-fn reasoned<T: std::fmt::Debug>(
-    value: impl Strategy<Value = T>,
-) -> impl Strategy<Value = Reasoned<T>> {
-    let reason = prop_oneof![
-        Just(None),
-        "\\PC{0,20}".prop_map(Some),
-        Just(Some("two\nlines: x".to_owned()))
-    ];
-    (value, reason).prop_map(|(value, reason)| Reasoned { value, reason })
-}
-
-prop_compose! {
-    fn web()(
-        command in reasoned(command()),
-        port in reasoned(1..=u16::MAX),
-        health_path in proptest::option::of(reasoned("/[!-~]{0,12}")),
-        restart_after_task in reasoned(any::<bool>()),
-    ) -> WebDraft {
-        WebDraft { command, port, health_path, restart_after_task }
-    }
-}
-
-prop_compose! {
-    fn worker()(
-        name in reasoned("[A-Za-z0-9_-]{1,12}"),
-        command in reasoned(command()),
-        restart_after_task in reasoned(any::<bool>()),
-    ) -> WorkerDraft {
-        WorkerDraft { name, command, restart_after_task }
-    }
-}
-
-prop_compose! {
-    fn draft()(
-        about in vec("\\PC{0,20}", 0..3),
-        web in web(),
-        has_web in any::<bool>(),
-        workers in vec(worker(), 1..4),
-        command in reasoned(prop_oneof![Just(String::new()), command()]),
-        timeout_seconds in proptest::option::of(reasoned(1..=600_u32)),
-    ) -> Draft {
-        let mut workers = workers;
-        workers.sort_by(|a, b| a.name.value.cmp(&b.name.value));
-        workers.dedup_by(|a, b| a.name.value == b.name.value);
-        workers.retain(|worker| worker.name.value != "web");
-        let web = (has_web || workers.is_empty()).then_some(web);
-        Draft { about, web, workers, build: Some(BuildDraft { command, timeout_seconds }) }
     }
 }
