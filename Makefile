@@ -16,6 +16,7 @@ test:
 bench: build
 	@scripts/setup bench
 	@bench/run $(SANDBAR)
+	@bench/preview
 
 check:
 	@cargo xtask check

@@ -1,7 +1,5 @@
 //! What presets and detection write, as the validator of manifests reads it.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
-
 use std::collections::BTreeMap;
 
 use sandbar_presets::{ProjectFiles, detect, manifest_text, presets};
