@@ -1,9 +1,9 @@
 //! `sandbar create`: a sandbox that waits for commands.
 
 use sandbar_api::{Sandbox, paths};
-use sandbar_types::AppStart;
+use sandbar_types::{AppStart, Source};
 
-use crate::{context::Context, failure::Failure, spec::SpecArgs};
+use crate::{commands::manifest, context::Context, failure::Failure, spec::SpecArgs};
 
 /// Make a sandbox over this directory, and print its name.
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         out.during("creating the sandbox", context.client.post(paths::SANDBOXES, &spec)).await?;
     if let Some(clone) = clone {
         clone.keep(out);
+    }
+    if let (Source::Directory { path }, AppStart::Auto) = (&spec.source, spec.app) {
+        manifest::remark(path.as_path(), out);
     }
     if out.is_json() {
         out.json(&sandbox)?;

@@ -86,6 +86,22 @@ fn check(file: &Path, out: Output) -> Result<u8, Failure> {
     Ok(code)
 }
 
+/// Says what is wrong with the manifest of a directory whose app is about to be started, or odd about it; nothing where
+/// there is none.
+pub(super) fn remark(dir: &Path, out: Output) {
+    let Ok(bytes) = bytes(&dir.join(sandbar_manifest::FILE_NAME)) else {
+        return;
+    };
+    let reading = sandbar_manifest::read_bytes(&bytes);
+    for finding in &reading.findings {
+        out.say(&shown(sandbar_manifest::FILE_NAME, finding, out.is_colored()));
+    }
+    if !reading.is_valid() {
+        let name = sandbar_manifest::FILE_NAME;
+        out.say(&format!("{name} cannot be used: the app is not started"));
+    }
+}
+
 fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
