@@ -7,6 +7,7 @@
 )]
 
 mod approves;
+mod apps;
 mod contract;
 mod door;
 mod files;
