@@ -10,6 +10,7 @@
 mod api;
 pub mod git;
 mod leaks;
+mod preview;
 mod project;
 mod server;
 
@@ -19,7 +20,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use crate::{api::Reply, leaks::Leaks, project::Project, server::Server};
+pub use crate::{
+    api::Reply,
+    leaks::Leaks,
+    preview::{Page, visit},
+    project::Project,
+    server::Server,
+};
 
 /// Waits until `look` says yes, and fails with what it saw last when `deadline` is over.
 ///

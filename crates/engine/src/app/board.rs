@@ -1,7 +1,7 @@
 //! Where the state of one app is published.
 
 use std::sync::{
-    Arc,
+    Arc, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -20,8 +20,8 @@ pub(crate) struct Board {
     viewers: Arc<AtomicUsize>,
     /// Held by the one who wakes the sandbox; the others wait, and find it awake.
     pub(super) waking: Mutex<()>,
-    /// Held by the one who follows the supervisor.
-    pub(super) following: Mutex<()>,
+    /// The launch whose supervisor somebody follows.
+    followed: std::sync::Mutex<String>,
 }
 
 impl Board {
@@ -56,6 +56,16 @@ impl Board {
     /// The sandbox starts: what rests is on its way, before anybody can see the sandbox run without it.
     pub(crate) fn awake(&self) {
         self.update(|app| *app = app.on_its_way());
+    }
+
+    /// Takes it on to follow the launch with this nonce; `false`: somebody does already.
+    pub(super) fn begin_following(&self, nonce: &str) -> bool {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *followed == nonce {
+            return false;
+        }
+        nonce.clone_into(&mut followed);
+        true
     }
 
     /// Changes what is published; nobody is told where nothing changed.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use sandbar_runtime::client::AppWatch;
+use sandbar_store::SandboxRow;
 use sandbar_types::{ProcessName, ProcessState, ProcessStatus, SandboxId};
 
 use super::refusal;
@@ -16,38 +17,57 @@ pub(super) async fn begin(inner: &Arc<Inner>, handle: &ActorHandle, id: SandboxI
     let dir = inner.layout.sandbox(id);
     let processes = inner.config.runtime.app_processes(&dir).await.map_err(refusal)?;
     handle.app.update(|app| app.processes = processes);
+    let nonce = handle.row().nonce.clone();
+    // There is one already, most of the time: an app is applied again and again.
+    if !handle.app.begin_following(&nonce) {
+        return Ok(());
+    }
     let (inner, handle) = (Arc::clone(inner), handle.clone());
     let tasks = inner.tasks.clone();
     tasks.spawn(async move {
         let leaving = inner.leaving.clone();
         tokio::select! {
             () = leaving.cancelled() => {}
-            () = follow(&inner, &handle, id) => {}
+            () = follow(&inner, &handle, (id, &nonce)) => {}
         }
     });
     Ok(())
 }
 
-async fn follow(inner: &Arc<Inner>, handle: &ActorHandle, id: SandboxId) {
-    // There is one already, most of the time: an app is applied again and again.
-    let Ok(_following) = handle.app.following.try_lock() else {
-        return;
-    };
+/// Follows one launch. The supervisor of the next one has no app until it is told of it: what it says before that is not
+/// how the app is.
+async fn follow(inner: &Arc<Inner>, handle: &ActorHandle, (id, nonce): (SandboxId, &str)) {
     let dir = inner.layout.sandbox(id);
-    while handle.row().state.may_have_processes() {
+    let is_over = |row: &SandboxRow| row.nonce != nonce || !row.state.may_have_processes();
+    let mut published = handle.published.clone();
+    loop {
         match inner.config.runtime.app_watch(&dir).await {
-            Ok(watch) => publish(inner, handle, id, watch).await,
+            Ok(watch) => publish(inner, handle, (id, nonce), watch).await,
             Err(err) => {
                 tracing::debug!(sandbox.id = %id, error = %err, "an app cannot be followed now");
             }
         }
-        tokio::time::sleep(AGAIN).await;
+        // An actor that is gone is over as well; late is worth another look.
+        let ended = tokio::time::timeout(AGAIN, published.wait_for(|row| is_over(row))).await;
+        if ended.is_ok() {
+            break;
+        }
     }
-    handle.app.rest();
+    if handle.row().nonce == nonce {
+        handle.app.rest();
+    }
 }
 
-async fn publish(inner: &Arc<Inner>, handle: &ActorHandle, id: SandboxId, mut watch: AppWatch) {
+async fn publish(
+    inner: &Arc<Inner>,
+    handle: &ActorHandle,
+    (id, nonce): (SandboxId, &str),
+    mut watch: AppWatch,
+) {
     while let Ok(status) = watch.next().await {
+        if handle.row().nonce != nonce {
+            return;
+        }
         let before = handle.app.app();
         handle.app.update(|app| app.processes.clone_from(&status.processes));
         for payload in changes(&before.processes, &status.processes) {
