@@ -15,7 +15,7 @@ pub struct Event {
     pub at: Timestamp,
     /// Whose it is.
     pub sandbox_id: SandboxId,
-    /// What happened, for example `sandbox_running`. New ones may come; skip what you do not know.
+    /// What happened, for example `running`. New ones may come; skip what you do not know.
     #[serde(rename = "type")]
     pub kind: String,
     /// More, by type.

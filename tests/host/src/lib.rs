@@ -8,6 +8,8 @@
 )]
 
 mod api;
+mod app;
+mod browser;
 pub mod git;
 mod leaks;
 mod preview;
@@ -22,6 +24,8 @@ use std::{
 
 pub use crate::{
     api::Reply,
+    app::App,
+    browser::Browser,
     leaks::Leaks,
     preview::{Page, visit},
     project::Project,

@@ -196,6 +196,17 @@ impl Server {
             .expect("the server answers")
     }
 
+    /// Puts bytes where a path of the API says.
+    ///
+    /// # Panics
+    /// If the server does not answer at all.
+    #[must_use]
+    pub fn upload(&self, path: &str, content: &str) -> Reply {
+        let headers = [("Content-Type", "application/octet-stream")];
+        api::request(&self.socket(), "PUT", path, &headers, content.as_bytes())
+            .expect("the server answers")
+    }
+
     /// Creates a sandbox over `project` and returns its id.
     ///
     /// # Panics
