@@ -131,9 +131,10 @@ fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn shown(file: &str, finding: &Finding, is_colored: bool) -> String {
-    let (word, color) = match finding.severity {
-        Severity::Error => ("error", AnsiColor::Red),
-        Severity::Warning => ("warning", AnsiColor::Yellow),
+    let word = finding.severity.as_str();
+    let color = match finding.severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
     };
     let style = if is_colored { color.on_default().bold() } else { Style::new() };
     let mut line = format!(

@@ -2,7 +2,7 @@
 
 use std::{io::Read, sync::Arc};
 
-use sandbar_manifest::Severity;
+use sandbar_manifest::{FILE_NAME, Severity, TEXT_BYTES_MAX};
 use sandbar_types::{AppSpec, ProcessState, ProcessStatus, SandboxId, WorkspacePath};
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,6 @@ use crate::{
     Error, ErrorKind, Result, actor::ActorHandle, engine::Inner, event::EventPayload,
     workspace_view::blocking,
 };
-
-/// The manifest's place in a workspace.
-const MANIFEST: &str = "sandbox.yaml";
 
 /// What is kept of an app beside its sandbox, for the next server.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,41 +28,40 @@ pub(super) async fn apply(
     id: SandboxId,
 ) -> Result<Arc<App>> {
     let _applying = handle.app.applying.lock().await;
-    let Some(text) = read(inner, id).await? else {
+    let Some(bytes) = read(inner, id).await? else {
         return enter(inner, handle, id, ManifestState::Absent, None).await;
     };
-    let reading = sandbar_manifest::read(&text);
+    let reading = sandbar_manifest::read_bytes(&bytes);
+    let warnings = reading.of(Severity::Warning).cloned().collect();
     let Some(spec) = reading.spec else {
         let payload = EventPayload::ManifestInvalid { findings: reading.findings.clone() };
         inner.event_append(id, &payload).await;
         let manifest = ManifestState::Invalid { findings: reading.findings };
         return enter(inner, handle, id, manifest, None).await;
     };
-    let warnings = reading
-        .findings
-        .into_iter()
-        .filter(|finding| finding.severity == Severity::Warning)
-        .collect();
     run(inner, id, &spec).await?;
     let manifest = ManifestState::Applied { warnings };
     enter(inner, handle, id, manifest, Some(spec)).await
 }
 
 /// Reads the manifest as the sandbox sees it; `None`: there is none.
-async fn read(inner: &Arc<Inner>, id: SandboxId) -> Result<Option<String>> {
+async fn read(inner: &Arc<Inner>, id: SandboxId) -> Result<Option<Vec<u8>>> {
     let engine = crate::Engine { inner: Arc::clone(inner) };
-    let path = WorkspacePath::parse(MANIFEST).expect("a plain name");
+    let path = WorkspacePath::parse(FILE_NAME).expect("a plain name");
     let content = match engine.file_read(id, path).await {
         Ok(content) => content,
         Err(err) if err.code() == "file_not_found" => return Ok(None),
         Err(err) => return Err(err),
     };
-    let limit = u64::try_from(sandbar_manifest::TEXT_BYTES_MAX).unwrap_or(u64::MAX);
     blocking(move || {
         let mut bytes = Vec::new();
         // One byte more than may be: the validator says that it is too long.
-        content.file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::internal)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        content
+            .file
+            .take(TEXT_BYTES_MAX as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(Error::internal)?;
+        Ok(Some(bytes))
     })
     .await?
 }
@@ -113,9 +109,9 @@ pub(super) fn invalid(findings: &[sandbar_manifest::Finding]) -> Error {
     let first = findings.iter().find(|finding| finding.severity == Severity::Error);
     let message = match first {
         Some(finding) => {
-            format!("{MANIFEST}:{}:{}: {}", finding.line, finding.column, finding.message)
+            format!("{FILE_NAME}:{}:{}: {}", finding.line, finding.column, finding.message)
         }
-        None => format!("{MANIFEST} cannot be used"),
+        None => format!("{FILE_NAME} cannot be used"),
     };
     Error::new(ErrorKind::Invalid, "manifest_invalid", message)
         .hint("`sandbar manifest check` shows everything that is wrong with it")

@@ -112,9 +112,9 @@ impl Inner {
         board.update(|app| *app = App::recalled(manifest, spec));
     }
 
-    /// Goes on following the app of a sandbox that runs.
+    /// Goes on following the app of a sandbox that runs; also where a later manifest was refused, and the earlier one's runs on.
     pub(crate) fn app_adopt(self: &Arc<Self>, handle: ActorHandle, id: SandboxId) {
-        if !matches!(handle.app.app().manifest, ManifestState::Applied { .. }) {
+        if handle.app.app().spec.is_none() {
             return;
         }
         let inner = Arc::clone(self);

@@ -247,3 +247,24 @@ async fn what_wakes_is_never_said_to_have_been_stopped() {
         assert!(is_plausible, "{err:?}");
     }
 }
+
+#[test]
+fn an_app_whose_later_manifest_was_refused_is_followed_by_the_next_server() {
+    let house = House::new();
+    write_manifest(&house, SHOP);
+    let id = in_a_server_that_is_killed(async {
+        let engine = house.engine().await;
+        let id = create(&engine, house.spec()).await.unwrap().id;
+        is_ready(&engine, id).await;
+        let dir = house.sandbox_dir(id);
+        house.host.write(&dir, "sandbox.yaml", b"version: 2\n\xff").unwrap();
+        assert_eq!(engine.app_apply(id).await.unwrap_err().code(), "manifest_invalid");
+        id
+    });
+    in_a_server_that_is_killed(async {
+        let engine = house.engine().await;
+        is_ready(&engine, id).await;
+        let manifest = &engine.app_fetch(id).unwrap().manifest;
+        assert!(matches!(manifest, ManifestState::Invalid { .. }), "{manifest:?}");
+    });
+}
