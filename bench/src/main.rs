@@ -1,6 +1,6 @@
 //! Measures the promised figures of `SPEC.md` beside their peers, interleaved in one run, and prints ratios.
 //!
-//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds>`; `bench/run` prepares these.
+//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app]`; `bench/run` prepares these.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod app;
 mod client;
 mod floor;
 mod peers;
@@ -25,10 +26,25 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, sandbar, ext4, tmpfs, rounds] = args.as_slice() else {
-        return Err("usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds>".into());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (places, is_app_alone) = match args[..] {
+        [_, sandbar, ext4, tmpfs, rounds] => ((sandbar, ext4, tmpfs, rounds), false),
+        [_, sandbar, ext4, tmpfs, rounds, "app"] => ((sandbar, ext4, tmpfs, rounds), true),
+        _ => {
+            return Err(
+                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app]".into(),
+            );
+        }
     };
+    let (sandbar, ext4, tmpfs, rounds) = places;
     let (sandbar, rounds) = (PathBuf::from(sandbar), rounds.parse()?);
+    if is_app_alone {
+        let mut table = Table::default();
+        let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
+        app::measure(&server, rounds, &mut table)?;
+        print!("{table}");
+        return Ok(());
+    }
     let peers = Peers::prepare(Path::new(ext4))?;
     let mut table = Table::default();
     for (name, dir) in [("ext4", ext4), ("tmpfs", tmpfs)] {
@@ -38,6 +54,7 @@ fn main() -> Result<()> {
         if name == "ext4" {
             review::measure(&server, Path::new(dir), rounds, &mut table)?;
             start::memory(&server, &mut table)?;
+            app::measure(&server, rounds, &mut table)?;
         }
     }
     print!("{table}");

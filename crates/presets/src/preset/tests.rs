@@ -74,10 +74,13 @@ fn every_starter_says_how_it_is_run_and_what_it_is() {
 
 #[test]
 fn a10_the_starters_repair_an_install_that_was_cut_off() {
-    let npm =
-        Install::new(Manager::Npm, ["package.json", "package-lock.json"]).before("npm run dev");
-    for name in [PresetName::ReactVite, PresetName::NextJs, PresetName::NodeExpress] {
-        assert_eq!(command(preset(name).manifest()), npm, "{name}");
+    let npm = Install::new(Manager::Npm, ["package.json", "package-lock.json"]);
+    for (name, server) in [
+        (PresetName::ReactVite, "node_modules/.bin/vite"),
+        (PresetName::NextJs, "node_modules/.bin/next dev --hostname 127.0.0.1 --port 3000"),
+        (PresetName::NodeExpress, "node --watch server.js"),
+    ] {
+        assert_eq!(command(preset(name).manifest()), npm.before(server), "{name}");
     }
     let pip = Install::new(Manager::Pip, ["requirements.lock", "requirements.txt"]);
     assert_eq!(
