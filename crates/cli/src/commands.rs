@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod approve;
 pub(crate) mod changes;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod cp;
 pub(crate) mod create;
 pub(crate) mod diff;
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Manifest(manifest::Args),
     Doctor(doctor::Args),
     Serve(serve::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
@@ -95,7 +97,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Du(args) => du::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
-        Command::Manifest(_) | Command::Serve(_) | Command::Completions(_) => {
+        Command::Manifest(_) | Command::Serve(_) | Command::Config(_) | Command::Completions(_) => {
             unreachable!("they ask no server and were carried out before")
         }
     }

@@ -31,7 +31,7 @@ mod terminal;
 use std::{
     ffi::OsString,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -46,8 +46,14 @@ use crate::{
     settings::Endpoint,
 };
 
-/// How the binary runs a server; it wires what this crate may not import.
-pub type Serve = fn(ServeOptions) -> ServeResult;
+/// What the binary wires, because this crate may not import it.
+#[derive(Debug, Clone, Copy)]
+pub struct Roles {
+    /// Runs a server.
+    pub serve: fn(ServeOptions) -> ServeResult,
+    /// Reads the configuration of a data directory, and says everything that holds, as TOML.
+    pub settings_text: fn(&Path) -> Result<String, ServeFailure>,
+}
 
 /// Agents and commands work in a copy-on-write view of your code; nothing reaches it until you approve.
 #[derive(Debug, Parser)]
@@ -97,11 +103,11 @@ struct Global {
 }
 
 /// Runs the command line of this process and returns its exit code.
-pub fn main(serve: Serve) -> ExitCode {
-    ExitCode::from(run(std::env::args_os().collect(), serve))
+pub fn main(roles: Roles) -> ExitCode {
+    ExitCode::from(run(std::env::args_os().collect(), roles))
 }
 
-fn run(args: Vec<OsString>, serve: Serve) -> u8 {
+fn run(args: Vec<OsString>, roles: Roles) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -114,7 +120,7 @@ fn run(args: Vec<OsString>, serve: Serve) -> u8 {
             };
         }
     };
-    match dispatch(cli, serve) {
+    match dispatch(cli, roles) {
         Ok(code) => code,
         Err(failure) => {
             if failure.code() != Code::BrokenPipe {
@@ -129,12 +135,20 @@ fn run(args: Vec<OsString>, serve: Serve) -> u8 {
     clippy::wildcard_enum_match_arm,
     reason = "every other command asks the server, whatever is added"
 )]
-fn dispatch(cli: Cli, serve: Serve) -> Result<u8, Failure> {
+fn dispatch(cli: Cli, roles: Roles) -> Result<u8, Failure> {
     let Global { server, data_dir, json, quiet } = cli.global;
     let talk = if quiet { Talk::Quiet } else { Talk::Normal };
     let format = if json { Format::Json } else { Format::Text };
     let command = match cli.command {
-        Command::Serve(args) => return commands::serve::run(args, data_dir.as_deref(), serve),
+        Command::Serve(args) => return commands::serve::run(args, data_dir.as_deref(), roles),
+        Command::Config(args) => {
+            return commands::config::run(
+                args,
+                data_dir.as_deref(),
+                roles,
+                Output::new(talk, format),
+            );
+        }
         Command::Completions(args) => return commands::completions::run(&args),
         Command::Manifest(args) => {
             return commands::manifest::run(args, Output::new(talk, format));

@@ -4,14 +4,15 @@ use clap::CommandFactory;
 
 use super::*;
 
-fn no_server(_options: ServeOptions) -> ServeResult {
-    Err(ServeFailure { error: "no server in this test".into(), hint: None })
-}
+const NOTHING: Roles = Roles {
+    serve: |_options| Err(ServeFailure { error: "no server in this test".into(), hint: None }),
+    settings_text: |_data_dir| Ok("[server]\n".to_owned()),
+};
 
 fn exit_code(words: &[&str]) -> u8 {
     run(
         std::iter::once("sandbar").chain(words.iter().copied()).map(OsString::from).collect(),
-        no_server,
+        NOTHING,
     )
 }
 

@@ -9,6 +9,8 @@ use std::{
     process::ExitCode,
 };
 
+use sandbar_cli::Roles;
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let role = args.nth(1);
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
             // A server that is started in the background must not keep what its caller left open: a lock, or a pipe
             // whose reader waits for its end. Best effort: without it everything works as well.
             sandbar_linux::exec::close_on_exec_from(3).ok();
-            sandbar_cli::main(server::serve)
+            sandbar_cli::main(Roles { serve: server::serve, settings_text: server::settings_text })
         }
     }
 }

@@ -11,7 +11,7 @@ use sandbar_runtime::{
     Caller,
     native::{NativeConfig, NativeRuntime},
 };
-use sandbar_server::{LogFormat, PreviewDomain, ServeConfig, ServeError, ServerNetwork, TcpListen};
+use sandbar_server::{Config, ConfigError, ServeConfig, ServeError, ServerNetwork, TcpListen};
 
 use crate::caller;
 
@@ -23,22 +23,60 @@ const POOL_SIZE: usize = 4;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(options: ServeOptions) -> ServeResult {
+    let settings = settings(&options)?;
     let caller = caller::current().map_err(|error| ServeFailure {
         error: error.into(),
         hint: Some("set HOME to your home directory".to_owned()),
     })?;
     // Before the runtime exists, which may have something to say.
-    sandbar_server::start_logging(LogFormat::Auto, options.log.as_deref());
-    let network = ServerNetwork::new(&options.data_dir, caller.home.as_path().to_owned());
-    let network = network.map_err(|error| ServeFailure {
-        error: error.into(),
-        hint: Some("docs/network.md shows what `config.toml` may say".to_owned()),
-    })?;
-    sandbar_server::serve(|| config(options, caller, network))
+    settings.start_logging();
+    let network = ServerNetwork::new(&settings, caller.home.as_path().to_owned());
+    sandbar_server::serve(|| config(options, settings, caller, network))
         .map_err(|error: ServeError| ServeFailure { hint: error.hint(), error: error.into() })
 }
 
-fn config(options: ServeOptions, caller: Caller, network: ServerNetwork) -> ServeConfig {
+/// Says everything that a server of this data directory would be started with.
+pub(crate) fn settings_text(data_dir: &Path) -> Result<String, ServeFailure> {
+    Config::load(data_dir, environment()).map(|settings| settings.to_toml()).map_err(misconfigured)
+}
+
+fn settings(options: &ServeOptions) -> Result<Config, ServeFailure> {
+    let mut settings = Config::load(&options.data_dir, environment()).map_err(misconfigured)?;
+    if let Some(listen) = options.listen {
+        settings = settings.with_listen(match listen {
+            Listen::None => TcpListen::None,
+            Listen::Usual => TcpListen::Usual,
+            Listen::At(address) => TcpListen::At(address),
+        });
+    }
+    match &options.log {
+        Some(filter) => settings.with_log_filter(filter).map_err(misconfigured),
+        None => Ok(settings),
+    }
+}
+
+/// What of the environment is text; a name or value that is not, is none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn misconfigured(error: ConfigError) -> ServeFailure {
+    ServeFailure {
+        error: error.into(),
+        hint: Some(
+            "docs/operations.md lists every setting; `sandbar config check` tells without starting"
+                .to_owned(),
+        ),
+    }
+}
+
+fn config(
+    options: ServeOptions,
+    settings: Config,
+    caller: Caller,
+    network: ServerNetwork,
+) -> ServeConfig {
     let exe = PathBuf::from(OWN_EXE);
     let runtime = NativeRuntime::new(NativeConfig {
         exe: exe.clone(),
@@ -50,19 +88,8 @@ fn config(options: ServeOptions, caller: Caller, network: ServerNetwork) -> Serv
     let mut engine = EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier));
     engine.git = Arc::new(WorkerGit { exe });
     engine.network = Arc::new(network);
-    ServeConfig {
-        engine,
-        caller,
-        socket: options.socket,
-        tcp: match options.listen {
-            Listen::None => TcpListen::None,
-            Listen::Usual => TcpListen::Usual,
-            Listen::At(address) => TcpListen::At(address),
-        },
-        preview_domain: PreviewDomain::default(),
-        log: LogFormat::Auto,
-        log_filter: options.log,
-    }
+    settings.apply(&mut engine);
+    ServeConfig { engine, caller, socket: options.socket, settings }
 }
 
 /// Names the servers of one host apart by their data directories, the same after every restart and upgrade, because

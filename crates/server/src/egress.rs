@@ -20,12 +20,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::network_config::{ConfigError, NetworkConfig};
+use crate::config::{Config, Network as Allowed};
 
 /// The way out through the server's own network, as the host's configuration has it.
 #[derive(Debug)]
 pub struct ServerNetwork {
-    config: NetworkConfig,
+    config: Allowed,
     found: HostConfiguration,
     upstreams: Arc<Upstreams>,
     resolver: Arc<dyn Resolver>,
@@ -34,12 +34,11 @@ pub struct ServerNetwork {
 }
 
 impl ServerNetwork {
-    /// Reads what the operator says in `data_dir`, and the configuration of the person that the server runs as.
-    ///
-    /// # Errors
-    /// What the operator says is not understood; what a tool's configuration says and is not, is left out and told.
-    pub fn new(data_dir: &Path, home: PathBuf) -> Result<Self, ConfigError> {
-        let config = NetworkConfig::load(data_dir)?;
+    /// Reads the configuration of the person that the server runs as: what a tool's says and is not understood, is left
+    /// out and told.
+    #[must_use]
+    pub fn new(settings: &Config, home: PathBuf) -> Self {
+        let config = settings.network.clone();
         let environment = std::env::vars().collect();
         let files = CallerFiles { home, etc: PathBuf::from("/etc"), environment };
         let mut found = HostConfiguration::read(&files);
@@ -49,13 +48,13 @@ impl ServerNetwork {
         for note in &found.notes {
             tracing::warn!("the host's configuration, for sandboxes: {note}");
         }
-        Ok(Self {
+        Self {
             config,
             upstreams: Arc::new(found.upstreams.clone()),
             found,
             resolver: Arc::new(SystemResolver::default()),
             pinned: OnceCell::new(),
-        })
+        }
     }
 
     async fn policy(&self, spec: &NetworkSpec) -> Policy {
@@ -65,7 +64,7 @@ impl ServerNetwork {
             NetworkMode::Open => Mode::Open,
         };
         let mut policy = self.found.extend(self.config.policy().with_mode(mode));
-        if self.config.has_defaults() {
+        if self.config.defaults {
             let lookup = || split_horizon(Arc::clone(&self.resolver));
             let pinned = self.pinned.get_or_init(lookup).await.iter().cloned();
             policy = pinned.fold(policy, |policy, (pattern, ips)| policy.pin(pattern, ips));

@@ -5,6 +5,7 @@
 //! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
 
 mod auth;
+mod config;
 mod dispatch;
 mod egress;
 mod error;
@@ -13,7 +14,6 @@ mod json;
 mod listen;
 mod logging;
 mod metrics;
-mod network_config;
 mod observe;
 mod openapi;
 mod previews;
@@ -24,15 +24,13 @@ mod serve;
 mod sse;
 mod state;
 
-pub use sandbar_proxy::preview::PreviewDomain;
-
 pub use crate::{
     auth::TokenError,
+    config::{Config, ConfigError},
     egress::ServerNetwork,
     listen::ListenError,
-    logging::{LogFormat, start as start_logging},
-    network_config::ConfigError,
-    serve::{ServeConfig, ServeError, Server, TcpListen, serve},
+    logging::LogFormat,
+    serve::{InvalidListen, ServeConfig, ServeError, Server, TcpListen, serve},
 };
 
 /// The document of the API (OpenAPI 3.1), as it is committed in `openapi.json`.

@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal as _};
 
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// Text on a terminal, else JSON.
     #[default]
@@ -16,13 +18,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging; `filter` is in the syntax of `tracing_subscriber::EnvFilter`, `info` when absent or not readable.
+/// Starts logging; `filter` is in the syntax of `tracing_subscriber::EnvFilter`, `info` when not readable.
 ///
 /// A second call changes nothing.
-pub fn start(format: LogFormat, filter: Option<&str>) {
-    let filter = filter
-        .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new("info"));
+pub(crate) fn start(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
     let registry = tracing_subscriber::registry().with(filter);
     let is_json = match format {

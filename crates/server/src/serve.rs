@@ -3,17 +3,20 @@
 //! Order: lock, store, reconcile (all in [`Engine::start`]), then listen. The end: stop listening, let requests end,
 //! close the store. Sandboxes run on.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io, net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, sync::Arc,
+    time::Duration,
+};
 
 use sandbar_engine::{Caller, Engine, EngineConfig, StartError};
-use sandbar_proxy::preview::{AccessKey, PreviewConfig, PreviewDomain, PreviewProxy};
+use sandbar_proxy::preview::{AccessKey, PreviewProxy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::{Token, TokenError},
+    config::Config,
     listen::{self, ListenError},
-    logging::{self, LogFormat},
     metrics::Metrics,
     previews::{EngineUpstreams, Previews},
     router,
@@ -38,6 +41,33 @@ pub enum TcpListen {
     At(SocketAddr),
 }
 
+/// A text that says nothing of where to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be `usual`, `none`, or an address with a port, such as 127.0.0.1:7070")]
+pub struct InvalidListen;
+
+impl FromStr for TcpListen {
+    type Err = InvalidListen;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListen> {
+        match text {
+            "none" => Ok(Self::None),
+            "usual" => Ok(Self::Usual),
+            address => address.parse().map(Self::At).map_err(|_| InvalidListen),
+        }
+    }
+}
+
+impl fmt::Display for TcpListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Usual => f.write_str("usual"),
+            Self::At(address) => address.fmt(f),
+        }
+    }
+}
+
 /// What the operator sets.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
@@ -47,14 +77,9 @@ pub struct ServeConfig {
     pub caller: Caller,
     /// The unix socket; its directory exists.
     pub socket: PathBuf,
-    /// Where to listen on TCP.
-    pub tcp: TcpListen,
-    /// Below which domain previews are, on the loopback address.
-    pub preview_domain: PreviewDomain,
-    /// How log lines look.
-    pub log: LogFormat,
-    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`; `info` when absent.
-    pub log_filter: Option<String>,
+    /// What is said in `config.toml`, the environment and on the command line. What of it is the engine's, is in
+    /// `engine` already.
+    pub settings: Config,
 }
 
 /// Why the server did not start.
@@ -115,7 +140,7 @@ pub fn serve(config: impl FnOnce() -> ServeConfig) -> Result<(), ServeError> {
         .map_err(ServeError::Threads)?;
     let served = runtime.block_on(async {
         let config = config();
-        logging::start(config.log, config.log_filter.as_deref());
+        config.settings.start_logging();
         // Before anything else, so that a signal while starting is not lost.
         let stop = stop_on_signal().map_err(ServeError::Signals)?;
         let server = Server::start(config).await?;
@@ -158,7 +183,7 @@ impl Server {
         let engine = Engine::start(config.engine).await.map_err(ServeError::Engine)?;
         let listeners = async {
             let unix = listen::unix(&config.socket).map_err(ServeError::Listen)?;
-            let tcp = match config.tcp {
+            let tcp = match config.settings.listen() {
                 TcpListen::None => None,
                 TcpListen::Usual => Some(listen::tcp_usual().await.map_err(ServeError::Listen)?),
                 TcpListen::At(address) => {
@@ -182,10 +207,11 @@ impl Server {
         let key = token
             .as_ref()
             .map_or_else(AccessKey::generate, |token| AccessKey::new(token.derive("preview")));
-        let preview = PreviewConfig::new(config.preview_domain, key);
+        let preview = config.settings.preview.config(key);
         let upstreams = Arc::new(EngineUpstreams(engine.clone()));
         let proxy = PreviewProxy::new(preview, upstreams, stop.clone());
         let port = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()).map(|local| local.port());
+        let port = port.map(|port| config.settings.preview.port.map_or(port, NonZeroU16::get));
         let previews = port.map(|port| Previews::new(proxy.clone(), port));
         let state = AppState {
             engine: engine.clone(),

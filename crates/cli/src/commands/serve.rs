@@ -13,7 +13,7 @@ use std::{
 use rustix::{fs::FlockOperation, io::Errno};
 
 use crate::{
-    Serve,
+    Roles,
     failure::{Code, Failure},
     settings,
 };
@@ -40,12 +40,11 @@ pub(crate) struct Args {
 }
 
 /// Where to listen on TCP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listen {
     /// Nowhere.
     None,
     /// On the usual port, or on any other where it is taken.
-    #[default]
     Usual,
     /// On this loopback address.
     At(SocketAddr),
@@ -67,9 +66,9 @@ pub struct ServeOptions {
     pub data_dir: PathBuf,
     /// The unix socket to listen on.
     pub socket: PathBuf,
-    /// Where to listen on TCP as well.
-    pub listen: Listen,
-    /// What to log.
+    /// Where to listen on TCP, if the command line says.
+    pub listen: Option<Listen>,
+    /// What to log, if the command line says.
     pub log: Option<String>,
 }
 
@@ -85,7 +84,7 @@ pub struct ServeFailure {
 /// How a server ended: well, when it was asked to.
 pub type ServeResult = Result<(), ServeFailure>;
 
-pub(crate) fn run(args: Args, data_dir: Option<&Path>, serve: Serve) -> Result<u8, Failure> {
+pub(crate) fn run(args: Args, data_dir: Option<&Path>, roles: Roles) -> Result<u8, Failure> {
     if args.detached {
         // A session of its own: neither Ctrl-C in the terminal of the first command nor its end reaches the server.
         // It fails for a process that leads a group already, which then is apart enough.
@@ -96,20 +95,20 @@ pub(crate) fn run(args: Args, data_dir: Option<&Path>, serve: Serve) -> Result<u
     make_private(&data_dir)?;
     make_private(socket.parent().expect("a socket is in a directory"))?;
     let claim = Claim::take(&data_dir)?;
-    let served = serve(ServeOptions {
-        data_dir,
-        socket,
-        listen: args.listen.unwrap_or_default(),
-        log: args.log,
-    });
+    let served =
+        (roles.serve)(ServeOptions { data_dir, socket, listen: args.listen, log: args.log });
     claim.release();
-    served.map(|()| 0).map_err(|ServeFailure { error, hint }| {
-        let failure = Failure::new(Code::Unexpected, "the server cannot run").caused_by(&*error);
-        match hint {
+    served.map(|()| 0).map_err(|failed| failed.told("the server cannot run"))
+}
+
+impl ServeFailure {
+    pub(crate) fn told(self, what: &str) -> Failure {
+        let failure = Failure::new(Code::Unexpected, what).caused_by(&*self.error);
+        match self.hint {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
-    })
+    }
 }
 
 /// `<data>/server.pid`, locked while the server lives: two servers that start at once find out here, before either

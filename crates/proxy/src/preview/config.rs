@@ -2,10 +2,13 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{access::AccessKey, host::PreviewDomain};
 
 /// How browsers reach previews.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scheme {
     /// Plain.
     #[default]

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use sandbar_api::Problem;
 use sandbar_engine::{Applier, Caller, EngineConfig, WorkerApplier};
 use sandbar_runtime::Runtime;
-use sandbar_server::{LogFormat, PreviewDomain, ServeConfig, Server, TcpListen};
+use sandbar_server::{Config, ServeConfig, Server, TcpListen};
 use sandbar_types::HostPath;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -88,10 +88,8 @@ impl TestServer {
                 path: "/usr/bin".to_owned(),
             },
             socket: socket.clone(),
-            tcp: TcpListen::At(SocketAddr::from(([127, 0, 0, 1], 0))),
-            preview_domain: PreviewDomain::default(),
-            log: LogFormat::Auto,
-            log_filter: None,
+            settings: Config::default()
+                .with_listen(TcpListen::At(SocketAddr::from(([127, 0, 0, 1], 0)))),
         };
         let server = Server::start(config).await.unwrap();
         let tcp = server.tcp_address().unwrap();
