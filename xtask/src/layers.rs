@@ -17,8 +17,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("git", &["types", "linux"]),
     ("runtime", &["types", "protocol", "linux"]),
     ("supervisor", &["types", "protocol", "linux"]),
+    ("secrets", &[]),
     ("store", &["types"]),
-    ("engine", &["types", "manifest", "presets", "store", "workspace", "git", "runtime"]),
+    (
+        "engine",
+        &["types", "manifest", "presets", "secrets", "store", "workspace", "git", "runtime"],
+    ),
     ("server", &["api", "engine", "proxy", "types"]),
     ("cli", &["api", "types", "manifest", "presets", "server"]),
     // The binary wires roles to crates and does nothing else.
