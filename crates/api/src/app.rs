@@ -95,6 +95,7 @@ pub enum PreviewStatus {
 #[serde(default, deny_unknown_fields)]
 pub struct PreviewLinkRequest {
     /// The port inside; the app's own when absent.
+    #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<u16>,
     /// Good for everybody until then; absent for one visit within 30 seconds.
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 /// The content type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+// `$text` is a token tree: as a literal it would reach the schema's derive as a group, which it does not look into.
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:tt, $status:literal;)+) => {
         /// What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         pub enum ErrorCode {
@@ -49,7 +50,7 @@ macro_rules! codes {
 
 codes! {
     /// The request is well formed but asks for something that cannot be.
-    InvalidRequest = "invalid_request", 400;
+    InvalidRequest = "invalid_request", 422;
     /// The body is not JSON, has a duplicate key or is nested too deep.
     InvalidJson = "invalid_json", 400;
     /// The body is JSON, but a field is unknown, missing or of another type.
@@ -59,9 +60,9 @@ codes! {
     /// A header cannot be read.
     InvalidHeader = "invalid_header", 400;
     /// A path holds `..`, NUL, or leads out of the workspace.
-    InvalidPath = "invalid_path", 400;
+    InvalidPath = "invalid_path", 422;
     /// The cursor is not one that this list gave.
-    InvalidCursor = "invalid_cursor", 400;
+    InvalidCursor = "invalid_cursor", 422;
     /// No token, or not the right one.
     Unauthorized = "unauthorized", 401;
     /// Another web site asked; browsers may not call this API from elsewhere.
@@ -194,6 +195,10 @@ codes! {
     UndoExpired = "undo_expired", 409;
     /// The directory has later changes that overlap with what was approved; nothing was undone.
     UndoConflict = "undo_conflict", 409;
+    /// The body fits its schema, but a value in it cannot be.
+    InvalidValue = "invalid_value", 422;
+    /// A name or number in the address cannot be one.
+    InvalidName = "invalid_name", 400;
 }
 
 impl fmt::Display for ErrorCode {

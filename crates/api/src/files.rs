@@ -33,6 +33,7 @@ pub struct FileWriteQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
     /// Permission bits in octal, for example `755`; those of the file that is replaced, or 644, when absent.
+    #[param(pattern = "^[0-7]{1,3}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }

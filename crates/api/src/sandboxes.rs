@@ -147,7 +147,7 @@ pub struct SandboxListQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Only the one with this name.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(?!sb_)[a-z0-9][a-z0-9._-]{0,63}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<SandboxName>,
     /// Only those in this state.

@@ -71,7 +71,7 @@ impl Network for NoNetwork {
 
 /// Refuses rules that nobody could keep.
 pub(crate) fn check(network: &dyn Network, spec: &NetworkSpec) -> Result<()> {
-    let invalid = |message| Err(Error::new(ErrorKind::Invalid, "invalid_field", message));
+    let invalid = |message| Err(Error::new(ErrorKind::Invalid, "invalid_value", message));
     if spec.allow.len() > NetworkSpec::ALLOW_MAX {
         return invalid(format!("`network.allow` has more than {} rules", NetworkSpec::ALLOW_MAX));
     }

@@ -45,7 +45,8 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> 
             return Ok(Self(T::default()));
         }
         is_json?;
-        parse(&body).map(Self)
+        // `null` is a body that says nothing, too.
+        parse::<Option<T>>(&body).map(|body| Self(body.unwrap_or_default()))
     }
 }
 
@@ -122,7 +123,7 @@ impl FromRequestParts<AppState> for Port {
         let text = segment(parts, state, "port").await?;
         let port = text.parse().ok().filter(|port| *port != 0);
         port.map(Self).ok_or_else(|| {
-            ApiError::new(ErrorCode::InvalidRequest, "a port is a number from 1 to 65535")
+            ApiError::new(ErrorCode::InvalidName, "a port is a number from 1 to 65535")
         })
     }
 }
@@ -137,7 +138,7 @@ impl FromRequestParts<AppState> for Process {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let text = segment(parts, state, "process").await?;
         text.parse().map(Self).map_err(|error: sandbar_types::InvalidProcessName| {
-            ApiError::new(ErrorCode::InvalidRequest, error.to_string())
+            ApiError::new(ErrorCode::InvalidName, error.to_string())
                 .hint("`GET …/app` lists the processes")
         })
     }
@@ -215,7 +216,7 @@ pub(crate) fn workspace_path(
             .map_err(|_| ApiError::new(ErrorCode::InvalidPath, "`path_b64` is not base64"))?,
         (Some(_), Some(_)) => {
             return Err(ApiError::new(
-                ErrorCode::InvalidQuery,
+                ErrorCode::InvalidRequest,
                 "`path` and `path_b64` exclude each other",
             ));
         }
@@ -302,6 +303,10 @@ async fn read_body(body: Body) -> Result<Bytes, ApiError> {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     json::check(body).map_err(|error| json_error(ErrorCode::InvalidJson, &error))?;
+    // Every body is an object. serde would read one from an array, too, its fields in the order of our own source.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::new(ErrorCode::InvalidField, "the body must be an object"));
+    }
     serde_json::from_slice(body).map_err(|error| json_error(ErrorCode::InvalidField, &error))
 }
 

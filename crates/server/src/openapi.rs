@@ -1,11 +1,14 @@
 //! The document of the API, made from the routes themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sandbar_api::{ErrorCode, PROBLEM_JSON, Problem};
 use utoipa::{
     OpenApi,
     openapi::{
-        Content, Ref, RefOr, ResponseBuilder,
-        path::{Operation, PathItem},
+        Content, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema,
+        path::{Operation, Parameter, PathItem},
+        schema::{AdditionalProperties, Type},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
@@ -38,15 +41,62 @@ pub(crate) fn root() -> utoipa::openapi::OpenApi {
 pub(crate) fn finish(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     document.info.contact = None;
     let components = document.components.get_or_insert_default();
+    close_variants(&mut components.schemas);
     components
         .add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     // Either is enough: the unix socket asks for no token.
     document.security =
         Some(vec![SecurityRequirement::new("token", [""; 0]), SecurityRequirement::default()]);
     for item in document.paths.paths.values_mut() {
-        operations(item).for_each(describe_errors);
+        for operation in operations(item) {
+            describe_errors(operation);
+            operation.parameters.iter_mut().flatten().for_each(bound);
+        }
     }
     document
+}
+
+/// No variant of an enumeration takes a field that it does not name, unless it is flattened into something larger.
+fn close_variants(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let flattened: BTreeSet<String> = schemas.values().flat_map(flattened).collect();
+    for (name, schema) in schemas {
+        let RefOr::T(Schema::OneOf(variants)) = schema else { continue };
+        if flattened.contains(name) {
+            continue;
+        }
+        for variant in &mut variants.items {
+            if let RefOr::T(Schema::Object(object)) = variant
+                && !object.properties.is_empty()
+            {
+                let closed = AdditionalProperties::FreeForm(false);
+                object.additional_properties.get_or_insert_with(|| Box::new(closed));
+            }
+        }
+    }
+}
+
+/// The schemas whose fields stand among those of this one.
+fn flattened(schema: &RefOr<Schema>) -> Vec<String> {
+    let RefOr::T(Schema::AllOf(parts)) = schema else { return Vec::new() };
+    let refs = parts.items.iter().filter_map(|part| match part {
+        RefOr::Ref(part) => part.ref_location.rsplit('/').next().map(ToOwned::to_owned),
+        RefOr::T(_) => None,
+    });
+    refs.collect()
+}
+
+/// Says which texts a parameter takes, where that is the same for every route.
+fn bound(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let pattern = match parameter.name.as_str() {
+        "process" => "^[A-Za-z0-9_-]{1,64}$",
+        "If-Match" => r#"^"[ !#-~]*"$"#,
+        "Idempotency-Key" => "^[!-~]{1,255}$",
+        "Last-Event-ID" => "^[0-9]{1,18}$",
+        _ => return,
+    };
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build();
+    parameter.schema = Some(RefOr::T(Schema::Object(text)));
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

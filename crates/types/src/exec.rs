@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct TerminalSize {
     /// Rows, in characters.
+    #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
     pub rows: u16,
     /// Columns, in characters.
+    #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
     pub cols: u16,
 }
 

@@ -10,7 +10,15 @@ const FIELD_BYTES_MAX: usize = 256;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "GitIdentityFields")]
 pub struct GitIdentity {
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, pattern = r"^[^<>\x00-\x1f\x7f\s][^<>\x00-\x1f\x7f]{0,60}$")
+    )]
     name: String,
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, pattern = r"^[^<>\x00-\x1f\x7f\s][^<>\x00-\x1f\x7f]{0,60}$")
+    )]
     email: String,
 }
 

@@ -171,21 +171,29 @@ impl fmt::Debug for WorkspacePath {
 #[serde(untagged)]
 pub(crate) enum PathText {
     Text(String),
-    Bytes { b64: String },
+    Bytes(PathBytes),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PathBytes {
+    b64: String,
 }
 
 impl PathText {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         match str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Bytes { b64: BASE64_STANDARD.encode(bytes) },
+            Err(_) => Self::Bytes(PathBytes { b64: BASE64_STANDARD.encode(bytes) }),
         }
     }
 
     pub(crate) fn into_bytes(self) -> Result<Vec<u8>, InvalidPath> {
         match self {
             Self::Text(text) => Ok(text.into_bytes()),
-            Self::Bytes { b64 } => BASE64_STANDARD.decode(b64).map_err(|_| InvalidPath::Base64),
+            Self::Bytes(PathBytes { b64 }) => {
+                BASE64_STANDARD.decode(b64).map_err(|_| InvalidPath::Base64)
+            }
         }
     }
 }

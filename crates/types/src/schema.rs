@@ -6,7 +6,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         ObjectBuilder, OneOfBuilder, RefOr,
-        schema::{Schema, Type},
+        schema::{AdditionalProperties, Schema, Type},
     },
 };
 
@@ -22,14 +22,18 @@ fn text(pattern: String, description: &str) -> RefOr<Schema> {
         .into()
 }
 
+/// Standard base64 (RFC 4648, section 4) of at least one byte; bits that no byte has are zero.
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$";
+
 /// Bytes that are text where they can be: see `path::PathText`.
-fn bytes_or_text(description: &str) -> RefOr<Schema> {
+fn bytes_or_text(pattern: Option<&str>, description: &str) -> RefOr<Schema> {
     let encoded = ObjectBuilder::new()
-        .property("b64", ObjectBuilder::new().schema_type(Type::String))
+        .property("b64", ObjectBuilder::new().schema_type(Type::String).pattern(Some(BASE64)))
         .required("b64")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         .description(Some("Bytes that are not UTF-8, in base64."));
     OneOfBuilder::new()
-        .item(ObjectBuilder::new().schema_type(Type::String))
+        .item(ObjectBuilder::new().schema_type(Type::String).pattern(pattern))
         .item(encoded)
         .description(Some(description))
         .into()
@@ -62,12 +66,16 @@ schema!(Sha256, text("^[0-9a-fA-F]{64}$".to_owned(), "A SHA-256, in hexadecimal.
 schema!(
     WorkspacePath,
     bytes_or_text(
+        Some(r"^[^/\u0000][^\u0000]*$"),
         "A path below the root of the workspace: relative, without `..`; text where it is UTF-8."
     )
 );
 schema!(
     HostPath,
-    bytes_or_text("An absolute path of the host, without `..`; text where it is UTF-8.")
+    bytes_or_text(
+        Some(r"^/[^\u0000]*$"),
+        "An absolute path of the host, without `..`; text where it is UTF-8."
+    )
 );
-schema!(LinkTarget, bytes_or_text("Where a link points; text where it is UTF-8."));
-schema!(LineText, bytes_or_text("A line with its end; text where it is UTF-8."));
+schema!(LinkTarget, bytes_or_text(None, "Where a link points; text where it is UTF-8."));
+schema!(LineText, bytes_or_text(None, "A line with its end; text where it is UTF-8."));

@@ -122,7 +122,7 @@ fn a_commit_inside_works_with_nothing_configured_and_arrives_as_a_branch() {
     drop(pull(&server, &sandbox, &json!({ "force": true })).expect(200));
     for branch in ["main", "-x", "a..b", ""] {
         let refused = pull(&server, &sandbox, &json!({ "branch": branch, "force": true }));
-        let code = if branch == "main" { "branch_conflict" } else { "invalid_field" };
+        let code = if branch == "main" { "branch_conflict" } else { "invalid_value" };
         assert_eq!(refused.code(), code, "{branch}: {refused:?}");
     }
     drop(server.api("POST", &format!("/v1/sandboxes/{sandbox}/stop"), None).expect(200));
@@ -253,7 +253,7 @@ fn a_commit_that_cannot_be_is_refused_by_name_before_anything_is_written() {
     let pair = |code: &str, reason: &str| (code.to_owned(), reason.to_owned());
     let message = json!({ "message": "x" });
     for none in [json!({}), json!({ "message": " " }), json!({ "template": "{{message}}" })] {
-        assert_eq!(refused(&none), pair("invalid_field", ""));
+        assert_eq!(refused(&none), pair("invalid_value", ""));
     }
     for (name, what) in [
         ("MERGE_HEAD", "merge"),

@@ -154,7 +154,7 @@ impl Engine {
         if !(1..=64).contains(&signal) {
             return Err(Error::new(
                 ErrorKind::Invalid,
-                "invalid_field",
+                "invalid_value",
                 "a signal is a number from 1 to 64",
             ));
         }
@@ -196,7 +196,7 @@ impl Engine {
 }
 
 fn check(spec: &ExecSpec) -> Result<()> {
-    let invalid = |message| Error::new(ErrorKind::Invalid, "invalid_field", message);
+    let invalid = |message| Error::new(ErrorKind::Invalid, "invalid_value", message);
     if spec.argv.first().is_none_or(String::is_empty) {
         return Err(invalid("`argv` needs a command"));
     }
@@ -225,7 +225,7 @@ pub(crate) fn refusal(err: io::Error) -> Error {
         ),
         io::ErrorKind::InvalidInput => Error::new(
             ErrorKind::Invalid,
-            "invalid_field",
+            "invalid_value",
             said.unwrap_or_else(|| "the exec cannot be started".to_owned()),
         ),
         io::ErrorKind::TimedOut => {

@@ -22,7 +22,7 @@ pub(crate) fn check_commit_spec(spec: &CommitSpec) -> Result<()> {
 }
 
 fn no_message(err: message::NoMessage) -> Error {
-    Error::new(ErrorKind::Invalid, "invalid_field", err.to_string())
+    Error::new(ErrorKind::Invalid, "invalid_value", err.to_string())
         .hint("say what was done: `-m` at the command line")
 }
 

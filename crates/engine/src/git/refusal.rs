@@ -34,7 +34,7 @@ pub(crate) fn refusal(error: &GitError) -> Error {
         GitError::NoIdentity => refused(ErrorKind::Conflict, "commit_refused")
             .hint("set `user.name` and `user.email` with `git config`, or send `commit.reviewer`")
             .details(&serde_json::json!({ "reason": "no_identity" })),
-        GitError::BranchName { .. } => refused(ErrorKind::Invalid, "invalid_field"),
+        GitError::BranchName { .. } => refused(ErrorKind::Invalid, "invalid_value"),
         GitError::BranchCheckedOut { branch, .. } => {
             refused(ErrorKind::Conflict, "branch_conflict")
                 .hint("choose another branch; or end the rebase or bisection there, and check out something else")

@@ -68,7 +68,7 @@ struct Accepted {
 
 /// Reads the patterns of `rules`, each of which must be one.
 pub(crate) fn patterns(rules: &AcceptanceRules) -> Result<GlobSet> {
-    let invalid = |message: String| Error::new(ErrorKind::Invalid, "invalid_field", message);
+    let invalid = |message: String| Error::new(ErrorKind::Invalid, "invalid_value", message);
     if rules.paths.len() > PATTERNS_MAX {
         return Err(invalid(format!("`acceptance.paths` has more than {PATTERNS_MAX} patterns")));
     }

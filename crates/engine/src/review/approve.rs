@@ -260,7 +260,7 @@ pub(super) fn refused(refused: Refused) -> Error {
             Error::new(ErrorKind::NotFound, "change_not_found", message)
                 .details(&serde_json::json!({ "paths": paths }))
         }
-        Refused::Requires { missing } => Error::new(ErrorKind::Invalid, "invalid_field", message)
+        Refused::Requires { missing } => Error::new(ErrorKind::Invalid, "invalid_value", message)
             .hint("select these paths as well")
             .details(&serde_json::json!({ "missing": missing })),
         Refused::Unconfirmed { changes } => {

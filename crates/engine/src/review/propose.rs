@@ -158,7 +158,7 @@ fn refuse_aimless(drifted: &[Drifted], resolutions: &Resolutions) -> Result<()> 
         None => Ok(()),
         Some(resolution) => Err(Error::new(
             ErrorKind::Invalid,
-            "invalid_field",
+            "invalid_value",
             format!("{:?} is resolved, but the host did not change it", resolution.path),
         )
         .hint("leave the resolution out")),
@@ -194,7 +194,7 @@ fn rebases(
 fn unresolved(change: &Change) -> Error {
     Error::new(
         ErrorKind::Invalid,
-        "invalid_field",
+        "invalid_value",
         format!("the text for {:?} still has the marks of a conflict", change.path),
     )
     .hint("edit them away, then send it again")
@@ -248,7 +248,7 @@ pub(super) fn unfit(err: NarrowError) -> Error {
         NarrowError::NoHunks { path, .. } => Error::new(ErrorKind::Invalid, "no_hunks", message)
             .hint("decide about the whole of it")
             .details(&serde_json::json!({ "path": path })),
-        NarrowError::Covered { path } => Error::new(ErrorKind::Invalid, "invalid_field", message)
+        NarrowError::Covered { path } => Error::new(ErrorKind::Invalid, "invalid_value", message)
             .details(&serde_json::json!({ "path": path })),
         NarrowError::Read(err) => Error::internal(err),
     }

@@ -84,7 +84,7 @@ fn refuse_long(reason: Option<&str>) -> Result<()> {
     match reason {
         Some(reason) if reason.len() > REASON_BYTES_MAX => Err(Error::new(
             ErrorKind::Invalid,
-            "invalid_field",
+            "invalid_value",
             format!("the reason has {} bytes; at most {REASON_BYTES_MAX} are kept", reason.len()),
         )),
         Some(_) | None => Ok(()),

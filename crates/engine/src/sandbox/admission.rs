@@ -37,7 +37,7 @@ pub(super) fn check(mut spec: SandboxSpec, data_dir: &Path) -> Result<SandboxSpe
             if spec.scope.is_some() || spec.reserve_all || !spec.reserve.is_empty() =>
         {
             return Err(invalid(
-                "invalid_field",
+                "invalid_value",
                 "a workspace without a source has nothing to scope or reserve".to_owned(),
             ));
         }
@@ -47,7 +47,7 @@ pub(super) fn check(mut spec: SandboxSpec, data_dir: &Path) -> Result<SandboxSpe
     let is_odd = workspace.as_path() == Path::new("/")
         || KERNEL_TREES.iter().any(|tree| workspace.as_path().starts_with(tree));
     if is_odd {
-        return Err(invalid("invalid_field", format!("the workspace cannot be at `{workspace}`")));
+        return Err(invalid("invalid_value", format!("the workspace cannot be at `{workspace}`")));
     }
     Ok(spec)
 }
@@ -57,7 +57,7 @@ fn check_limits(limits: &Limits) -> Result<()> {
         if value >= least {
             return Ok(());
         }
-        Err(invalid("invalid_field", format!("`limits.{name}` is {value}; it is at least {least}")))
+        Err(invalid("invalid_value", format!("`limits.{name}` is {value}; it is at least {least}")))
     };
     small("memory_bytes_max", 16 << 20, limits.memory_bytes_max)?;
     small("cpu_millis_max", 10, limits.cpu_millis_max.into())?;
@@ -70,10 +70,10 @@ fn check_limits(limits: &Limits) -> Result<()> {
 
 fn check_words(spec: &SandboxSpec) -> Result<()> {
     if spec.env.values().any(|value| value.contains('\0')) {
-        return Err(invalid("invalid_field", "a value of `env` holds a NUL byte".to_owned()));
+        return Err(invalid("invalid_value", "a value of `env` holds a NUL byte".to_owned()));
     }
     if spec.expiry.ttl_ms == Some(0) || spec.expiry.idle_timeout_ms == Some(0) {
-        return Err(invalid("invalid_field", "a time of `expiry` is at least 1 ms".to_owned()));
+        return Err(invalid("invalid_value", "a time of `expiry` is at least 1 ms".to_owned()));
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ fn check_scope(spec: &SandboxSpec, source: &HostPath) -> Result<()> {
         let is_dir = fs::symlink_metadata(&at).is_ok_and(|found| found.is_dir());
         if !is_dir {
             return Err(invalid(
-                "invalid_field",
+                "invalid_value",
                 format!("`scope` is no directory of the source: `{scope}`"),
             ));
         }
@@ -166,7 +166,7 @@ pub(super) fn reservations(spec: &SandboxSpec) -> Result<Vec<HostPath>> {
         .map(|path| {
             HostPath::parse(source.as_path().join(path.as_path())).map_err(|err| {
                 invalid(
-                    "invalid_field",
+                    "invalid_value",
                     format!("`reserve` holds a path that cannot be used: {err}"),
                 )
             })

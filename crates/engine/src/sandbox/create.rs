@@ -177,7 +177,7 @@ async fn plan_row(
     let lease_until = match spec.expiry.ttl_ms {
         Some(ttl) => {
             Some(now.checked_add(std::time::Duration::from_millis(ttl)).map_err(|_err| {
-                Error::new(ErrorKind::Invalid, "invalid_field", "`expiry.ttl_ms` is too long")
+                Error::new(ErrorKind::Invalid, "invalid_value", "`expiry.ttl_ms` is too long")
             })?)
         }
         None => None,

@@ -112,7 +112,7 @@ impl Engine {
         let now = self.inner.config.clock.now();
         if until <= now {
             let message = "`until` must be in the future";
-            return Err(Error::new(ErrorKind::Invalid, "invalid_field", message));
+            return Err(Error::new(ErrorKind::Invalid, "invalid_value", message));
         }
         let until = until.min(now + self.inner.config.keepalive_max);
         self.inner.actor(id)?.ask(|reply| Ordinary::KeepAlive { until, reply }).await?;

@@ -170,7 +170,7 @@ async fn s2_a_keepalive_is_shown_and_holds_off_sleep_and_no_longer() {
     is_ready(&engine, id).await;
     let now = engine.sandbox_fetch(id).unwrap().created_at;
     let err = engine.sandbox_keepalive(id, now).await.unwrap_err();
-    assert_eq!(err.code(), "invalid_field");
+    assert_eq!(err.code(), "invalid_value");
     let until = now + Duration::from_hours(2);
     let kept = engine.sandbox_keepalive(id, until).await.unwrap();
     assert_eq!(kept.keepalive_until, Some(until));

@@ -51,7 +51,7 @@ async fn what_makes_no_sense_is_refused() {
         change(&mut spec);
         assert_eq!(
             create(&engine, spec).await.unwrap_err().code(),
-            "invalid_field",
+            "invalid_value",
             "case {number}"
         );
     }

@@ -72,7 +72,7 @@ async fn as_many_execs_run_as_allowed_and_a_refused_one_leaves_nothing() {
     house.host.fail(sandbar_runtime::fake::Fault::ExecFails);
     assert_eq!(
         engine.exec_start(id, command(&["sleep"])).await.unwrap_err().code(),
-        "invalid_field"
+        "invalid_value"
     );
     assert!(engine.exec_list(id).await.unwrap().is_empty());
     eventually("the refused one is no longer counted", async || {

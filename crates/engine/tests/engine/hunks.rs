@@ -153,7 +153,7 @@ async fn picks_that_fit_nothing_are_refused_and_nothing_is_written() {
         Part { path: path("f"), hunks: vec![whole.clone()] },
         Part { path: path("f"), hunks: Vec::new() },
     ]);
-    assert_eq!(room.approve(twice).await.unwrap_err().code(), "invalid_field");
+    assert_eq!(room.approve(twice).await.unwrap_err().code(), "invalid_value");
     room.inside("\0binary\n");
     assert_eq!(room.approve(picks(vec![whole])).await.unwrap_err().code(), "no_hunks");
     assert_eq!(room.host(), lines(&[]));
@@ -232,7 +232,7 @@ async fn without_a_base_a_person_decides_and_marks_of_a_conflict_are_no_decision
     let paths = vec![Resolution { path: path("f"), take: Take::Content(marked) }];
     let resolutions = Resolutions { paths, otherwise: None };
     let refused = room.resolve(Selection::All, resolutions).await.unwrap_err();
-    assert_eq!(refused.code(), "invalid_field");
+    assert_eq!(refused.code(), "invalid_value");
     let theirs = Resolutions { paths: Vec::new(), otherwise: Some(Side::Theirs) };
     room.resolve(Selection::All, theirs).await.unwrap();
     assert_eq!(room.host(), lines(&[(2, "two")]));

@@ -173,14 +173,14 @@ async fn preview_link(
     })?;
     let own = state.engine.app_fetch(id)?.preview(&record.state, record.stop_reason).port;
     let port = request.port.or(own).filter(|port| *port != 0).ok_or_else(|| {
-        ApiError::new(ErrorCode::InvalidField, "the app has no preview of its own: say the `port`")
+        ApiError::new(ErrorCode::InvalidValue, "the app has no preview of its own: say the `port`")
     })?;
     let Some(expires_at) = request.share_until else {
         return Ok(Answer(PreviewLink { url: previews.url_for_once(id, &record.name, port) }));
     };
     if expires_at <= state.engine.now() {
         let message = "`share_until` must be in the future";
-        return Err(ApiError::new(ErrorCode::InvalidField, message));
+        return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
     Ok(Answer(PreviewLink { url: previews.url_to_share(id, &record.name, port, expires_at) }))
 }

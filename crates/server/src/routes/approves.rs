@@ -78,7 +78,7 @@ fn source(text: Option<&str>, encoded: Option<&str>) -> Result<Option<HostPath>,
             .map_err(|_| ApiError::new(ErrorCode::InvalidPath, "`source_b64` is not base64"))?,
         (Some(_), Some(_)) => {
             return Err(ApiError::new(
-                ErrorCode::InvalidQuery,
+                ErrorCode::InvalidRequest,
                 "`source` and `source_b64` exclude each other",
             ));
         }

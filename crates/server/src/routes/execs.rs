@@ -42,11 +42,11 @@ async fn exec_create(
     let output_bytes_max = request.output_bytes_max.unwrap_or(LIMIT_OUTPUT_BYTES_DEFAULT);
     if output_bytes_max > LIMIT_OUTPUT_BYTES_MAX {
         let message = format!("`output_bytes_max` must be at most {LIMIT_OUTPUT_BYTES_MAX}");
-        return Err(ApiError::new(ErrorCode::InvalidField, message));
+        return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
     if request.wait && request.stdin {
         let message = "`wait` and `stdin` exclude each other";
-        return Err(ApiError::new(ErrorCode::InvalidField, message)
+        return Err(ApiError::new(ErrorCode::InvalidValue, message)
             .hint("start it without `wait`, then attach to send standard input"));
     }
     if request.wait {
@@ -132,7 +132,7 @@ async fn exec_signal(
 ) -> Result<StatusCode, ApiError> {
     if !(1..=64).contains(&request.signal) {
         let message = "`signal` must be 1 to 64";
-        return Err(ApiError::new(ErrorCode::InvalidField, message));
+        return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
     state.engine.exec_signal(id, exec, request.signal).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -242,7 +242,7 @@ async fn file_search(
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (text, name) = (given(query.text), given(query.name));
     if text.is_none() && name.is_none() {
-        return Err(ApiError::new(ErrorCode::InvalidQuery, "`text` or `name` is required"));
+        return Err(ApiError::new(ErrorCode::InvalidRequest, "`text` or `name` is required"));
     }
     let limit = NonZeroU32::new(page_limit(query.limit)?).expect("a page has at least one item");
     let params = SearchParams { path, text, name, limit };

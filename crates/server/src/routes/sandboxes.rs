@@ -175,7 +175,7 @@ async fn sandbox_stop(
 ) -> Result<Response, ApiError> {
     if request.grace_ms.is_some_and(|grace| grace > LIMIT_GRACE_MS) {
         let message = format!("`grace_ms` must be at most {LIMIT_GRACE_MS}");
-        return Err(ApiError::new(ErrorCode::InvalidField, message));
+        return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
     let grace = request.grace_ms.map(Duration::from_millis);
     Ok(tagged(state.engine.sandbox_stop(id, grace).await?))

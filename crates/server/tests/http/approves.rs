@@ -111,7 +111,7 @@ async fn the_history_is_filtered_and_comes_in_pages() {
         ("cursor=x", ErrorCode::InvalidCursor),
         ("limit=0", ErrorCode::InvalidQuery),
         ("source=relative", ErrorCode::InvalidPath),
-        ("source=/a&source_b64=L2E=", ErrorCode::InvalidQuery),
+        ("source=/a&source_b64=L2E=", ErrorCode::InvalidRequest),
         ("nonsense=1", ErrorCode::InvalidQuery),
     ] {
         let answer = scene.server.get(&format!("/v1/approves?{query}")).await;

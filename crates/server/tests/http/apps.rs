@@ -122,7 +122,7 @@ async fn s2_a_keepalive_is_in_what_get_shows() {
     assert!(kept < until, "cut to what is allowed: {kept}");
     let over = json!({ "until": "2001-01-01T00:00:00Z" }).to_string();
     let answer = server.post("/v1/sandboxes/shop/keepalive", over).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     server.stop().await;
 }
 
@@ -139,7 +139,7 @@ async fn a_link_is_for_the_apps_own_port_or_the_one_that_is_said() {
     let (_, other) = link(json!({ "port": 9229, "share_until": "2999-01-01T00:00:00Z" })).await;
     assert!(other["url"].as_str().unwrap().starts_with("http://9229-shop.preview.localhost:"));
     for wrong in [json!({ "port": 0 }), json!({ "share_until": "2001-01-01T00:00:00Z" })] {
-        assert_eq!(link(wrong).await.0, StatusCode::BAD_REQUEST);
+        assert_eq!(link(wrong).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     }
     server.stop().await;
 }
@@ -163,6 +163,6 @@ async fn a_rule_for_the_network_that_is_none_makes_no_sandbox() {
     let server = TestServer::start_on(Arc::new(Fake::new())).await;
     let allow: Vec<_> = (0..300).map(|n| format!("h{n}.example.org")).collect();
     let body = json!({ "source": { "kind": "empty" }, "network": { "allow": allow } }).to_string();
-    assert_eq!(server.post("/v1/sandboxes", body).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(server.post("/v1/sandboxes", body).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     server.stop().await;
 }

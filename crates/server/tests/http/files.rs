@@ -68,7 +68,7 @@ async fn odd_paths_and_types_are_refused() {
     let lost = server.get("/v1/sandboxes/demo/files/stat?path=lost").await;
     assert_eq!(lost.problem().code, ErrorCode::FileNotFound);
     let empty = server.get("/v1/sandboxes/demo/files/search").await;
-    assert_eq!(empty.problem().code, ErrorCode::InvalidQuery);
+    assert_eq!(empty.problem().code, ErrorCode::InvalidRequest);
     server.stop().await;
 }
 

@@ -122,7 +122,7 @@ async fn execs_are_listed_and_signaled() {
     for odd in ["0", "65"] {
         let answer =
             server.post(&format!("{address}/signal"), format!(r#"{{"signal":{odd}}}"#)).await;
-        assert_eq!(answer.problem().code, ErrorCode::InvalidField);
+        assert_eq!(answer.problem().code, ErrorCode::InvalidValue);
     }
     let listed: Page<Exec> =
         serde_json::from_slice(&server.get("/v1/sandboxes/demo/execs").await.body).unwrap();
@@ -134,6 +134,6 @@ async fn execs_are_listed_and_signaled() {
     let both = server
         .post("/v1/sandboxes/demo/execs", r#"{"argv":["echo"],"wait":true,"stdin":true}"#)
         .await;
-    assert_eq!(both.problem().code, ErrorCode::InvalidField);
+    assert_eq!(both.problem().code, ErrorCode::InvalidValue);
     server.stop().await;
 }
