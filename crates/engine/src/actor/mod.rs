@@ -222,6 +222,10 @@ impl Inner {
         let freezing = Arc::new(Mutex::new(()));
         let memory_kills = Arc::default();
         let app = Arc::<Board>::default();
+        // Before anybody can ask for it.
+        if matches!(beginning, Beginning::Found(_)) {
+            self.app_recall(&app, id);
+        }
         let handle = ActorHandle {
             urgent,
             ordinary,

@@ -21,7 +21,6 @@ impl Actor {
             }
             Beginning::Found(actions) => {
                 self.execs_load().await;
-                self.inner.app_recall(&self.app, self.id());
                 for action in actions {
                     self.on_found(action).await;
                 }
