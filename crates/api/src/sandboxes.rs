@@ -41,6 +41,10 @@ pub struct Sandbox {
     pub env_names: Vec<EnvName>,
     /// Which toolchains of the caller's home are shown inside.
     pub toolchains: ToolchainPolicy,
+    /// Which package caches of the caller's home are read inside; absent: as `toolchains`. What came of it is in
+    /// `isolation.caches`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caches: Option<ToolchainPolicy>,
     /// When it ends by itself.
     pub expiry: Expiry,
     /// Whether its app is started with it.

@@ -23,6 +23,7 @@ pub(crate) fn sandbox(name: &str, source: Option<&str>) -> Sandbox {
         limits: Limits::default(),
         env_names: Vec::new(),
         toolchains: ToolchainPolicy::Known,
+        caches: None,
         expiry: Expiry::default(),
         app: AppStart::Auto,
         idle_policy: IdlePolicy::Sleep,

@@ -59,6 +59,10 @@ pub(crate) struct SpecArgs {
     /// Toolchains of your home to show inside: `known`, `none`, or names apart by commas, such as cargo,rustup.
     #[arg(long, value_name = "WHICH", value_parser = parse_toolchains)]
     toolchains: Option<ToolchainPolicy>,
+    /// Package caches of your home that installs inside read from: `known`, `none`, or names apart by commas, such as
+    /// npm,pip; default: as --toolchains.
+    #[arg(long, value_name = "WHICH", value_parser = parse_toolchains)]
+    caches: Option<ToolchainPolicy>,
     /// Stop the sandbox this long after its creation, for example 8h.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<Duration>,
@@ -141,6 +145,7 @@ impl SpecArgs {
         limits.pids_max = self.pids.unwrap_or(limits.pids_max);
         limits.disk_bytes_max = self.disk.unwrap_or(limits.disk_bytes_max);
         spec.toolchains = self.toolchains.unwrap_or(ToolchainPolicy::Known);
+        spec.caches = self.caches;
         spec.expiry =
             Expiry { ttl_ms: self.ttl.map(millis), idle_timeout_ms: self.idle_timeout.map(millis) };
         spec.app = match (self.app, self.no_app) {

@@ -59,6 +59,7 @@ pub(crate) fn launch_spec(row: &SandboxRow, dir: SandboxDir) -> LaunchSpec {
         limits: spec.limits.clone(),
         env: spec.env.clone(),
         toolchains: spec.toolchains.clone(),
+        caches: spec.caches.clone(),
         caller: caller(row),
         uid_base: row.uid_base,
         hostname: row.name.as_str().to_owned(),

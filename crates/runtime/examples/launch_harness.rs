@@ -53,6 +53,7 @@ fn user_mode(dir: &std::path::Path) -> std::io::Result<()> {
             limits: Limits::default(),
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::None,
+            caches: None,
             caller: Caller { home, name: "ada".to_owned(), path: "/usr/bin".to_owned() },
             uid_base: None,
             hostname: "shop".to_owned(),

@@ -245,6 +245,7 @@ fn report() -> IsolationReport {
         namespaces: Vec::new(),
         mounts: Vec::new(),
         mounts_left_out: Vec::new(),
+        caches: Vec::new(),
         limits: LimitEnforcement {
             memory: Enforcement::None,
             cpu: Enforcement::None,

@@ -69,6 +69,8 @@ pub struct LaunchSpec {
     pub env: BTreeMap<EnvName, String>,
     /// Toolchains of the caller's home to offer.
     pub toolchains: ToolchainPolicy,
+    /// Package caches of the caller's home to offer; `None` as `toolchains` says.
+    pub caches: Option<ToolchainPolicy>,
     /// Whose home, and whose `PATH`.
     pub caller: Caller,
     /// First host id of the range that the kept files already belong to; `None` for any free range, and in user mode.

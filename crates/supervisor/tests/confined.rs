@@ -59,6 +59,7 @@ impl Confined {
             limits: Limits::default(),
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::None,
+            caches: None,
             caller: Caller {
                 home: HostPath::parse("/home/ada").unwrap(),
                 name: "ada".to_owned(),

@@ -58,6 +58,38 @@ pub struct LimitEnforcement {
     pub disk: Enforcement,
 }
 
+/// Why a package cache that is there is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CacheDenied {
+    /// It, or a directory on the way to it, is a symbolic link.
+    Link,
+    /// It, or something on the way to it, is no directory.
+    NotADirectory,
+    /// It, or a directory on the way to it, belongs to somebody other than the home directory does.
+    ForeignOwner,
+    /// Its group or everybody may write to it or to a directory on the way, and so plant packages.
+    WritableByOthers,
+    /// Its owner may not read it.
+    Unreadable,
+    /// Its file system has no extended attributes.
+    NoAttributes,
+}
+
+/// A package cache of the caller's home, and whether it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CacheOffer {
+    /// The name that a policy may use.
+    pub name: String,
+    /// The directory, the same inside as outside.
+    pub path: String,
+    /// Why it is left out; absent when it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<CacheDenied>,
+}
+
 /// What the keeper read from outside, before the first user byte ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -84,6 +116,9 @@ pub struct IsolationReport {
     /// mounted the directory below is.
     #[serde(default)]
     pub mounts_left_out: Vec<String>,
+    /// Package caches of the caller's home that the policy asks for and that are there.
+    #[serde(default)]
+    pub caches: Vec<CacheOffer>,
     /// Who holds which limit.
     pub limits: LimitEnforcement,
 }

@@ -36,7 +36,10 @@ pub use git::{
 };
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
-pub use isolation::{Enforcement, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
+pub use isolation::{
+    CacheDenied, CacheOffer, Enforcement, IsolationLevel, IsolationReport, LimitEnforcement,
+    Weakness,
+};
 pub use limits::Limits;
 pub use network::{EGRESS_PORT, NetworkMode, NetworkSpec};
 pub use path::{HostPath, InvalidPath, WorkspacePath};

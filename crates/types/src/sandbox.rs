@@ -114,16 +114,16 @@ pub struct Expiry {
     pub idle_timeout_ms: Option<u64>,
 }
 
-/// Which toolchains below the caller's home are shown inside, read-only.
+/// Which toolchains, or which package caches, below the caller's home are shown inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToolchainPolicy {
-    /// The known toolchain directories that exist (see `docs/toolchains.md`); never a secret.
+    /// The known directories that exist (see `docs/toolchains.md`); never a secret.
     Known,
     /// None.
     None,
-    /// Only these known ones, by name, for example `cargo`, `rustup`, `nvm`.
+    /// Only these known ones, by name, for example `cargo`, `rustup`, `npm`.
     Only(Vec<String>),
 }
 
@@ -221,6 +221,9 @@ pub struct SandboxSpec {
     /// Toolchains of the caller's home.
     #[serde(default = "SandboxSpec::default_toolchains")]
     pub toolchains: ToolchainPolicy,
+    /// Package caches of the caller's home: read from there, written to the sandbox. Default: as `toolchains`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caches: Option<ToolchainPolicy>,
     /// When it ends by itself.
     #[serde(default)]
     pub expiry: Expiry,
@@ -262,6 +265,7 @@ impl SandboxSpec {
             limits: Limits::default(),
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::Known,
+            caches: None,
             expiry: Expiry::default(),
             app: AppStart::Auto,
             idle_policy: IdlePolicy::Sleep,
@@ -370,6 +374,17 @@ pub struct Overlap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s13_a_record_from_before_caches_had_a_policy_still_reads() {
+        let old = r#"{"source":{"kind":"empty"},"toolchains":"none"}"#;
+        let spec = serde_json::from_str::<SandboxSpec>(old).unwrap();
+        assert_eq!((spec.toolchains, spec.caches), (ToolchainPolicy::None, None));
+        let new = r#"{"source":{"kind":"empty"},"caches":{"only":["npm","pip"]}}"#;
+        let spec = serde_json::from_str::<SandboxSpec>(new).unwrap();
+        let names = vec!["npm".to_owned(), "pip".to_owned()];
+        assert_eq!(spec.caches, Some(ToolchainPolicy::Only(names)));
+    }
 
     #[test]
     fn a_source_has_the_fields_of_its_kind_and_no_other() {

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use sandbar_api::{Sandbox, SandboxUsage, paths};
 use sandbar_types::{
-    Enforcement, FailureReason, IdlePolicy, IsolationLevel, IsolationReport, NetworkMode,
-    SandboxState, Source, ToolchainPolicy,
+    CacheDenied, Enforcement, FailureReason, IdlePolicy, IsolationLevel, IsolationReport,
+    NetworkMode, SandboxState, Source, ToolchainPolicy,
 };
 
 use crate::{
@@ -118,15 +118,19 @@ fn own_rows(sandbox: &Sandbox, now: Timestamp) -> Vec<(&'static str, String)> {
             }
         },
     ));
-    rows.push((
-        "toolchains",
-        match &sandbox.toolchains {
-            ToolchainPolicy::Known => "known ones".to_owned(),
-            ToolchainPolicy::None => "none".to_owned(),
-            ToolchainPolicy::Only(names) => visible::line(names.join(", ")),
-        },
-    ));
+    rows.push(("toolchains", offered(&sandbox.toolchains)));
+    if let Some(caches) = &sandbox.caches {
+        rows.push(("caches", offered(caches)));
+    }
     rows
+}
+
+fn offered(policy: &ToolchainPolicy) -> String {
+    match policy {
+        ToolchainPolicy::Known => "known ones".to_owned(),
+        ToolchainPolicy::None => "none".to_owned(),
+        ToolchainPolicy::Only(names) => visible::line(names.join(", ")),
+    }
 }
 
 fn state(sandbox: &Sandbox) -> String {
@@ -212,6 +216,10 @@ fn isolation_rows(isolation: &IsolationReport) -> Vec<(&'static str, String)> {
     rows.extend(
         left_out.map(|at| ("  left out", format!("{} is mounted there", visible::line(at)))),
     );
+    rows.extend(isolation.caches.iter().map(|cache| match cache.left_out {
+        None => ("  cache", visible::line(&cache.path)),
+        Some(why) => ("  no cache", format!("{}: {}", visible::line(&cache.path), denied(why))),
+    }));
     rows.extend(isolation.weaknesses.iter().map(|weakness| {
         (
             "  weaker",
@@ -219,6 +227,19 @@ fn isolation_rows(isolation: &IsolationReport) -> Vec<(&'static str, String)> {
         )
     }));
     rows
+}
+
+fn denied(why: CacheDenied) -> &'static str {
+    match why {
+        CacheDenied::Link => "a symbolic link is on the way",
+        CacheDenied::NotADirectory => "not a directory",
+        CacheDenied::ForeignOwner => "it, or a directory above it, is somebody else's",
+        CacheDenied::WritableByOthers => {
+            "others may write to it, or to a directory above it (chmod go-w)"
+        }
+        CacheDenied::Unreadable => "its owner may not read it",
+        CacheDenied::NoAttributes => "its file system has no extended attributes",
+    }
 }
 
 fn enforcement(who: Enforcement) -> &'static str {

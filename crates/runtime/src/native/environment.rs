@@ -35,6 +35,9 @@ pub fn environment(
     exists_inside: impl Fn(&str) -> bool,
 ) -> BTreeMap<EnvName, String> {
     let path = path(params.caller_path, exists_inside);
+    // pnpm keeps its store where it can make hard links to the project: without this, below the workspace, where it finds
+    // nothing of the cache and is shown as a change. It copies instead. Read by pnpm 11 and newer.
+    let store = format!("{}/.local/share/pnpm/store", params.home);
     let mut pairs = vec![
         // A git that is built for /usr/local or a home looks for the system's configuration there.
         ("GIT_CONFIG_SYSTEM", "/etc/gitconfig"),
@@ -42,6 +45,7 @@ pub fn environment(
         ("LANG", "C.UTF-8"),
         ("LOGNAME", params.user),
         ("PATH", &path),
+        ("PNPM_CONFIG_STORE_DIR", &store),
         ("SHELL", params.shell),
         ("TERM", "xterm-256color"),
         ("USER", params.user),
@@ -107,8 +111,17 @@ mod tests {
     fn nothing_is_there_but_what_is_named() {
         let built = build("", &BTreeMap::new());
         let names: Vec<&str> = built.keys().map(String::as_str).collect();
-        let expected =
-            ["GIT_CONFIG_SYSTEM", "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+        let expected = [
+            "GIT_CONFIG_SYSTEM",
+            "HOME",
+            "LANG",
+            "LOGNAME",
+            "PATH",
+            "PNPM_CONFIG_STORE_DIR",
+            "SHELL",
+            "TERM",
+            "USER",
+        ];
         assert_eq!(names, expected);
     }
 

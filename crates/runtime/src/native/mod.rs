@@ -140,7 +140,7 @@ impl Runtime for NativeRuntime {
     }
 
     async fn launch(&self, spec: LaunchSpec) -> Result<Launched, LaunchError> {
-        let toolchains = toolchains::resolve(&spec.caller.home, &spec.toolchains)
+        let offer = toolchains::resolve(&spec.caller.home, &spec.toolchains, spec.caches.as_ref())
             .map_err(|err| LaunchError::Source { what: err.to_string() })?;
         let id = spec.id;
         if let Some(Ok(metadata)) = spec.source.as_ref().map(|at| std::fs::metadata(at.as_path())) {
@@ -150,7 +150,7 @@ impl Runtime for NativeRuntime {
         let launcher = self.pool.take(base, id).await?;
         let slot = launcher.slot;
         let launched = async {
-            let plan = plan::plan(spec, launcher.ids, &launcher.facts, &toolchains)?;
+            let plan = plan::plan(spec, launcher.ids, &launcher.facts, offer)?;
             // INVARIANT: whose the slot is is on disk before anything of the sandbox is in it.
             self.pool
                 .slots

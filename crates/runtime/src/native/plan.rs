@@ -3,7 +3,7 @@
 mod mounts;
 
 use sandbar_protocol::{AgentIds, ResourceLimit, ResourceLimits, SupervisorConfig};
-use sandbar_types::{HostPath, Limits, SandboxId, Weakness, WorkspacePath};
+use sandbar_types::{CacheOffer, HostPath, Limits, SandboxId, Weakness, WorkspacePath};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::mounts::ground;
@@ -13,7 +13,7 @@ use super::{
     facts::Facts,
     launcher::Failure,
     proc_masks::Mask,
-    toolchains::ToolchainMount,
+    toolchains::Offer,
 };
 use crate::LaunchSpec;
 
@@ -229,6 +229,8 @@ pub(super) struct Plan {
     pub(super) supervisor: SupervisorConfig,
     /// What is weaker by decision; the read-back adds what it finds.
     pub(super) weaknesses: Vec<Weakness>,
+    /// Which package caches of the home are among the mounts, and which are not.
+    pub(super) caches: Vec<CacheOffer>,
 }
 
 impl Plan {
@@ -252,9 +254,9 @@ pub(super) fn plan(
     spec: LaunchSpec,
     ids: Ids,
     facts: &Facts,
-    toolchains: &[ToolchainMount],
+    offer: Offer,
 ) -> Result<Plan, Failure> {
-    let (links, mounts) = mounts::mounts(&spec, facts, toolchains)?;
+    let (links, mounts) = mounts::mounts(&spec, facts, &offer.mounts)?;
     let dir = HostPath::parse(&spec.dir.0)
         .map_err(|err| Failure::Source { what: format!("data directory: {err}") })?;
     let home = spec.caller.home.to_string();
@@ -284,6 +286,7 @@ pub(super) fn plan(
         hostname: spec.hostname,
         supervisor,
         weaknesses: weaknesses(ids),
+        caches: offer.caches,
     })
 }
 

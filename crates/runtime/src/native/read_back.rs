@@ -12,7 +12,9 @@ use rustix::{
     io::Errno,
     process::{Pid, PidfdGetfdFlags, pidfd_getfd},
 };
-use sandbar_types::{HostPath, IsolationLevel, IsolationReport, LimitEnforcement, Weakness};
+use sandbar_types::{
+    CacheOffer, HostPath, IsolationLevel, IsolationReport, LimitEnforcement, Weakness,
+};
 
 use self::mounts::{check_mounts, left_out, mounts};
 use super::{
@@ -34,6 +36,7 @@ pub(super) struct Expected<'a> {
     pub(super) cgroup: Option<&'a CgroupSlot>,
     pub(super) limits: LimitEnforcement,
     pub(super) weaknesses: Vec<Weakness>,
+    pub(super) caches: Vec<CacheOffer>,
 }
 
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
@@ -83,6 +86,7 @@ pub(super) fn read_back(expected: Expected<'_>) -> Result<IsolationReport, Failu
         namespaces: NAMESPACES.iter().map(|name| (*name).to_owned()).collect(),
         mounts: mounts.into_iter().map(|mount| mount.at).collect(),
         mounts_left_out: left_out(expected.source)?,
+        caches: expected.caches,
         limits: expected.limits,
     })
 }

@@ -1,12 +1,15 @@
-//! Which toolchains below the caller's home a sandbox sees, by name; what is not in the table is not seen.
+//! Which toolchains and package caches below the caller's home a sandbox sees, by name; what is not in the table is not seen.
 //!
 //! The table is `table.rs`, and for readers `docs/toolchains.md`. It names directories that hold programs and packages,
 //! never a directory that programs keep credentials in, however handy that would be.
 //!
-//! `~/.cargo` shows why some are copy-on-write. A read-only registry is enough for Cargo only while every package that a
+//! Caches are part of the table, with a policy and rules of their own: `cache.rs`.
+//!
+//! `~/.cargo` shows why they are copy-on-write. A read-only registry is enough for Cargo only while every package that a
 //! build needs was unpacked before; else it unpacks into `registry/src` and fails. Its lock and its count of last uses are
 //! in `~/.cargo` itself, which inside is a directory of the sandbox's own home, so those work as ever.
 
+mod cache;
 mod table;
 
 use std::{
@@ -15,10 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sandbar_types::{HostPath, ToolchainPolicy};
+use sandbar_types::{CacheOffer, HostPath, ToolchainPolicy};
 
 pub use self::table::NEVER_SHOWN;
-use self::table::{Entry, ROOTS, Shown, TABLE};
+use self::table::{RENAMED, ROOTS, Shown, TABLE};
 
 /// LIMIT: a larger configuration file is not searched for secrets, and so not shown.
 const CONFIG_BYTES_MAX: u64 = 64 << 10;
@@ -45,12 +48,30 @@ pub struct ToolchainMount {
     pub mode: ToolchainMode,
 }
 
-/// A policy names a toolchain that is not in the table.
+/// What of a home is offered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// What is shown; parents come before children.
+    pub mounts: Vec<ToolchainMount>,
+    /// Every cache that is there and asked for, those that are left out with the reason.
+    pub caches: Vec<CacheOffer>,
+}
+
+/// A policy names something that is not in the table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown toolchain `{name}`; known are {known}", known = names().collect::<Vec<_>>().join(", "))]
-pub struct UnknownToolchain {
-    /// The name.
-    pub name: String,
+pub enum UnknownToolchain {
+    /// As a toolchain.
+    #[error("unknown toolchain `{name}`; known are {}", names().collect::<Vec<_>>().join(", "))]
+    Toolchain {
+        /// The name.
+        name: String,
+    },
+    /// As a package cache.
+    #[error("unknown cache `{name}`; known are {}", cache_names().collect::<Vec<_>>().join(", "))]
+    Cache {
+        /// The name.
+        name: String,
+    },
 }
 
 /// The names that a policy may use.
@@ -58,34 +79,57 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(name, _)| *name)
 }
 
-/// Resolves `policy` against the home directory `home`; what does not exist is left out, parents come before children.
+/// Those of them that have a cache.
+pub fn cache_names() -> impl Iterator<Item = &'static str> {
+    let with_cache = TABLE.iter().filter(|(_, entries)| {
+        entries.iter().any(|(_, shown)| shown.mode() == ToolchainMode::CopyOnWrite)
+    });
+    with_cache.map(|(name, _)| *name)
+}
+
+/// Resolves the policies against the home directory `home`; what does not exist is left out. `caches` decides about the
+/// caches, or, where it is absent, `toolchains` does about them as well.
 ///
-/// A link is followed only to where the same policy shows something anyway, or to where a distribution keeps programs.
+/// A link is followed only to where the same policy shows something anyway, or to where a distribution keeps programs; a
+/// cache is never behind one.
 ///
 /// # Errors
-/// The policy names an unknown toolchain.
+/// A policy names something unknown.
 pub fn resolve(
     home: &HostPath,
-    policy: &ToolchainPolicy,
-) -> Result<Vec<ToolchainMount>, UnknownToolchain> {
-    let candidates = candidates(home.as_path(), policy)?;
+    toolchains: &ToolchainPolicy,
+    caches: Option<&ToolchainPolicy>,
+) -> Result<Offer, UnknownToolchain> {
+    let candidates = candidates(home.as_path(), toolchains, caches)?;
     let real_home = real_path(home.as_path()).unwrap_or_else(|_| home.as_path().to_owned());
-    let mut mounts: Vec<ToolchainMount> = candidates
-        .iter()
-        .filter_map(|candidate| {
-            let real = real_path(&candidate.path).ok()?;
-            (is_allowed(&real, candidate, &candidates, home.as_path(), &real_home)
-                && is_showable(&real, candidate.shown))
-            .then(|| ToolchainMount {
-                name: candidate.name,
-                host_path: real,
-                inside_path: candidate.path.clone(),
-                mode: candidate.shown.mode(),
-            })
-        })
-        .collect();
-    mounts.sort_by(|a, b| a.inside_path.cmp(&b.inside_path));
-    Ok(mounts)
+    let mut offer = Offer::default();
+    for candidate in &candidates {
+        match candidate.shown {
+            Shown::ReadOnly | Shown::UnlessSecret => {
+                let Ok(real) = real_path(&candidate.path) else { continue };
+                if is_allowed(&real, candidate, &candidates, home.as_path(), &real_home)
+                    && is_showable(&real, candidate.shown)
+                {
+                    offer.mounts.push(candidate.mount(real));
+                }
+            }
+            Shown::Cache => {
+                let Ok(below) = candidate.path.strip_prefix(home.as_path()) else { continue };
+                let looked = cache::look(&real_home, below);
+                let Some(facts) = looked.transpose() else { continue };
+                let left_out = facts.and_then(|facts| cache::decide(&facts)).err();
+                if left_out.is_none() {
+                    offer.mounts.push(candidate.mount(real_home.join(below)));
+                }
+                offer.caches.push(CacheOffer {
+                    name: candidate.name.to_owned(),
+                    path: candidate.path.display().to_string(),
+                    left_out,
+                });
+            }
+        }
+    }
+    Ok(offer)
 }
 
 /// A path that the policy allows, whether it exists or not.
@@ -96,35 +140,67 @@ struct Candidate {
     shown: Shown,
 }
 
-/// Decides what `policy` allows, without looking at the host.
-fn candidates(home: &Path, policy: &ToolchainPolicy) -> Result<Vec<Candidate>, UnknownToolchain> {
-    let entries: Vec<&(&str, &[Entry])> = match policy {
-        ToolchainPolicy::Known => TABLE.iter().collect(),
-        ToolchainPolicy::None => Vec::new(),
-        ToolchainPolicy::Only(names) => names
-            .iter()
-            .map(|wanted| {
-                TABLE
-                    .iter()
-                    .find(|(name, _)| name == wanted)
-                    .ok_or_else(|| UnknownToolchain { name: wanted.clone() })
-            })
-            .collect::<Result<_, _>>()?,
-    };
-    let mut candidates: Vec<Candidate> = entries
-        .into_iter()
-        .flat_map(|(name, entries)| {
-            entries.iter().map(|(path, shown)| Candidate {
-                name,
+impl Candidate {
+    fn mount(&self, host_path: PathBuf) -> ToolchainMount {
+        ToolchainMount {
+            name: self.name,
+            host_path,
+            inside_path: self.path.clone(),
+            mode: self.shown.mode(),
+        }
+    }
+}
+
+/// Decides what the policies allow, without looking at the host.
+fn candidates(
+    home: &Path,
+    toolchains: &ToolchainPolicy,
+    caches: Option<&ToolchainPolicy>,
+) -> Result<Vec<Candidate>, UnknownToolchain> {
+    if let Some(name) = unknown(toolchains, names().collect()) {
+        return Err(UnknownToolchain::Toolchain { name });
+    }
+    if let Some(name) = caches.and_then(|caches| unknown(caches, cache_names().collect())) {
+        return Err(UnknownToolchain::Cache { name });
+    }
+    let caches = caches.unwrap_or(toolchains);
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (name, entries) in TABLE {
+        for (path, shown) in *entries {
+            let policy = match shown {
+                Shown::ReadOnly | Shown::UnlessSecret => toolchains,
+                Shown::Cache => caches,
+            };
+            if selects(policy, name) {
                 // Joining an absolute path gives that path.
-                path: home.join(path),
-                shown: *shown,
-            })
-        })
-        .collect();
+                candidates.push(Candidate { name, path: home.join(path), shown: *shown });
+            }
+        }
+    }
     candidates.sort_by(|a, b| a.path.cmp(&b.path));
-    candidates.dedup_by(|a, b| a.path == b.path);
     Ok(candidates)
+}
+
+fn selects(policy: &ToolchainPolicy, name: &str) -> bool {
+    match policy {
+        ToolchainPolicy::Known => true,
+        ToolchainPolicy::None => false,
+        ToolchainPolicy::Only(names) => names.iter().any(|wanted| present_name(wanted) == name),
+    }
+}
+
+/// The first name of `policy` that is not among `known`.
+fn unknown(policy: &ToolchainPolicy, known: Vec<&'static str>) -> Option<String> {
+    match policy {
+        ToolchainPolicy::Known | ToolchainPolicy::None => None,
+        ToolchainPolicy::Only(names) => {
+            names.iter().find(|name| !known.contains(&present_name(name))).cloned()
+        }
+    }
+}
+
+fn present_name(name: &str) -> &str {
+    RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, present)| present)
 }
 
 #[expect(
@@ -152,7 +228,8 @@ fn is_allowed(
     let is_shown_anyway = || {
         all.iter().any(|other| {
             let path = of_home(&other.path).unwrap_or_else(|_| other.path.clone());
-            real.starts_with(path)
+            // A cache may be left out for who could write to it.
+            other.shown != Shown::Cache && real.starts_with(path)
         })
     };
     let is_of_system =
@@ -160,13 +237,9 @@ fn is_allowed(
     !is_secret && (is_itself || is_shown_anyway() || is_of_system())
 }
 
-/// Looks whether what is there is of the kind that the table says.
+/// Looks whether a configuration file is one without secrets.
 fn is_showable(real: &Path, shown: Shown) -> bool {
-    match shown {
-        Shown::ReadOnly => true,
-        Shown::CopyOnWrite => real.is_dir(),
-        Shown::UnlessSecret => real.is_file() && reads_without_secrets(real).unwrap_or(false),
-    }
+    shown != Shown::UnlessSecret || (real.is_file() && reads_without_secrets(real).unwrap_or(false))
 }
 
 fn reads_without_secrets(path: &Path) -> io::Result<bool> {

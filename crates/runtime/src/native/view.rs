@@ -8,6 +8,7 @@ use super::{
     keeper::{Reply, Request},
     launcher::{Failure, ViewOrder},
     plan::{Plan, plan},
+    toolchains::Offer,
     wire,
 };
 use crate::{LaunchError, LaunchSpec, View};
@@ -48,7 +49,7 @@ impl NativeRuntime {
         let ids = ids.ok_or_else(|| LaunchError::Source {
             what: "the sandbox never ran, so there is nothing to look at".to_owned(),
         })?;
-        Ok(plan(spec.clone(), ids, &self.pool.facts(), &[])?)
+        Ok(plan(spec.clone(), ids, &self.pool.facts(), Offer::default())?)
     }
 }
 

@@ -76,6 +76,7 @@ impl Rig {
             limits: Limits::default(),
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::None,
+            caches: None,
             caller: Caller {
                 home: HostPath::parse("/home/ada").unwrap(),
                 name: "ada".to_owned(),

@@ -224,6 +224,7 @@ fn body(record: Record) -> Body {
         limits: spec.limits,
         env_names: spec.env.into_keys().collect(),
         toolchains: spec.toolchains,
+        caches: spec.caches,
         expiry: spec.expiry,
         app: spec.app,
         idle_policy: spec.idle_policy,

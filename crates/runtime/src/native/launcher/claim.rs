@@ -263,6 +263,7 @@ impl Claim {
             cgroup: self.warm.cgroup.as_ref(),
             limits,
             weaknesses,
+            caches: plan.caches.clone(),
         })
     }
 }

@@ -193,6 +193,7 @@ mod tests {
             limits: Limits::default(),
             env: BTreeMap::new(),
             toolchains: ToolchainPolicy::None,
+            caches: None,
             caller: Caller {
                 home: path(home),
                 name: "ada".to_owned(),

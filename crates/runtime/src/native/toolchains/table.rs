@@ -7,8 +7,8 @@ use super::ToolchainMode;
 pub(super) enum Shown {
     /// A directory or file, read-only.
     ReadOnly,
-    /// A directory that the tools write to as well.
-    CopyOnWrite,
+    /// A directory that can be fetched or built anew, and that the tools write to as well.
+    Cache,
     /// A configuration file, read-only, and only if nothing in it looks like a secret.
     UnlessSecret,
 }
@@ -17,7 +17,7 @@ impl Shown {
     pub(super) fn mode(self) -> ToolchainMode {
         match self {
             Self::ReadOnly | Self::UnlessSecret => ToolchainMode::ReadOnly,
-            Self::CopyOnWrite => ToolchainMode::CopyOnWrite,
+            Self::Cache => ToolchainMode::CopyOnWrite,
         }
     }
 }
@@ -25,7 +25,7 @@ impl Shown {
 /// A path below the home directory, or an absolute one, and how it is shown.
 pub(super) type Entry = (&'static str, Shown);
 
-use Shown::{CopyOnWrite as Cow, ReadOnly as Ro, UnlessSecret};
+use Shown::{Cache, ReadOnly as Ro, UnlessSecret};
 
 /// By name, in the order of the alphabet.
 #[rustfmt::skip]
@@ -33,58 +33,62 @@ pub(super) const TABLE: &[(&str, &[Entry])] = &[
     ("agent-clis", &[(".claude/local", Ro), (".local/share/claude", Ro), (".local/share/cursor-agent", Ro), (".opencode/bin", Ro)]),
     ("android", &[("Android/Sdk", Ro)]),
     ("asdf", &[(".asdf", Ro)]),
-    ("bun", &[(".bun/bin", Ro), (".bun/install/cache", Cow), (".bun/install/global", Ro)]),
-    ("cabal", &[(".cabal/bin", Ro), (".cabal/packages", Cow), (".cabal/store", Cow), (".local/state/cabal/store", Cow)]),
+    ("bun", &[(".bun/bin", Ro), (".bun/install/cache", Cache), (".bun/install/global", Ro)]),
+    ("cabal", &[(".cabal/bin", Ro), (".cabal/packages", Cache), (".cabal/store", Cache), (".local/state/cabal/store", Cache)]),
     ("cargo", &[
         (".cargo/bin", Ro), (".cargo/config", UnlessSecret), (".cargo/config.toml", UnlessSecret), (".cargo/env", Ro),
-        (".cargo/git", Cow), (".cargo/registry", Cow),
+        (".cargo/git", Cache), (".cargo/registry", Cache),
     ]),
-    ("ccache", &[(".cache/ccache", Cow)]),
-    ("composer", &[(".cache/composer", Cow), (".composer/vendor", Ro), (".config/composer/vendor", Ro)]),
+    ("ccache", &[(".cache/ccache", Cache)]),
+    ("composer", &[(".cache/composer", Cache), (".composer/vendor", Ro), (".config/composer/vendor", Ro)]),
     ("conda", &[("anaconda3", Ro), ("miniconda3", Ro), ("miniforge3", Ro)]),
-    ("dart", &[(".pub-cache/bin", Ro), (".pub-cache/git", Cow), (".pub-cache/hosted", Cow)]),
-    ("deno", &[(".cache/deno", Cow), (".deno", Ro)]),
-    ("dotnet", &[(".dotnet", Ro), (".nuget/packages", Cow)]),
+    ("dart", &[(".pub-cache/bin", Ro), (".pub-cache/git", Cache), (".pub-cache/hosted", Cache)]),
+    ("deno", &[(".cache/deno", Cache), (".deno", Ro)]),
+    ("dotnet", &[(".dotnet", Ro), (".nuget/packages", Cache)]),
     ("elan", &[(".elan", Ro)]),
     ("fnm", &[(".fnm", Ro), (".local/share/fnm", Ro)]),
     ("gem", &[(".gem/ruby", Ro), (".local/share/gem/ruby", Ro)]),
     ("ghcup", &[(".ghcup", Ro)]),
-    ("go", &[(".cache/go-build", Cow), ("go/bin", Ro), ("go/pkg", Cow)]),
+    ("go", &[(".cache/go-build", Cache), ("go/bin", Ro), ("go/pkg/mod/cache/download", Cache)]),
     ("goenv", &[(".goenv", Ro)]),
-    ("gradle", &[(".gradle/caches", Cow), (".gradle/wrapper", Cow)]),
+    ("gradle", &[(".gradle/caches", Cache), (".gradle/wrapper", Cache)]),
     ("homebrew", &[("/home/linuxbrew/.linuxbrew", Ro)]),
     ("jenv", &[(".jenv", Ro)]),
     ("julia", &[
-        (".julia/artifacts", Ro), (".julia/bin", Ro), (".julia/compiled", Cow), (".julia/environments", Ro),
+        (".julia/artifacts", Ro), (".julia/bin", Ro), (".julia/compiled", Cache), (".julia/environments", Ro),
         (".julia/juliaup", Ro), (".julia/packages", Ro), (".julia/registries", Ro), (".juliaup", Ro),
     ]),
     ("local-bin", &[(".local/bin", Ro)]),
-    ("maven", &[(".m2/repository", Cow), (".m2/wrapper", Ro)]),
+    ("maven", &[(".m2/repository", Cache), (".m2/wrapper", Ro)]),
     ("mise", &[(".config/mise/config.toml", UnlessSecret), (".local/share/mise", Ro)]),
     ("nix", &[(".local/state/nix/profile", Ro), (".nix-profile", Ro), ("/nix/store", Ro), ("/run/current-system/sw", Ro)]),
-    ("npm-cache", &[(".npm/_cacache", Cow)]),
+    // Its index beside it keeps request headers, `Authorization` among them where a registry varies by it.
+    ("npm", &[(".npm/_cacache/content-v2", Cache)]),
     ("npm-global", &[(".npm-global", Ro)]),
     ("nvm", &[(".nvm", Ro)]),
     ("opam", &[(".opam", Ro)]),
-    ("pip", &[(".cache/pip", Cow), (".local/lib", Ro)]),
+    ("pip", &[(".cache/pip/http", Cache), (".cache/pip/http-v2", Cache), (".cache/pip/wheels", Cache), (".local/lib", Ro)]),
     ("pipx", &[(".local/pipx/venvs", Ro), (".local/share/pipx", Ro)]),
     ("pixi", &[(".pixi/bin", Ro), (".pixi/envs", Ro)]),
     ("playwright", &[(".cache/ms-playwright", Ro), (".cache/puppeteer", Ro)]),
-    ("pnpm", &[(".local/share/pnpm", Cow)]),
-    ("poetry", &[(".cache/pypoetry", Cow), (".local/share/pypoetry", Ro)]),
-    ("pre-commit", &[(".cache/pre-commit", Cow)]),
+    ("pnpm", &[(".cache/pnpm", Cache), (".local/share/pnpm", Cache)]),
+    ("poetry", &[(".cache/pypoetry", Cache), (".local/share/pypoetry", Ro)]),
+    ("pre-commit", &[(".cache/pre-commit", Cache)]),
     ("pyenv", &[(".pyenv", Ro)]),
     ("rbenv", &[(".rbenv", Ro)]),
     ("rustup", &[(".rustup", Ro)]),
     ("rvm", &[(".rvm", Ro)]),
     ("rye", &[(".rye/py", Ro), (".rye/self", Ro), (".rye/shims", Ro), (".rye/tools", Ro)]),
     ("sdkman", &[(".sdkman", Ro)]),
-    ("stack", &[(".stack/pantry", Cow), (".stack/programs", Ro), (".stack/snapshots", Ro)]),
+    ("stack", &[(".stack/pantry", Cache), (".stack/programs", Ro), (".stack/snapshots", Ro)]),
     ("swiftly", &[(".local/share/swiftly", Ro)]),
-    ("uv", &[(".cache/uv", Cow), (".local/share/uv/python", Ro), (".local/share/uv/tools", Ro)]),
+    ("uv", &[(".cache/uv", Cache), (".local/share/uv/python", Ro), (".local/share/uv/tools", Ro)]),
     ("volta", &[(".volta", Ro)]),
-    ("yarn", &[(".cache/yarn", Cow), (".yarn", Ro)]),
+    ("yarn", &[(".cache/yarn", Cache), (".yarn/berry/cache", Cache), (".yarn/bin", Ro), (".yarn/lib", Ro)]),
 ];
+
+/// Names that policies of older sandboxes use, and what they are called now.
+pub(super) const RENAMED: [(&str, &str); 1] = [("npm-cache", "npm")];
 
 /// Where a distribution keeps programs: a link of a toolchain may lead there.
 pub(super) const ROOTS: [&str; 4] = ["/usr", "/opt", "/nix/store", "/home/linuxbrew/.linuxbrew"];
