@@ -19,6 +19,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervisor", &["types", "protocol", "linux"]),
     ("secrets", &[]),
     ("store", &["types"]),
+    ("store-sqlite", &["store"]),
+    ("store-postgres", &["store"]),
+    // For tests alone.
+    ("test-store", &["store", "store-sqlite", "store-postgres"]),
     (
         "engine",
         &["types", "manifest", "presets", "secrets", "store", "workspace", "git", "runtime"],
@@ -28,7 +32,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The binary wires roles to crates and does nothing else.
     (
         "sandbar",
-        &["cli", "types", "linux", "git", "server", "engine", "runtime", "supervisor", "workspace"],
+        &[
+            "cli",
+            "types",
+            "linux",
+            "git",
+            "server",
+            "engine",
+            "runtime",
+            "store-sqlite",
+            "store-postgres",
+            "supervisor",
+            "workspace",
+        ],
     ),
 ];
 

@@ -15,7 +15,7 @@ usage: cargo xtask <chore>
   check     everything that needs no kernel: format, lints, layers, licenses, openapi.json, file sizes
   layers    who may import whom
   openapi   writes openapi.json from the code
-  test      the tests of the crates, then (as root) those of the host
+  test      the tests of the crates, those of engine and server also on PostgreSQL, then (as root) those of the host
   build     the release binary, static, in target/<triple>/release/sandbar
 ";
 
@@ -61,6 +61,9 @@ fn check() -> Result<(), Failed> {
 
 fn test() -> Result<(), Failed> {
     cargo(&["nextest", "run", "--workspace"])?;
+    // The suites that ask the store most, once more on the other database.
+    let packages = ["nextest", "run", "--package", "sandbar-engine", "--package", "sandbar-server"];
+    command::cargo_with(&packages, &[("SANDBAR_TEST_STORE", "postgres")])?;
     if command::is_root()? {
         cargo(&["build", "--package", "sandbar"])?;
         cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])

@@ -37,7 +37,9 @@ use std::{
 
 use clap::{Parser, error::ErrorKind};
 
-pub use crate::commands::serve::{Listen, ServeFailure, ServeOptions, ServeResult};
+pub use crate::commands::serve::{
+    Listen, ServeFailure, ServeFailureKind, ServeOptions, ServeResult, StoreUrl,
+};
 use crate::{
     commands::Command,
     context::Context,

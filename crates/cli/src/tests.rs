@@ -5,7 +5,13 @@ use clap::CommandFactory;
 use super::*;
 
 const NOTHING: Roles = Roles {
-    serve: |_options| Err(ServeFailure { error: "no server in this test".into(), hint: None }),
+    serve: |_options| {
+        Err(ServeFailure {
+            kind: ServeFailureKind::Unexpected,
+            error: "no server in this test".into(),
+            hint: None,
+        })
+    },
     settings_text: |_data_dir| Ok("[server]\n".to_owned()),
 };
 

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sandbar_runtime::Runtime;
+use sandbar_store::Driver;
 
 /// Tells the time.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
@@ -26,6 +27,8 @@ impl Clock for SystemClock {
 pub struct EngineConfig {
     /// Holds everything; made with mode 0700 when it is not there.
     pub data_dir: PathBuf,
+    /// Where everything is recorded.
+    pub store: Arc<dyn Driver>,
     /// How sandboxes are isolated.
     pub runtime: Arc<dyn Runtime>,
     /// Writes an approve to its source.
@@ -55,16 +58,18 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// The defaults, over `data_dir`.
+    /// The defaults, over `data_dir` and `store`.
     #[must_use]
     pub fn new(
         data_dir: PathBuf,
+        store: Arc<dyn Driver>,
         runtime: Arc<dyn Runtime>,
         applier: Arc<dyn crate::Applier>,
     ) -> Self {
         const DAY: Duration = Duration::from_hours(24);
         Self {
             data_dir,
+            store,
             runtime,
             applier,
             git: Arc::new(crate::NoGitWorker),

@@ -74,19 +74,29 @@ pub enum StartError {
         path: PathBuf,
     },
     /// The database was refused.
-    #[error("cannot open the store")]
-    Store(#[source] sandbar_store::OpenError),
+    #[error(transparent)]
+    Store(sandbar_store::OpenError),
     /// What is recorded could not be read, or compared with the host.
     #[error("cannot compare the store with the host")]
     Reconcile(#[source] Error),
 }
 
 impl StartError {
+    /// Whether another server has what this one needs.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            Self::Locked { .. } => true,
+            Self::Store(err) => err.is_in_use,
+            Self::DataDir { .. } | Self::Reconcile(_) => false,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Store(err) => err.hint(),
+            Self::Store(err) => err.hint.clone(),
             Self::Locked { .. } => {
                 Some("stop the other server, or choose another data directory".to_owned())
             }
@@ -112,7 +122,7 @@ impl Engine {
             .map_err(failed)?
             .ok_or_else(|| StartError::Locked { path: path() })?;
         let boot_id = layout::boot_id().map_err(failed)?;
-        let store = Store::open(&layout.database()).await.map_err(StartError::Store)?;
+        let store = config.store.open().await.map_err(StartError::Store)?;
         let inner = Arc::new(Inner {
             config,
             layout,

@@ -152,6 +152,15 @@ impl From<sandbar_store::StoreError> for Error {
             .hint("free some space there; `sandbar du` shows what is large")
             .because(source);
         }
+        if source.is_unavailable() {
+            return Self::new(
+                ErrorKind::Unavailable,
+                "unavailable",
+                "the database does not answer, or is busy",
+            )
+            .hint("try again in a moment; the log of the server says more")
+            .because(source);
+        }
         Self::internal(source)
     }
 }

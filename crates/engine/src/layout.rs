@@ -42,10 +42,6 @@ impl Layout {
         }
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("sandbar.db")
-    }
-
     pub(crate) fn sandboxes(&self) -> PathBuf {
         self.0.join("sandboxes")
     }

@@ -53,7 +53,7 @@ pub use sandbar_runtime::{
     Caller, ProcessAction, Usage,
     doctor::{Finding, Verdict},
 };
-pub use sandbar_store::CommitTimes;
+pub use sandbar_store::{CommitTimes, Driver};
 pub use sandbar_workspace::Sizes;
 pub use sandbox::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,

@@ -5,13 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use sandbar_cli::{Listen, ServeFailure, ServeOptions, ServeResult};
-use sandbar_engine::{EngineConfig, WorkerApplier, WorkerGit};
+use sandbar_cli::{Listen, ServeFailure, ServeFailureKind, ServeOptions, ServeResult};
+use sandbar_engine::{Driver, EngineConfig, WorkerApplier, WorkerGit};
 use sandbar_runtime::{
     Caller,
     native::{NativeConfig, NativeRuntime},
 };
 use sandbar_server::{Config, ConfigError, ServeConfig, ServeError, ServerNetwork, TcpListen};
+use sandbar_store_postgres::{AddressError, PostgresAddress, PostgresDriver};
+use sandbar_store_sqlite::SqliteDriver;
 
 use crate::caller;
 
@@ -25,14 +27,24 @@ const POOL_SIZE: usize = 4;
 pub(crate) fn serve(options: ServeOptions) -> ServeResult {
     let settings = settings(&options)?;
     let caller = caller::current().map_err(|error| ServeFailure {
+        kind: ServeFailureKind::Unexpected,
         error: error.into(),
         hint: Some("set HOME to your home directory".to_owned()),
     })?;
     // Before the runtime exists, which may have something to say.
     settings.start_logging();
     let network = ServerNetwork::new(&settings, caller.home.as_path().to_owned());
-    sandbar_server::serve(|| config(options, settings, caller, network))
-        .map_err(|error: ServeError| ServeFailure { hint: error.hint(), error: error.into() })
+    let store = store(&options)?;
+    sandbar_server::serve(|| config(options, settings, store, caller, network)).map_err(
+        |error: ServeError| {
+            let kind = if error.is_in_use() {
+                ServeFailureKind::InUse
+            } else {
+                ServeFailureKind::Unexpected
+            };
+            ServeFailure { kind, hint: error.hint(), error: error.into() }
+        },
+    )
 }
 
 /// Says everything that a server of this data directory would be started with.
@@ -63,6 +75,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 
 fn misconfigured(error: ConfigError) -> ServeFailure {
     ServeFailure {
+        kind: ServeFailureKind::Usage,
         error: error.into(),
         hint: Some(
             "docs/operations.md lists every setting; `sandbar config check` tells without starting"
@@ -71,9 +84,28 @@ fn misconfigured(error: ConfigError) -> ServeFailure {
     }
 }
 
+/// The file in the data directory, or the database that was named.
+fn store(options: &ServeOptions) -> Result<Arc<dyn Driver>, ServeFailure> {
+    let Some(url) = &options.store else {
+        return Ok(Arc::new(SqliteDriver::new(&options.data_dir)));
+    };
+    let address: PostgresAddress = url.reveal().parse().map_err(|error| ServeFailure {
+        kind: ServeFailureKind::Usage,
+        error: StoreUrlError(error).into(),
+        hint: Some("docs/operations.md shows what `--store` and SANDBAR_STORE may say".to_owned()),
+    })?;
+    Ok(Arc::new(PostgresDriver::new(address)))
+}
+
+/// What is wrong with the URL of a store.
+#[derive(Debug, thiserror::Error)]
+#[error("the URL of `--store` or SANDBAR_STORE {0}")]
+struct StoreUrlError(AddressError);
+
 fn config(
     options: ServeOptions,
     settings: Config,
+    store: Arc<dyn Driver>,
     caller: Caller,
     network: ServerNetwork,
 ) -> ServeConfig {
@@ -85,7 +117,8 @@ fn config(
         pool_size: POOL_SIZE,
     });
     let applier = WorkerApplier { exe: exe.clone() };
-    let mut engine = EngineConfig::new(options.data_dir, Arc::new(runtime), Arc::new(applier));
+    let mut engine =
+        EngineConfig::new(options.data_dir, store, Arc::new(runtime), Arc::new(applier));
     engine.git = Arc::new(WorkerGit { exe });
     engine.network = Arc::new(network);
     settings.apply(&mut engine);

@@ -103,6 +103,15 @@ pub enum ServeError {
 }
 
 impl ServeError {
+    /// Whether another server has what this one needs.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_in_use(),
+            Self::Listen(_) | Self::Threads(_) | Self::Signals(_) | Self::Token(_) => false,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -4,11 +4,10 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use jiff::Timestamp;
 use sandbar_types::{Actor, ApproveId, DiffId, HostPath, SandboxId, SandboxName, Sha256};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
-    Reads, StoreError, WriteTxn,
-    conn::Sealed,
+    Reads, Row, StoreError, WriteTxn,
+    query::query,
     row::{self, to_json},
 };
 
@@ -49,7 +48,7 @@ pub struct ApproveRow {
     pub kept_bytes: Option<u64>,
 }
 
-pub(crate) fn read(found: &SqliteRow) -> Result<ApproveRow, StoreError> {
+pub(crate) fn read(found: &Row) -> Result<ApproveRow, StoreError> {
     let hash: &[u8] = row::column(found, "request_hash")?;
     let hash = <[u8; 32]>::try_from(hash)
         .map_err(|err| StoreError::Row { column: "request_hash", source: err.into() })?;
@@ -80,9 +79,9 @@ pub(crate) fn read(found: &SqliteRow) -> Result<ApproveRow, StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn approve_insert_in_txn(txn: &mut WriteTxn, new: &ApproveRow) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "INSERT INTO approve (id, sandbox_id, sandbox_name, actor, diff_id, request_hash, source, started_at, paths, \
-         undoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+         undoes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)",
     )
     .bind(new.id.to_string())
     .bind(new.sandbox_id.to_string())
@@ -93,7 +92,7 @@ pub async fn approve_insert_in_txn(txn: &mut WriteTxn, new: &ApproveRow) -> Resu
     .bind(new.source.as_path().as_os_str().as_bytes())
     .bind(new.started_at.as_microsecond())
     .bind(new.undoes.map(|id| id.to_string()))
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("record an approve"))?;
     Ok(())
@@ -109,11 +108,11 @@ pub async fn approve_end_in_txn(
     outcome: Option<&serde_json::Value>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE approve SET outcome = ?, ended_at = ? WHERE id = ?")
+    query("UPDATE approve SET outcome = $1, ended_at = $2 WHERE id = $3")
         .bind(outcome.map(to_json))
         .bind(now.as_microsecond())
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("end an approve"))?;
     Ok(())
@@ -128,10 +127,10 @@ pub async fn approve_outcome_in_txn(
     id: ApproveId,
     outcome: &serde_json::Value,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE approve SET outcome = ? WHERE id = ?")
+    query("UPDATE approve SET outcome = $1 WHERE id = $2")
         .bind(to_json(outcome))
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("record the commit of an approve"))?;
     Ok(())
@@ -145,9 +144,9 @@ pub async fn approve_fetch(
     conn: &mut impl Reads,
     id: ApproveId,
 ) -> Result<Option<ApproveRow>, StoreError> {
-    let found = sqlx::query("SELECT * FROM approve WHERE id = ?")
+    let found = query("SELECT * FROM approve WHERE id = $1")
         .bind(id.to_string())
-        .fetch_optional(conn.sqlite())
+        .fetch_optional(conn)
         .await
         .map_err(StoreError::query("fetch an approve"))?;
     found.as_ref().map(read).transpose()
@@ -162,13 +161,13 @@ pub async fn approve_find(
     id: SandboxId,
     request_hash: Sha256,
 ) -> Result<Option<ApproveRow>, StoreError> {
-    let found = sqlx::query(
-        "SELECT * FROM approve WHERE sandbox_id = ? AND request_hash = ? AND outcome IS NOT NULL \
+    let found = query(
+        "SELECT * FROM approve WHERE sandbox_id = $1 AND request_hash = $2 AND outcome IS NOT NULL \
          AND undoes IS NULL AND undone_by IS NULL ORDER BY seq DESC LIMIT 1",
     )
     .bind(id.to_string())
     .bind(&request_hash.0[..])
-    .fetch_optional(conn.sqlite())
+    .fetch_optional(conn)
     .await
     .map_err(StoreError::query("find an approve"))?;
     found.as_ref().map(read).transpose()
@@ -179,8 +178,8 @@ pub async fn approve_find(
 /// # Errors
 /// The database failed, or a row cannot be read.
 pub async fn approve_list_open(conn: &mut impl Reads) -> Result<Vec<ApproveRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM approve WHERE ended_at IS NULL ORDER BY seq")
-        .fetch_all(conn.sqlite())
+    let rows = query("SELECT * FROM approve WHERE ended_at IS NULL ORDER BY seq")
+        .fetch_all(conn)
         .await
         .map_err(StoreError::query("list open approves"))?;
     rows.iter().map(read).collect()

@@ -4,7 +4,7 @@ use sandbar_types::{SandboxId, WorkspacePath};
 
 use crate::{
     Reads, StoreError, WriteTxn,
-    conn::Sealed,
+    query::query,
     row::{self, to_json},
 };
 
@@ -26,13 +26,16 @@ pub async fn approved_path_put_in_txn(
     id: SandboxId,
     new: &ApprovedPathRow,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT OR REPLACE INTO approved_path (sandbox_id, path, base) VALUES (?, ?, ?)")
-        .bind(id.to_string())
-        .bind(new.path.as_bytes())
-        .bind(to_json(&new.base))
-        .execute(txn.sqlite())
-        .await
-        .map_err(StoreError::query("record an approved path"))?;
+    query(
+        "INSERT INTO approved_path (sandbox_id, path, base) VALUES ($1, $2, $3) \
+         ON CONFLICT (sandbox_id, path) DO UPDATE SET base = excluded.base",
+    )
+    .bind(id.to_string())
+    .bind(new.path.as_bytes())
+    .bind(to_json(&new.base))
+    .execute(txn)
+    .await
+    .map_err(StoreError::query("record an approved path"))?;
     Ok(())
 }
 
@@ -44,12 +47,11 @@ pub async fn approved_path_list(
     conn: &mut impl Reads,
     id: SandboxId,
 ) -> Result<Vec<ApprovedPathRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT path, base FROM approved_path WHERE sandbox_id = ? ORDER BY path")
-            .bind(id.to_string())
-            .fetch_all(conn.sqlite())
-            .await
-            .map_err(StoreError::query("list approved paths"))?;
+    let rows = query("SELECT path, base FROM approved_path WHERE sandbox_id = $1 ORDER BY path")
+        .bind(id.to_string())
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::query("list approved paths"))?;
     rows.iter()
         .map(|found| {
             let path = WorkspacePath::parse(row::column::<&[u8]>(found, "path")?)

@@ -8,16 +8,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
-
-use crate::StoreError;
+use crate::{Connection, DriverError, FailureClass, Param, Row, StoreError, Transaction};
 
 /// The one transaction that may write at this moment. Dropped without [`WriteTxn::commit`], it is rolled back.
+///
+/// After a statement that failed, nothing more can be done in it, a commit included: PostgreSQL would answer such a
+/// commit with a rollback and call it success. SQLite would go on; that it may not here keeps both the same.
 #[derive(Debug)]
 pub struct WriteTxn {
-    pub(crate) txn: Transaction<'static, Sqlite>,
-    pub(crate) commits: Arc<Commits>,
+    txn: Box<dyn Transaction>,
+    commits: Arc<Commits>,
+    has_failed: bool,
 }
+
+/// A statement of this transaction failed before.
+#[derive(Debug, thiserror::Error)]
+#[error("a statement of this transaction has failed")]
+struct Spoiled;
 
 /// What commits took since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,25 +58,58 @@ impl Commits {
 }
 
 impl WriteTxn {
+    pub(crate) fn new(txn: Box<dyn Transaction>, commits: Arc<Commits>) -> Self {
+        Self { txn, commits, has_failed: false }
+    }
+
     /// Makes everything durable: when this returns, a power cut no longer loses it.
     ///
     /// # Errors
-    /// The database could not be synced; nothing was written.
+    /// The database could not be synced, or a statement failed before; nothing was written.
     pub async fn commit(self) -> Result<(), StoreError> {
+        const WHAT: &str = "commit";
+        if self.has_failed {
+            return Err(StoreError::query(WHAT)(spoiled()));
+        }
         let started = Instant::now();
-        self.txn.commit().await.map_err(StoreError::query("commit"))?;
+        self.txn.commit().await.map_err(StoreError::query(WHAT))?;
         self.commits.add(started.elapsed());
         Ok(())
     }
+
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<u64, DriverError> {
+        if self.has_failed {
+            return Err(spoiled());
+        }
+        // Set while it runs: a statement that is given up in the middle counts as failed.
+        self.has_failed = true;
+        let changed = self.txn.execute(sql, params).await?;
+        self.has_failed = false;
+        Ok(changed)
+    }
+}
+
+fn spoiled() -> DriverError {
+    DriverError { class: FailureClass::Other, source: Spoiled.into() }
 }
 
 /// A connection that only reads.
 #[derive(Debug)]
-pub struct ReadConn(pub(crate) PoolConnection<Sqlite>);
+pub struct ReadConn(pub(crate) Box<dyn Connection>);
 
 mod sealed {
+    use super::{DriverError, Param, Row};
+
     pub trait Sealed {
-        fn sqlite(&mut self) -> &mut sqlx::SqliteConnection;
+        fn fetch(
+            &mut self,
+            sql: &'static str,
+            params: Vec<Param>,
+        ) -> impl Future<Output = Result<Vec<Row>, DriverError>> + Send;
     }
 }
 
@@ -79,14 +119,28 @@ pub(crate) use sealed::Sealed;
 pub trait Reads: Sealed + Send {}
 
 impl Sealed for WriteTxn {
-    fn sqlite(&mut self) -> &mut SqliteConnection {
-        &mut self.txn
+    async fn fetch(
+        &mut self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>, DriverError> {
+        if self.has_failed {
+            return Err(spoiled());
+        }
+        self.has_failed = true;
+        let rows = self.txn.fetch(sql, params).await?;
+        self.has_failed = false;
+        Ok(rows)
     }
 }
 
 impl Sealed for ReadConn {
-    fn sqlite(&mut self) -> &mut SqliteConnection {
-        &mut self.0
+    async fn fetch(
+        &mut self,
+        sql: &'static str,
+        params: Vec<Param>,
+    ) -> Result<Vec<Row>, DriverError> {
+        self.0.fetch(sql, params).await
     }
 }
 

@@ -1,16 +1,22 @@
 //! What can go wrong while the database is asked.
 
+use std::error::Error;
+
+use crate::{DriverError, FailureClass};
+
 /// A question that was not answered, or a write that was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite refused or failed.
+    /// The database refused or failed.
     #[error("database failed to {doing}")]
     Query {
         /// What was being done.
         doing: &'static str,
-        /// What SQLite said.
+        /// What it means.
+        class: FailureClass,
+        /// What the database said.
         #[source]
-        source: sqlx::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A row holds what this version cannot read.
     #[error("column `{column}` of a stored row cannot be read")]
@@ -19,39 +25,57 @@ pub enum StoreError {
         column: &'static str,
         /// Why not.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
-/// Primary result codes of <https://sqlite.org/rescode.html>.
-const SQLITE_IOERR: u32 = 10;
-const SQLITE_CORRUPT: u32 = 11;
-const SQLITE_FULL: u32 = 13;
-
 impl StoreError {
-    pub(crate) fn query(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Query { doing, source }
+    pub(crate) fn query(doing: &'static str) -> impl FnOnce(DriverError) -> Self {
+        move |DriverError { class, source }| Self::Query { doing, class, source }
     }
 
-    fn code(&self) -> Option<u32> {
-        let Self::Query { source, .. } = self else {
-            return None;
-        };
-        let extended: u32 = source.as_database_error()?.code()?.parse().ok()?;
-        // The primary code is the low byte of the extended one.
-        Some(extended & 0xff)
+    fn class(&self) -> FailureClass {
+        match self {
+            Self::Query { class, .. } => *class,
+            Self::Row { .. } => FailureClass::Other,
+        }
+    }
+
+    /// Whether a value that must be unique is there already. The transaction can only be dropped then.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.class() == FailureClass::Taken
     }
 
     /// Whether the disk is full: freeing space mends it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.code() == Some(SQLITE_FULL)
+        self.class() == FailureClass::Full
+    }
+
+    /// Whether the database cannot be reached, or is busy: the same may work later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.class() == FailureClass::Unavailable
     }
 
     /// Whether the database can no longer be trusted: a failed sync may have dropped what was written before, so nothing
     /// more may be acknowledged.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self.code(), Some(SQLITE_IOERR | SQLITE_CORRUPT))
+        self.class() == FailureClass::Fatal
     }
+}
+
+/// Why the store was not opened. It is never recreated and never repaired by guessing.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the store")]
+pub struct OpenError {
+    /// What is wrong.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether another server uses it.
+    pub is_in_use: bool,
 }

@@ -5,7 +5,7 @@ use sandbar_types::SandboxId;
 
 use crate::{
     Reads, StoreError, WriteTxn,
-    conn::Sealed,
+    query::query,
     row::{self, to_json},
 };
 
@@ -32,14 +32,15 @@ pub async fn event_insert_in_txn(
     at: Timestamp,
     payload: &serde_json::Value,
 ) -> Result<i64, StoreError> {
-    let done = sqlx::query("INSERT INTO event (sandbox_id, at, payload) VALUES (?, ?, ?)")
-        .bind(id.to_string())
-        .bind(at.as_microsecond())
-        .bind(to_json(payload))
-        .execute(txn.sqlite())
-        .await
-        .map_err(StoreError::query("append an event"))?;
-    Ok(done.last_insert_rowid())
+    let done =
+        query("INSERT INTO event (sandbox_id, at, payload) VALUES ($1, $2, $3) RETURNING id")
+            .bind(id.to_string())
+            .bind(at.as_microsecond())
+            .bind(to_json(payload))
+            .fetch_one(txn)
+            .await
+            .map_err(StoreError::query("append an event"))?;
+    row::column(&done, "id")
 }
 
 /// Lists at most `limit` events of `id` after the event `after`, oldest first.
@@ -52,14 +53,13 @@ pub async fn event_list(
     after: i64,
     limit: u32,
 ) -> Result<Vec<EventRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM event WHERE sandbox_id = ? AND id > ? ORDER BY id LIMIT ?")
-            .bind(id.to_string())
-            .bind(after)
-            .bind(limit)
-            .fetch_all(conn.sqlite())
-            .await
-            .map_err(StoreError::query("list events"))?;
+    let rows = query("SELECT * FROM event WHERE sandbox_id = $1 AND id > $2 ORDER BY id LIMIT $3")
+        .bind(id.to_string())
+        .bind(after)
+        .bind(limit)
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::query("list events"))?;
     rows.iter()
         .map(|found| {
             Ok(EventRow {
@@ -77,10 +77,10 @@ pub async fn event_list(
 /// # Errors
 /// The database failed.
 pub async fn event_prune_in_txn(txn: &mut WriteTxn, before: Timestamp) -> Result<u64, StoreError> {
-    let done = sqlx::query("DELETE FROM event WHERE at < ?")
+    let done = query("DELETE FROM event WHERE at < $1")
         .bind(before.as_microsecond())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("forget events"))?;
-    Ok(done.rows_affected())
+    Ok(done)
 }

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use sandbar_types::{ExecId, ExecSpec, ExecState, Generation, SandboxId};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
-    Reads, StoreError, Update, WriteTxn,
-    conn::Sealed,
+    Reads, Row, StoreError, Update, WriteTxn,
+    query::query,
     row::{self, to_int, to_json},
 };
 
@@ -29,7 +28,7 @@ pub struct ExecRow {
     pub ended_at: Option<Timestamp>,
 }
 
-fn read(found: &SqliteRow) -> Result<ExecRow, StoreError> {
+fn read(found: &Row) -> Result<ExecRow, StoreError> {
     Ok(ExecRow {
         id: row::parsed(found, "id")?,
         sandbox_id: row::parsed(found, "sandbox_id")?,
@@ -48,9 +47,9 @@ fn read(found: &SqliteRow) -> Result<ExecRow, StoreError> {
 pub async fn exec_insert_in_txn(txn: &mut WriteTxn, new: &ExecRow) -> Result<(), StoreError> {
     let mut spec = new.spec.clone();
     spec.env.values_mut().for_each(String::clear);
-    sqlx::query(
+    query(
         "INSERT INTO exec (id, sandbox_id, spec, state, is_running, generation, started_at, ended_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(new.id.to_string())
     .bind(new.sandbox_id.to_string())
@@ -60,7 +59,7 @@ pub async fn exec_insert_in_txn(txn: &mut WriteTxn, new: &ExecRow) -> Result<(),
     .bind(to_int(new.generation.0))
     .bind(new.started_at.as_microsecond())
     .bind(new.ended_at.map(Timestamp::as_microsecond))
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("insert an exec"))?;
     Ok(())
@@ -72,8 +71,8 @@ pub async fn exec_insert_in_txn(txn: &mut WriteTxn, new: &ExecRow) -> Result<(),
 /// The database failed.
 pub async fn exec_update_in_txn(txn: &mut WriteTxn, row: &ExecRow) -> Result<Update, StoreError> {
     let next = row.generation.next();
-    let done = sqlx::query(
-        "UPDATE exec SET state = ?, is_running = ?, generation = ?, ended_at = ? WHERE id = ? AND generation = ?",
+    let done = query(
+        "UPDATE exec SET state = $1, is_running = $2, generation = $3, ended_at = $4 WHERE id = $5 AND generation = $6",
     )
     .bind(to_json(&row.state))
     .bind(row.state == ExecState::Running)
@@ -81,10 +80,10 @@ pub async fn exec_update_in_txn(txn: &mut WriteTxn, row: &ExecRow) -> Result<Upd
     .bind(row.ended_at.map(Timestamp::as_microsecond))
     .bind(row.id.to_string())
     .bind(to_int(row.generation.0))
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("update an exec"))?;
-    Ok(Update::of(done.rows_affected(), next))
+    Ok(Update::of(done, next))
 }
 
 /// Fetches an exec.
@@ -92,9 +91,9 @@ pub async fn exec_update_in_txn(txn: &mut WriteTxn, row: &ExecRow) -> Result<Upd
 /// # Errors
 /// The database failed, or the row cannot be read.
 pub async fn exec_fetch(conn: &mut impl Reads, id: ExecId) -> Result<Option<ExecRow>, StoreError> {
-    let found = sqlx::query("SELECT * FROM exec WHERE id = ?")
+    let found = query("SELECT * FROM exec WHERE id = $1")
         .bind(id.to_string())
-        .fetch_optional(conn.sqlite())
+        .fetch_optional(conn)
         .await
         .map_err(StoreError::query("fetch an exec"))?;
     found.as_ref().map(read).transpose()
@@ -109,10 +108,10 @@ pub async fn exec_list(
     id: SandboxId,
     limit: u32,
 ) -> Result<Vec<ExecRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM exec WHERE sandbox_id = ? ORDER BY id DESC LIMIT ?")
+    let rows = query("SELECT * FROM exec WHERE sandbox_id = $1 ORDER BY id DESC LIMIT $2")
         .bind(id.to_string())
         .bind(limit)
-        .fetch_all(conn.sqlite())
+        .fetch_all(conn)
         .await
         .map_err(StoreError::query("list execs"))?;
     rows.iter().map(read).collect()
@@ -126,12 +125,11 @@ pub async fn exec_list_running(
     conn: &mut impl Reads,
     id: SandboxId,
 ) -> Result<Vec<ExecRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM exec WHERE sandbox_id = ? AND is_running = 1 ORDER BY id")
-            .bind(id.to_string())
-            .fetch_all(conn.sqlite())
-            .await
-            .map_err(StoreError::query("list running execs"))?;
+    let rows = query("SELECT * FROM exec WHERE sandbox_id = $1 AND is_running = 1 ORDER BY id")
+        .bind(id.to_string())
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::query("list running execs"))?;
     rows.iter().map(read).collect()
 }
 
@@ -140,9 +138,9 @@ pub async fn exec_list_running(
 /// # Errors
 /// The database failed.
 pub async fn exec_remove_in_txn(txn: &mut WriteTxn, id: ExecId) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM exec WHERE id = ?")
+    query("DELETE FROM exec WHERE id = $1")
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("remove an exec"))?;
     Ok(())

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use sandbar_types::{SandboxId, Sha256};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
-    Reads, StoreError, WriteTxn,
-    conn::Sealed,
+    Reads, Row, StoreError, WriteTxn,
+    query::query,
     row::{self, to_json},
 };
 
@@ -29,7 +28,7 @@ pub struct IdempotencyRow {
     pub replays: u64,
 }
 
-fn read(found: &SqliteRow) -> Result<IdempotencyRow, StoreError> {
+fn read(found: &Row) -> Result<IdempotencyRow, StoreError> {
     let hash: &[u8] = row::column(found, "request_hash")?;
     let hash = <[u8; 32]>::try_from(hash)
         .map_err(|err| StoreError::Row { column: "request_hash", source: err.into() })?;
@@ -56,11 +55,11 @@ pub async fn idempotency_fetch(
     now: Timestamp,
 ) -> Result<Option<IdempotencyRow>, StoreError> {
     let found =
-        sqlx::query("SELECT * FROM idempotency_key WHERE route = ? AND key = ? AND expires_at > ?")
+        query("SELECT * FROM idempotency_key WHERE route = $1 AND key = $2 AND expires_at > $3")
             .bind(route)
             .bind(key)
             .bind(now.as_microsecond())
-            .fetch_optional(conn.sqlite())
+            .fetch_optional(conn)
             .await
             .map_err(StoreError::query("fetch an idempotency key"))?;
     found.as_ref().map(read).transpose()
@@ -74,9 +73,10 @@ pub async fn idempotency_insert_in_txn(
     txn: &mut WriteTxn,
     new: &IdempotencyRow,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO idempotency_key (key, route, request_hash, sandbox_id, response, expires_at, replays) \
-         VALUES (?, ?, ?, ?, ?, ?, 0)",
+    query(
+        "INSERT INTO idempotency_key (key, route, request_hash, sandbox_id, response, expires_at, replays) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (route, key) DO UPDATE SET request_hash = excluded.request_hash, \
+         sandbox_id = excluded.sandbox_id, response = excluded.response, expires_at = excluded.expires_at, replays = 0",
     )
     .bind(&new.key)
     .bind(&new.route)
@@ -84,7 +84,7 @@ pub async fn idempotency_insert_in_txn(
     .bind(new.sandbox_id.map(|id| id.to_string()))
     .bind(new.response.as_ref().map(to_json))
     .bind(new.expires_at.as_microsecond())
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("insert an idempotency key"))?;
     Ok(())
@@ -99,10 +99,10 @@ pub async fn idempotency_replayed_in_txn(
     route: &str,
     key: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE idempotency_key SET replays = replays + 1 WHERE route = ? AND key = ?")
+    query("UPDATE idempotency_key SET replays = replays + 1 WHERE route = $1 AND key = $2")
         .bind(route)
         .bind(key)
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("count a replay"))?;
     Ok(())
@@ -113,10 +113,11 @@ pub async fn idempotency_replayed_in_txn(
 /// # Errors
 /// The database failed.
 pub async fn idempotency_replay_count(conn: &mut impl Reads) -> Result<u64, StoreError> {
-    let found = sqlx::query("SELECT coalesce(sum(replays), 0) AS replays FROM idempotency_key")
-        .fetch_one(conn.sqlite())
-        .await
-        .map_err(StoreError::query("count replays"))?;
+    let found =
+        query("SELECT CAST(coalesce(sum(replays), 0) AS BIGINT) AS replays FROM idempotency_key")
+            .fetch_one(conn)
+            .await
+            .map_err(StoreError::query("count replays"))?;
     row::count(&found, "replays")
 }
 
@@ -128,13 +129,12 @@ pub async fn idempotency_list_expired(
     conn: &mut impl Reads,
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT route, key FROM idempotency_key WHERE expires_at <= ? ORDER BY expires_at",
-    )
-    .bind(now.as_microsecond())
-    .fetch_all(conn.sqlite())
-    .await
-    .map_err(StoreError::query("list expired keys"))?;
+    let rows =
+        query("SELECT route, key FROM idempotency_key WHERE expires_at <= $1 ORDER BY expires_at")
+            .bind(now.as_microsecond())
+            .fetch_all(conn)
+            .await
+            .map_err(StoreError::query("list expired keys"))?;
     rows.iter()
         .map(|found| Ok((row::column(found, "route")?, row::column(found, "key")?)))
         .collect()
@@ -149,10 +149,10 @@ pub async fn idempotency_remove_in_txn(
     route: &str,
     key: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM idempotency_key WHERE route = ? AND key = ?")
+    query("DELETE FROM idempotency_key WHERE route = $1 AND key = $2")
         .bind(route)
         .bind(key)
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("remove an idempotency key"))?;
     Ok(())
@@ -166,9 +166,9 @@ pub async fn idempotency_forget_in_txn(
     txn: &mut WriteTxn,
     id: SandboxId,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM idempotency_key WHERE sandbox_id = ?")
+    query("DELETE FROM idempotency_key WHERE sandbox_id = $1")
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("forget idempotency keys"))?;
     Ok(())

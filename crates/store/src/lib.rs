@@ -1,4 +1,5 @@
-//! What Sandbar remembers: one SQLite database, its schema, and the questions that are asked of it.
+//! What Sandbar remembers: its rows, and the questions that are asked of them, in one SQL for every database.
+//! A [`Driver`] says where they are kept; each dialect has a crate of its own, with its schema.
 //!
 //! Nothing here decides. Time and random values are arguments; a rule that spans several rows is the engine's,
 //! which composes these functions inside one [`WriteTxn`].
@@ -8,16 +9,19 @@
 mod approve;
 mod approved_path;
 mod conn;
+mod driver;
 mod error;
 mod event;
 mod exec;
 mod idempotency;
-mod open;
 mod operation;
 mod provenance;
+mod query;
 mod reservation;
 mod row;
 mod sandbox;
+mod store;
+mod value;
 
 pub use approve::{
     ApproveRow, approve_end_in_txn, approve_fetch, approve_find, approve_insert_in_txn,
@@ -25,7 +29,8 @@ pub use approve::{
 };
 pub use approved_path::{ApprovedPathRow, approved_path_list, approved_path_put_in_txn};
 pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
-pub use error::StoreError;
+pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
+pub use error::{OpenError, StoreError};
 pub use event::{EventRow, event_insert_in_txn, event_list, event_prune_in_txn};
 pub use exec::{
     ExecRow, exec_fetch, exec_insert_in_txn, exec_list, exec_list_running, exec_remove_in_txn,
@@ -36,7 +41,6 @@ pub use idempotency::{
     idempotency_list_expired, idempotency_remove_in_txn, idempotency_replay_count,
     idempotency_replayed_in_txn,
 };
-pub use open::{OpenError, Store};
 pub use operation::{
     OperationRow, operation_end_in_txn, operation_insert_in_txn, operation_list_open,
 };
@@ -53,6 +57,8 @@ pub use sandbox::{
     SandboxRow, sandbox_count_living, sandbox_fetch, sandbox_find_name, sandbox_insert_in_txn,
     sandbox_list_living, sandbox_prune_in_txn, sandbox_update_in_txn, sandbox_update_review_in_txn,
 };
+pub use store::Store;
+pub use value::{Param, Row, Value};
 
 /// What became of a write that was meant for one generation of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

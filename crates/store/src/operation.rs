@@ -6,7 +6,7 @@ use sandbar_types::SandboxId;
 
 use crate::{
     Reads, StoreError, WriteTxn,
-    conn::Sealed,
+    query::query,
     row::{self, to_json},
 };
 
@@ -39,18 +39,18 @@ pub async fn operation_insert_in_txn(
     nonce: &str,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO operation (sandbox_id, kind, steps, nonce, started_at) VALUES (?, ?, ?, ?, ?)",
+    let done = query(
+        "INSERT INTO operation (sandbox_id, kind, steps, nonce, started_at) VALUES ($1, $2, $3, $4, $5) RETURNING id",
     )
     .bind(id.to_string())
     .bind(kind)
     .bind(to_json(&steps))
     .bind(nonce)
     .bind(now.as_microsecond())
-    .execute(txn.sqlite())
+    .fetch_one(txn)
     .await
     .map_err(StoreError::query("record an operation"))?;
-    Ok(done.last_insert_rowid())
+    row::column(&done, "id")
 }
 
 /// Records that every open operation of `id` has ended, with the reason where it failed.
@@ -63,13 +63,13 @@ pub async fn operation_end_in_txn(
     error: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE operation SET ended_at = ?, error = ? WHERE sandbox_id = ? AND ended_at IS NULL",
+    query(
+        "UPDATE operation SET ended_at = $1, error = $2 WHERE sandbox_id = $3 AND ended_at IS NULL",
     )
     .bind(now.as_microsecond())
     .bind(error)
     .bind(id.to_string())
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("end an operation"))?;
     Ok(())
@@ -80,8 +80,8 @@ pub async fn operation_end_in_txn(
 /// # Errors
 /// The database failed, or a row cannot be read.
 pub async fn operation_list_open(conn: &mut impl Reads) -> Result<Vec<OperationRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM operation WHERE ended_at IS NULL ORDER BY id")
-        .fetch_all(conn.sqlite())
+    let rows = query("SELECT * FROM operation WHERE ended_at IS NULL ORDER BY id")
+        .fetch_all(conn)
         .await
         .map_err(StoreError::query("list operations"))?;
     rows.iter()

@@ -7,7 +7,7 @@ use sandbar_types::{ApproveId, Entry, HostPath, WorkspacePath};
 
 use crate::{
     ApproveRow, Reads, StoreError, WriteTxn, approve,
-    conn::Sealed,
+    query::query,
     row::{self, to_int, to_json},
 };
 
@@ -47,11 +47,11 @@ pub async fn approve_list(
     let path = filter.path.as_ref().map(WorkspacePath::as_bytes);
     // Everything below a directory lies between it with a slash, and it with what comes after the slash.
     let below = |last: u8| path.map(|path| [path, &[last]].concat());
-    let rows = sqlx::query(
-        "SELECT * FROM approve WHERE outcome IS NOT NULL AND (?1 IS NULL OR source = ?1) \
-         AND (?2 IS NULL OR sandbox_id = ?2 OR sandbox_name = ?2) AND (?3 IS NULL OR seq < ?3) \
-         AND (?4 IS NULL OR EXISTS (SELECT 1 FROM approve_path WHERE approve_id = approve.id \
-         AND (path = ?4 OR (path >= ?5 AND path < ?6)))) ORDER BY seq DESC LIMIT ?7",
+    let rows = query(
+        "SELECT * FROM approve WHERE outcome IS NOT NULL AND ($1 IS NULL OR source = $1) \
+         AND ($2 IS NULL OR sandbox_id = $2 OR sandbox_name = $2) AND ($3 IS NULL OR seq < $3) \
+         AND ($4 IS NULL OR EXISTS (SELECT 1 FROM approve_path WHERE approve_id = approve.id \
+         AND (path = $4 OR (path >= $5 AND path < $6)))) ORDER BY seq DESC LIMIT $7",
     )
     .bind(filter.source.as_ref().map(|source| source.as_path().as_os_str().as_bytes()))
     .bind(filter.sandbox.as_deref())
@@ -60,7 +60,7 @@ pub async fn approve_list(
     .bind(below(b'/'))
     .bind(below(b'/' + 1))
     .bind(limit)
-    .fetch_all(conn.sqlite())
+    .fetch_all(conn)
     .await
     .map_err(StoreError::query("list approves"))?;
     rows.iter().map(approve::read).collect()
@@ -74,12 +74,12 @@ pub async fn approve_last(
     conn: &mut impl Reads,
     source: &HostPath,
 ) -> Result<Option<ApproveRow>, StoreError> {
-    let found = sqlx::query(
-        "SELECT * FROM approve WHERE source = ? AND outcome IS NOT NULL AND undoes IS NULL AND undone_by IS NULL \
+    let found = query(
+        "SELECT * FROM approve WHERE source = $1 AND outcome IS NOT NULL AND undoes IS NULL AND undone_by IS NULL \
          ORDER BY seq DESC LIMIT 1",
     )
     .bind(source.as_path().as_os_str().as_bytes())
-    .fetch_optional(conn.sqlite())
+    .fetch_optional(conn)
     .await
     .map_err(StoreError::query("fetch the last approve"))?;
     found.as_ref().map(approve::read).transpose()
@@ -91,8 +91,8 @@ pub async fn approve_last(
 /// The database failed, or a row cannot be read.
 pub async fn approve_list_kept(conn: &mut impl Reads) -> Result<Vec<ApproveRow>, StoreError> {
     let rows =
-        sqlx::query("SELECT * FROM approve WHERE kept_bytes IS NOT NULL ORDER BY source, seq DESC")
-            .fetch_all(conn.sqlite())
+        query("SELECT * FROM approve WHERE kept_bytes IS NOT NULL ORDER BY source, seq DESC")
+            .fetch_all(conn)
             .await
             .map_err(StoreError::query("list kept approves"))?;
     rows.iter().map(approve::read).collect()
@@ -107,10 +107,10 @@ pub async fn approve_set_kept_in_txn(
     id: ApproveId,
     bytes: Option<u64>,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE approve SET kept_bytes = ? WHERE id = ?")
+    query("UPDATE approve SET kept_bytes = $1 WHERE id = $2")
         .bind(bytes.map(to_int))
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("record what an approve keeps"))?;
     Ok(())
@@ -125,10 +125,10 @@ pub async fn approve_set_undone_in_txn(
     id: ApproveId,
     undo: ApproveId,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE approve SET undone_by = ? WHERE id = ?")
+    query("UPDATE approve SET undone_by = $1 WHERE id = $2")
         .bind(undo.to_string())
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("record an undo"))?;
     Ok(())
@@ -143,10 +143,10 @@ pub async fn approve_set_commit_in_txn(
     id: ApproveId,
     commit_id: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE approve SET commit_id = ? WHERE id = ?")
+    query("UPDATE approve SET commit_id = $1 WHERE id = $2")
         .bind(commit_id)
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("record the commit of an approve"))?;
     Ok(())
@@ -163,21 +163,19 @@ pub async fn approve_path_insert_in_txn(
 ) -> Result<(), StoreError> {
     const WHAT: &str = "record approved paths";
     for path in paths {
-        sqlx::query(
-            "INSERT INTO approve_path (approve_id, path, before, after) VALUES (?, ?, ?, ?)",
-        )
-        .bind(id.to_string())
-        .bind(path.path.as_bytes())
-        .bind(path.before.as_ref().map(to_json))
-        .bind(path.after.as_ref().map(to_json))
-        .execute(txn.sqlite())
-        .await
-        .map_err(StoreError::query(WHAT))?;
+        query("INSERT INTO approve_path (approve_id, path, before, after) VALUES ($1, $2, $3, $4)")
+            .bind(id.to_string())
+            .bind(path.path.as_bytes())
+            .bind(path.before.as_ref().map(to_json))
+            .bind(path.after.as_ref().map(to_json))
+            .execute(txn)
+            .await
+            .map_err(StoreError::query(WHAT))?;
     }
-    sqlx::query("UPDATE approve SET paths = ? WHERE id = ?")
+    query("UPDATE approve SET paths = $1 WHERE id = $2")
         .bind(to_int(paths.len() as u64))
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query(WHAT))?;
     Ok(())
@@ -192,12 +190,12 @@ pub async fn approve_path_list(
     id: ApproveId,
     limit: u32,
 ) -> Result<Vec<ApprovePathRow>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT path, before, after FROM approve_path WHERE approve_id = ? ORDER BY path LIMIT ?",
+    let rows = query(
+        "SELECT path, before, after FROM approve_path WHERE approve_id = $1 ORDER BY path LIMIT $2",
     )
     .bind(id.to_string())
     .bind(limit)
-    .fetch_all(conn.sqlite())
+    .fetch_all(conn)
     .await
     .map_err(StoreError::query("list the paths of an approve"))?;
     rows.iter()
@@ -220,15 +218,15 @@ pub async fn approve_prune_in_txn(
     before: Timestamp,
     paths_max: u64,
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query(
-        "DELETE FROM approve WHERE kept_bytes IS NULL AND ended_at IS NOT NULL AND (ended_at < ?1 OR seq IN \
-         (SELECT seq FROM (SELECT seq, sum(paths) OVER (ORDER BY seq DESC) AS so_far FROM approve) \
-         WHERE so_far > ?2))",
+    let done = query(
+        "DELETE FROM approve WHERE kept_bytes IS NULL AND ended_at IS NOT NULL AND (ended_at < $1 OR seq IN \
+         (SELECT seq FROM (SELECT seq, sum(paths) OVER (ORDER BY seq DESC) AS so_far FROM approve) AS recent \
+         WHERE so_far > $2))",
     )
     .bind(before.as_microsecond())
     .bind(to_int(paths_max))
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("forget old approves"))?;
-    Ok(done.rows_affected())
+    Ok(done)
 }

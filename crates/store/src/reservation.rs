@@ -4,7 +4,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use sandbar_types::{HostPath, SandboxId};
 
-use crate::{Reads, StoreError, WriteTxn, conn::Sealed, row};
+use crate::{Reads, StoreError, WriteTxn, query::query, row};
 
 /// A reserved subtree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct ReservationRow {
 /// # Errors
 /// The database failed, or holds a path that is none.
 pub async fn reservation_list(conn: &mut impl Reads) -> Result<Vec<ReservationRow>, StoreError> {
-    let rows = sqlx::query("SELECT sandbox_id, path FROM reservation ORDER BY path, sandbox_id")
-        .fetch_all(conn.sqlite())
+    let rows = query("SELECT sandbox_id, path FROM reservation ORDER BY path, sandbox_id")
+        .fetch_all(conn)
         .await
         .map_err(StoreError::query("list reservations"))?;
     rows.iter()
@@ -43,10 +43,12 @@ pub async fn reservation_insert_in_txn(
     id: SandboxId,
     path: &HostPath,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT OR IGNORE INTO reservation (sandbox_id, path) VALUES (?, ?)")
+    query(
+        "INSERT INTO reservation (sandbox_id, path) VALUES ($1, $2) ON CONFLICT (sandbox_id, path) DO NOTHING",
+    )
         .bind(id.to_string())
         .bind(path.as_path().as_os_str().as_bytes())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("insert a reservation"))?;
     Ok(())
@@ -60,9 +62,9 @@ pub async fn reservation_release_in_txn(
     txn: &mut WriteTxn,
     id: SandboxId,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM reservation WHERE sandbox_id = ?")
+    query("DELETE FROM reservation WHERE sandbox_id = $1")
         .bind(id.to_string())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("release reservations"))?;
     Ok(())

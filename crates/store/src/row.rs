@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row, sqlite::SqliteRow};
 
-use crate::StoreError;
+use crate::{Row, StoreError, value::FromValue};
 
 fn wrong(
     column: &'static str,
@@ -13,16 +12,25 @@ fn wrong(
     StoreError::Row { column, source: source.into() }
 }
 
-/// Reads a column as SQLite keeps it.
-pub(crate) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(name).map_err(|err| wrong(name, err))
+/// A column that is not there, or holds a value of another type.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not {expected}")]
+struct Unexpected {
+    expected: &'static str,
+}
+
+/// Reads a column as the database keeps it.
+pub(crate) fn column<'r, T: FromValue<'r>>(
+    row: &'r Row,
+    name: &'static str,
+) -> Result<T, StoreError> {
+    row.value(name)
+        .and_then(T::from_value)
+        .ok_or_else(|| wrong(name, Unexpected { expected: T::EXPECTED }))
 }
 
 /// Reads a column that holds the text of a value, for example an id.
-pub(crate) fn parsed<T>(row: &SqliteRow, name: &'static str) -> Result<T, StoreError>
+pub(crate) fn parsed<T>(row: &Row, name: &'static str) -> Result<T, StoreError>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
@@ -30,7 +38,7 @@ where
 }
 
 /// Reads a column that holds the text of a value or nothing.
-pub(crate) fn parsed_opt<T>(row: &SqliteRow, name: &'static str) -> Result<Option<T>, StoreError>
+pub(crate) fn parsed_opt<T>(row: &Row, name: &'static str) -> Result<Option<T>, StoreError>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
@@ -40,16 +48,13 @@ where
 }
 
 /// Reads a column that holds JSON.
-pub(crate) fn json<T: DeserializeOwned>(
-    row: &SqliteRow,
-    name: &'static str,
-) -> Result<T, StoreError> {
+pub(crate) fn json<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(column::<&str>(row, name)?).map_err(|err| wrong(name, err))
 }
 
 /// Reads a column that holds JSON or nothing.
 pub(crate) fn json_opt<T: DeserializeOwned>(
-    row: &SqliteRow,
+    row: &Row,
     name: &'static str,
 ) -> Result<Option<T>, StoreError> {
     column::<Option<&str>>(row, name)?
@@ -58,27 +63,24 @@ pub(crate) fn json_opt<T: DeserializeOwned>(
 }
 
 /// Reads a time.
-pub(crate) fn time(row: &SqliteRow, name: &'static str) -> Result<Timestamp, StoreError> {
+pub(crate) fn time(row: &Row, name: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(column(row, name)?).map_err(|err| wrong(name, err))
 }
 
 /// Reads a time or nothing.
-pub(crate) fn time_opt(
-    row: &SqliteRow,
-    name: &'static str,
-) -> Result<Option<Timestamp>, StoreError> {
+pub(crate) fn time_opt(row: &Row, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
     column::<Option<i64>>(row, name)?
         .map(|us| Timestamp::from_microsecond(us).map_err(|err| wrong(name, err)))
         .transpose()
 }
 
 /// Reads a number that is never negative.
-pub(crate) fn count(row: &SqliteRow, name: &'static str) -> Result<u64, StoreError> {
+pub(crate) fn count(row: &Row, name: &'static str) -> Result<u64, StoreError> {
     u64::try_from(column::<i64>(row, name)?).map_err(|err| wrong(name, err))
 }
 
 /// Reads a number that is never negative, or nothing.
-pub(crate) fn count_opt(row: &SqliteRow, name: &'static str) -> Result<Option<u64>, StoreError> {
+pub(crate) fn count_opt(row: &Row, name: &'static str) -> Result<Option<u64>, StoreError> {
     column::<Option<i64>>(row, name)?
         .map(|value| u64::try_from(value).map_err(|err| wrong(name, err)))
         .transpose()
@@ -89,7 +91,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own values have string keys and no failing serializer")
 }
 
-/// Writes a number; what SQLite cannot hold is its largest.
+/// Writes a number; what a database cannot hold is its largest.
 pub(crate) fn to_int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use sandbar_types::{
     Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState, StopReason,
 };
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
-    Reads, StoreError, Update, WriteTxn,
-    conn::Sealed,
+    Reads, Row, StoreError, Update, WriteTxn,
+    query::query,
     row::{self, to_int, to_json},
 };
 
@@ -63,7 +62,7 @@ pub struct SandboxRow {
     pub deleted_at: Option<Timestamp>,
 }
 
-fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
+fn read(found: &Row) -> Result<SandboxRow, StoreError> {
     Ok(SandboxRow {
         id: row::parsed(found, "id")?,
         name: row::parsed(found, "name")?,
@@ -96,10 +95,10 @@ fn read(found: &SqliteRow) -> Result<SandboxRow, StoreError> {
 /// # Errors
 /// The database failed, or the name is taken: look first, in the same transaction.
 pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
          isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, stop_reason, keepalive_until, last_active_at, upper_bytes, upper_files, deleted_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
@@ -124,7 +123,7 @@ pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Resu
     .bind(to_int(new.upper_bytes))
     .bind(to_int(new.upper_files))
     .bind(new.deleted_at.map(Timestamp::as_microsecond))
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("insert a sandbox"))?;
     Ok(())
@@ -141,9 +140,9 @@ pub async fn sandbox_update_in_txn(
     row: &SandboxRow,
 ) -> Result<Update, StoreError> {
     let next = row.generation.next();
-    let done = sqlx::query(
-        "UPDATE sandbox SET state = ?, generation = ?, nonce = ?, boot_id = ?, isolation = ?, uid_base = ?, updated_at = ?, lease_until = ?, \
-         stop_reason = ?, keepalive_until = ?, last_active_at = ?, upper_bytes = ?, upper_files = ?, deleted_at = ? WHERE id = ? AND generation = ?",
+    let done = query(
+        "UPDATE sandbox SET state = $1, generation = $2, nonce = $3, boot_id = $4, isolation = $5, uid_base = $6, updated_at = $7, lease_until = $8, \
+         stop_reason = $9, keepalive_until = $10, last_active_at = $11, upper_bytes = $12, upper_files = $13, deleted_at = $14 WHERE id = $15 AND generation = $16",
     )
     .bind(to_json(&row.state))
     .bind(to_int(next.0))
@@ -161,10 +160,10 @@ pub async fn sandbox_update_in_txn(
     .bind(row.deleted_at.map(Timestamp::as_microsecond))
     .bind(row.id.to_string())
     .bind(to_int(row.generation.0))
-    .execute(txn.sqlite())
+    .execute(txn)
     .await
     .map_err(StoreError::query("update a sandbox"))?;
-    Ok(Update::of(done.rows_affected(), next))
+    Ok(Update::of(done, next))
 }
 
 /// Counts one more decision about the changes of `id`, unless somebody else has decided since `seen`.
@@ -177,16 +176,15 @@ pub async fn sandbox_update_review_in_txn(
     seen: Generation,
 ) -> Result<Update, StoreError> {
     let next = seen.next();
-    let done = sqlx::query(
-        "UPDATE sandbox SET review_generation = ? WHERE id = ? AND review_generation = ?",
-    )
-    .bind(to_int(next.0))
-    .bind(id.to_string())
-    .bind(to_int(seen.0))
-    .execute(txn.sqlite())
-    .await
-    .map_err(StoreError::query("count a decision"))?;
-    Ok(Update::of(done.rows_affected(), next))
+    let done =
+        query("UPDATE sandbox SET review_generation = $1 WHERE id = $2 AND review_generation = $3")
+            .bind(to_int(next.0))
+            .bind(id.to_string())
+            .bind(to_int(seen.0))
+            .execute(txn)
+            .await
+            .map_err(StoreError::query("count a decision"))?;
+    Ok(Update::of(done, next))
 }
 
 /// Fetches a sandbox, a deleted one included.
@@ -197,9 +195,9 @@ pub async fn sandbox_fetch(
     conn: &mut impl Reads,
     id: SandboxId,
 ) -> Result<Option<SandboxRow>, StoreError> {
-    let found = sqlx::query("SELECT * FROM sandbox WHERE id = ?")
+    let found = query("SELECT * FROM sandbox WHERE id = $1")
         .bind(id.to_string())
-        .fetch_optional(conn.sqlite())
+        .fetch_optional(conn)
         .await
         .map_err(StoreError::query("fetch a sandbox"))?;
     found.as_ref().map(read).transpose()
@@ -213,9 +211,9 @@ pub async fn sandbox_find_name(
     conn: &mut impl Reads,
     name: &SandboxName,
 ) -> Result<Option<SandboxId>, StoreError> {
-    let found = sqlx::query("SELECT id FROM sandbox WHERE name = ? AND deleted_at IS NULL")
+    let found = query("SELECT id FROM sandbox WHERE name = $1 AND deleted_at IS NULL")
         .bind(name.as_str())
-        .fetch_optional(conn.sqlite())
+        .fetch_optional(conn)
         .await
         .map_err(StoreError::query("find a name"))?;
     found.as_ref().map(|found| row::parsed(found, "id")).transpose()
@@ -226,8 +224,8 @@ pub async fn sandbox_find_name(
 /// # Errors
 /// The database failed, or a row cannot be read.
 pub async fn sandbox_list_living(conn: &mut impl Reads) -> Result<Vec<SandboxRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM sandbox WHERE deleted_at IS NULL ORDER BY id")
-        .fetch_all(conn.sqlite())
+    let rows = query("SELECT * FROM sandbox WHERE deleted_at IS NULL ORDER BY id")
+        .fetch_all(conn)
         .await
         .map_err(StoreError::query("list sandboxes"))?;
     rows.iter().map(read).collect()
@@ -238,8 +236,8 @@ pub async fn sandbox_list_living(conn: &mut impl Reads) -> Result<Vec<SandboxRow
 /// # Errors
 /// The database failed.
 pub async fn sandbox_count_living(conn: &mut impl Reads) -> Result<u64, StoreError> {
-    let found = sqlx::query("SELECT count(*) AS living FROM sandbox WHERE deleted_at IS NULL")
-        .fetch_one(conn.sqlite())
+    let found = query("SELECT count(*) AS living FROM sandbox WHERE deleted_at IS NULL")
+        .fetch_one(conn)
         .await
         .map_err(StoreError::query("count sandboxes"))?;
     row::count(&found, "living")
@@ -253,89 +251,10 @@ pub async fn sandbox_prune_in_txn(
     txn: &mut WriteTxn,
     before: Timestamp,
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query("DELETE FROM sandbox WHERE deleted_at < ?")
+    let done = query("DELETE FROM sandbox WHERE deleted_at < $1")
         .bind(before.as_microsecond())
-        .execute(txn.sqlite())
+        .execute(txn)
         .await
         .map_err(StoreError::query("forget deleted sandboxes"))?;
-    Ok(done.rows_affected())
-}
-
-#[cfg(test)]
-mod tests {
-    use sandbar_types::Source;
-
-    use super::*;
-    use crate::Store;
-
-    fn row(name: &str) -> SandboxRow {
-        let now = Timestamp::from_microsecond(1_700_000_000_000_000).unwrap();
-        SandboxRow {
-            id: SandboxId::generate(),
-            name: name.parse().unwrap(),
-            spec: SandboxSpec::over(Source::Empty),
-            caller: serde_json::json!({}),
-            state: SandboxState::Creating,
-            generation: Generation::FIRST,
-            review_generation: Generation::FIRST,
-            nonce: "n".to_owned(),
-            boot_id: "b".to_owned(),
-            uid_base: Some(65_536),
-            isolation: None,
-            created_at: now,
-            beginning_ns: 1,
-            base_commit: Some("c".to_owned()),
-            source_inode: Some(7),
-            updated_at: now,
-            lease_until: None,
-            stop_reason: Some(StopReason::Idle),
-            keepalive_until: Some(now),
-            last_active_at: now,
-            upper_bytes: 0,
-            upper_files: 0,
-            deleted_at: None,
-        }
-    }
-
-    #[tokio::test]
-    async fn b2_a_late_writer_loses_visibly() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("sandbar.db")).await.unwrap();
-        let mut first = row("one");
-        let mut txn = store.begin().await.unwrap();
-        sandbox_insert_in_txn(&mut txn, &first).await.unwrap();
-        txn.commit().await.unwrap();
-        let late = first.clone();
-        let mut txn = store.begin().await.unwrap();
-        first.state = SandboxState::Running;
-        let next = Generation::FIRST.next();
-        assert_eq!(sandbox_update_in_txn(&mut txn, &first).await.unwrap(), Update::Applied(next));
-        assert_eq!(sandbox_update_in_txn(&mut txn, &late).await.unwrap(), Update::Stale);
-        txn.commit().await.unwrap();
-        first.generation = next;
-        let stored = sandbox_fetch(&mut store.read().await.unwrap(), first.id).await.unwrap();
-        assert_eq!(stored, Some(first));
-        store.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_name_is_unique_among_the_living_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("sandbar.db")).await.unwrap();
-        let mut first = row("one");
-        let mut txn = store.begin().await.unwrap();
-        sandbox_insert_in_txn(&mut txn, &first).await.unwrap();
-        assert!(sandbox_insert_in_txn(&mut txn, &row("one")).await.is_err());
-        first.deleted_at = Some(first.created_at);
-        assert!(matches!(
-            sandbox_update_in_txn(&mut txn, &first).await.unwrap(),
-            Update::Applied(_)
-        ));
-        sandbox_insert_in_txn(&mut txn, &row("one")).await.unwrap();
-        assert_eq!(sandbox_count_living(&mut txn).await.unwrap(), 1);
-        // Not committed: nothing of it is there.
-        drop(txn);
-        assert_eq!(sandbox_count_living(&mut store.read().await.unwrap()).await.unwrap(), 0);
-        store.close().await;
-    }
+    Ok(done)
 }

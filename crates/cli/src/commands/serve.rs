@@ -1,13 +1,16 @@
 //! `sandbar serve`: the server, in the foreground.
 
 use std::{
+    convert::Infallible,
     error::Error,
+    fmt,
     fs::{DirBuilder, File, OpenOptions},
     io::Write,
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
+    str::FromStr,
 };
 
 use rustix::{fs::FlockOperation, io::Errno};
@@ -31,6 +34,10 @@ pub(crate) struct Args {
     /// of 127.0.0.1, or any other where it is taken.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
     listen: Option<Listen>,
+    /// Database of a PostgreSQL server, `postgres://user@host/database`, instead of a file in the data directory. Keep a
+    /// password out of the command line: the variable, `PGPASSWORD` and `~/.pgpass` hold one as well.
+    #[arg(long, value_name = "URL", env = "SANDBAR_STORE", hide_env_values = true)]
+    store: Option<StoreUrl>,
     /// What to log, for example `debug` or `info,sandbar_engine=debug`.
     #[arg(long, value_name = "FILTER", env = "SANDBAR_LOG", hide_env_values = true)]
     log: Option<String>,
@@ -48,6 +55,33 @@ pub enum Listen {
     Usual,
     /// On this loopback address.
     At(SocketAddr),
+}
+
+/// Where a store is, as it was said; may hold a password, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUrl(String);
+
+impl StoreUrl {
+    /// The text, for whoever connects.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StoreUrl {
+    // What is wrong with it is said by whoever connects, who never repeats it; clap would.
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreUrl(..)")
+    }
 }
 
 fn parse_listen(text: &str) -> Result<Listen, String> {
@@ -68,6 +102,8 @@ pub struct ServeOptions {
     pub socket: PathBuf,
     /// Where to listen on TCP, if the command line says.
     pub listen: Option<Listen>,
+    /// A database elsewhere; `None` for the file in the data directory.
+    pub store: Option<StoreUrl>,
     /// What to log, if the command line says.
     pub log: Option<String>,
 }
@@ -75,10 +111,23 @@ pub struct ServeOptions {
 /// A server that could not start, or that ended by itself.
 #[derive(Debug)]
 pub struct ServeFailure {
+    /// Its kind.
+    pub kind: ServeFailureKind,
     /// What went wrong.
     pub error: Box<dyn Error + Send + Sync>,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+/// What kind of failure it is, for the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServeFailureKind {
+    /// What it was told cannot be used.
+    Usage,
+    /// Another server has what it needs.
+    InUse,
+    /// Everything else.
+    Unexpected,
 }
 
 /// How a server ended: well, when it was asked to.
@@ -95,15 +144,26 @@ pub(crate) fn run(args: Args, data_dir: Option<&Path>, roles: Roles) -> Result<u
     make_private(&data_dir)?;
     make_private(socket.parent().expect("a socket is in a directory"))?;
     let claim = Claim::take(&data_dir)?;
-    let served =
-        (roles.serve)(ServeOptions { data_dir, socket, listen: args.listen, log: args.log });
+    let served = (roles.serve)(ServeOptions {
+        data_dir,
+        socket,
+        listen: args.listen,
+        // An empty variable says nothing.
+        store: args.store.filter(|url| !url.reveal().is_empty()),
+        log: args.log,
+    });
     claim.release();
     served.map(|()| 0).map_err(|failed| failed.told("the server cannot run"))
 }
 
 impl ServeFailure {
     pub(crate) fn told(self, what: &str) -> Failure {
-        let failure = Failure::new(Code::Unexpected, what).caused_by(&*self.error);
+        let code = match self.kind {
+            ServeFailureKind::Usage => Code::Usage,
+            ServeFailureKind::InUse => Code::Refused,
+            ServeFailureKind::Unexpected => Code::Unexpected,
+        };
+        let failure = Failure::new(code, what).caused_by(&*self.error);
         match self.hint {
             Some(hint) => failure.hint(hint),
             None => failure,

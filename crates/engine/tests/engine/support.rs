@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use sandbar_engine::{
     Caller, Clock, Engine, EngineConfig, InProcessApplier, Result, Sandbox, SandboxCreateParams,
-    SandboxCreated, StartError,
+    SandboxCreated,
 };
 use sandbar_runtime::{SandboxDir, fake::Fake};
 use sandbar_types::{ExecSpec, HostPath, SandboxId, SandboxSpec, Source};
@@ -68,7 +68,9 @@ impl House {
 
     pub(crate) fn config(&self) -> EngineConfig {
         let runtime = Arc::new(self.host.clone());
-        let mut config = EngineConfig::new(self.data_dir(), runtime, Arc::new(InProcessApplier));
+        let data_dir = self.data_dir();
+        let store = sandbar_test_store::driver(&data_dir);
+        let mut config = EngineConfig::new(data_dir, store, runtime, Arc::new(InProcessApplier));
         config.clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         config.stop_grace = Duration::ZERO;
         config
@@ -80,7 +82,7 @@ impl House {
         loop {
             match Engine::start(self.config()).await {
                 Ok(engine) => return engine,
-                Err(StartError::Locked { .. }) if std::time::Instant::now() < deadline => {
+                Err(err) if err.is_in_use() && std::time::Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 Err(err) => panic!("{err:?}"),

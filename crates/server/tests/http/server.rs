@@ -81,7 +81,12 @@ impl TestServer {
         std::fs::create_dir(&data_dir).unwrap();
         let socket = data_dir.join("sandbar.sock");
         let config = ServeConfig {
-            engine: EngineConfig::new(data_dir.clone(), runtime, applier),
+            engine: EngineConfig::new(
+                data_dir.clone(),
+                sandbar_test_store::driver(&data_dir),
+                runtime,
+                applier,
+            ),
             caller: Caller {
                 home: HostPath::parse("/home/me").unwrap(),
                 name: "me".to_owned(),

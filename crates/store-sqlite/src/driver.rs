@@ -9,21 +9,22 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
+use sandbar_store::{Driver, OpenError, Store};
 use sqlx::{
     SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{
-    StoreError,
-    conn::{CommitTimes, Commits, ReadConn, WriteTxn},
-};
+use crate::database::SqliteDatabase;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The first version without the bug that could lose a checkpointed page when the write-ahead log was reset.
 const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
+/// Where it is in the data directory.
+const FILE: &str = "sandbar.db";
 /// As set by the first migration.
 const APPLICATION_ID: i64 = 0x5362_6172;
 /// LIMIT: readers at once; each is a thread and a page cache.
@@ -31,9 +32,9 @@ const READERS_MAX: u32 = 4;
 /// LIMIT: how long one of our own connections waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the database was not opened. It is never recreated and never repaired by guessing.
+/// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum SqliteOpenError {
     /// The file cannot be made or opened.
     #[error("cannot open `{path}`", path = path.display())]
     File {
@@ -77,7 +78,7 @@ pub enum OpenError {
     Migrate(#[source] MigrateError),
 }
 
-impl OpenError {
+impl SqliteOpenError {
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -96,12 +97,32 @@ impl OpenError {
     }
 }
 
-/// The database: one connection that writes, a few that read.
-#[derive(Debug, Clone)]
-pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
-    commits: Arc<Commits>,
+impl From<SqliteOpenError> for OpenError {
+    fn from(err: SqliteOpenError) -> Self {
+        // Whoever has the data directory has the file in it.
+        Self { hint: err.hint(), is_in_use: false, source: err.into() }
+    }
+}
+
+/// Opens a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteDriver {
+    path: PathBuf,
+}
+
+impl SqliteDriver {
+    /// Of the database in `data_dir`; made when there is none.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self { path: data_dir.join(FILE) }
+    }
+}
+
+#[async_trait]
+impl Driver for SqliteDriver {
+    async fn open(&self) -> Result<Store, OpenError> {
+        Ok(Store::new(Arc::new(open(&self.path).await?)))
+    }
 }
 
 /// Every setting of a connection. `synchronous=FULL`, because with `NORMAL` a power cut loses what was acknowledged.
@@ -121,95 +142,59 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("journal_size_limit", "67108864")
 }
 
-impl Store {
-    /// Opens the database at `path`, makes it when there is none, checks it, and brings it to this version's schema.
-    ///
-    /// # Errors
-    /// See [`OpenError`]; a damaged or foreign file is left as it is.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = |source| OpenError::File { path: path.to_owned(), source };
-        let database = |source| OpenError::Database { path: path.to_owned(), source };
-        // Made by us and not by SQLite, so that nobody else can read it at any moment; the log beside it gets the same mode.
-        let made =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
-        match made {
-            Ok(_empty) => {}
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(err) => return Err(file(err)),
-        }
-        // The acquire check would cost a round trip for each write; the connection is ours alone and local.
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_with(options(path))
-            .await
-            .map_err(|source| refine(path, source))?;
-        check_version(&writer).await.map_err(database)??;
-        check_owner(&writer, path).await?;
-        check_pages(&writer, path).await?;
-        MIGRATIONS.run(&writer).await.map_err(OpenError::Migrate)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .test_before_acquire(false)
-            .connect_with(options(path).read_only(true))
-            .await
-            .map_err(database)?;
-        Ok(Self { writer, readers, commits: Arc::default() })
+/// Opens the database at `path`, makes it when there is none, checks it, and brings it to this version's schema. A damaged
+/// or foreign file is left as it is.
+async fn open(path: &Path) -> Result<SqliteDatabase, SqliteOpenError> {
+    let file = |source| SqliteOpenError::File { path: path.to_owned(), source };
+    let database = |source| SqliteOpenError::Database { path: path.to_owned(), source };
+    // Made by us and not by SQLite, so that nobody else can read it at any moment; the log beside it gets the same mode.
+    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_empty) => {}
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(err) => return Err(file(err)),
     }
-
-    /// Begins the only transaction that may write now; waits for the one before.
-    ///
-    /// # Errors
-    /// The database is locked by somebody else, or failed.
-    pub async fn begin(&self) -> Result<WriteTxn, StoreError> {
-        // Immediate: a transaction that reads first and writes later could otherwise lose its snapshot in between.
-        let txn = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        let txn = txn.map_err(StoreError::query("begin a transaction"))?;
-        Ok(WriteTxn { txn, commits: Arc::clone(&self.commits) })
-    }
-
-    /// What commits took since it was opened.
-    #[must_use]
-    pub fn commit_times(&self) -> CommitTimes {
-        self.commits.times()
-    }
-
-    /// Takes a connection that only reads.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn read(&self) -> Result<ReadConn, StoreError> {
-        let conn = self.readers.acquire().await;
-        conn.map(ReadConn).map_err(StoreError::query("take a reader"))
-    }
-
-    /// Closes every connection, and with the last one folds the log into the database.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
+    // The acquire check would cost a round trip for each write; the connection is ours alone and local.
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options(path))
+        .await
+        .map_err(|source| refine(path, source))?;
+    check_version(&writer).await.map_err(database)??;
+    check_owner(&writer, path).await?;
+    check_pages(&writer, path).await?;
+    MIGRATIONS.run(&writer).await.map_err(SqliteOpenError::Migrate)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .test_before_acquire(false)
+        .connect_with(options(path).read_only(true))
+        .await
+        .map_err(database)?;
+    Ok(SqliteDatabase { writer, readers })
 }
 
 /// What is no database at all is damage, too: the first page is unreadable.
-fn refine(path: &Path, source: sqlx::Error) -> OpenError {
+fn refine(path: &Path, source: sqlx::Error) -> SqliteOpenError {
     const SQLITE_CORRUPT: &str = "11";
     const SQLITE_NOTADB: &str = "26";
     let code =
         source.as_database_error().and_then(|err| err.code().map(std::borrow::Cow::into_owned));
     match code.as_deref() {
-        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
-            OpenError::Corrupt { path: path.to_owned(), finding: "it is not a database".to_owned() }
-        }
-        Some(_) | None => OpenError::Database { path: path.to_owned(), source },
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => SqliteOpenError::Corrupt {
+            path: path.to_owned(),
+            finding: "it is not a database".to_owned(),
+        },
+        Some(_) | None => SqliteOpenError::Database { path: path.to_owned(), source },
     }
 }
 
-async fn check_version(writer: &SqlitePool) -> Result<Result<(), OpenError>, sqlx::Error> {
+async fn check_version(writer: &SqlitePool) -> Result<Result<(), SqliteOpenError>, sqlx::Error> {
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(writer).await?;
-    Ok(if is_new_enough(&version) { Ok(()) } else { Err(OpenError::TooOld { version }) })
+    Ok(if is_new_enough(&version) { Ok(()) } else { Err(SqliteOpenError::TooOld { version }) })
 }
 
 fn is_new_enough(version: &str) -> bool {
@@ -218,7 +203,7 @@ fn is_new_enough(version: &str) -> bool {
     (next(), next(), next()) >= SQLITE_MIN
 }
 
-async fn check_owner(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+async fn check_owner(writer: &SqlitePool, path: &Path) -> Result<(), SqliteOpenError> {
     let id: i64 = sqlx::query_scalar("PRAGMA application_id")
         .fetch_one(writer)
         .await
@@ -231,11 +216,11 @@ async fn check_owner(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> 
     if id == APPLICATION_ID || is_new {
         Ok(())
     } else {
-        Err(OpenError::Foreign { path: path.to_owned() })
+        Err(SqliteOpenError::Foreign { path: path.to_owned() })
     }
 }
 
-async fn check_pages(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+async fn check_pages(writer: &SqlitePool, path: &Path) -> Result<(), SqliteOpenError> {
     let finding: String = sqlx::query_scalar("PRAGMA quick_check(1)")
         .fetch_one(writer)
         .await
@@ -243,7 +228,7 @@ async fn check_pages(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> 
     if finding == "ok" {
         Ok(())
     } else {
-        Err(OpenError::Corrupt { path: path.to_owned(), finding })
+        Err(SqliteOpenError::Corrupt { path: path.to_owned(), finding })
     }
 }
 
@@ -268,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn every_setting_is_what_the_kernel_of_sqlite_says() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("sandbar.db")).await.unwrap();
+        let store = open(&dir.path().join("sandbar.db")).await.unwrap();
         for (pragma, expected) in [
             ("PRAGMA synchronous", 2),
             ("PRAGMA foreign_keys", 1),
@@ -285,28 +270,28 @@ mod tests {
         let mode: String =
             sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
         assert_eq!(mode, "wal");
-        store.close().await;
+        sandbar_store::Database::close(&store).await;
     }
 
     #[tokio::test]
     async fn a_reader_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("sandbar.db")).await.unwrap();
+        let store = open(&dir.path().join("sandbar.db")).await.unwrap();
         assert!(sqlx::query("DELETE FROM sandbox").execute(&store.readers).await.is_err());
-        store.close().await;
+        sandbar_store::Database::close(&store).await;
     }
 
     #[tokio::test]
     async fn a_damaged_database_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sandbar.db");
-        Store::open(&path).await.unwrap().close().await;
+        sandbar_store::Database::close(&open(&path).await.unwrap()).await;
         let mut bytes = std::fs::read(&path).unwrap();
         // The second page and everything after it: b-trees of tables, the schema's first page stays readable.
         bytes[4096..].fill(0xa5);
         std::fs::write(&path, &bytes).unwrap();
-        let err = Store::open(&path).await.unwrap_err();
-        assert!(matches!(err, OpenError::Corrupt { .. }), "{err:?}");
+        let err = open(&path).await.unwrap_err();
+        assert!(matches!(err, SqliteOpenError::Corrupt { .. }), "{err:?}");
         assert!(err.hint().unwrap().contains("backup"));
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "it was changed");
     }
@@ -316,7 +301,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sandbar.db");
         std::fs::write(&path, vec![b'x'; 8192]).unwrap();
-        assert!(matches!(Store::open(&path).await.unwrap_err(), OpenError::Corrupt { .. }));
+        assert!(matches!(open(&path).await.unwrap_err(), SqliteOpenError::Corrupt { .. }));
         assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
     }
 
@@ -328,6 +313,6 @@ mod tests {
         let pool = SqlitePool::connect_with(options(&path)).await.unwrap();
         sqlx::query("CREATE TABLE theirs (a)").execute(&pool).await.unwrap();
         pool.close().await;
-        assert!(matches!(Store::open(&path).await.unwrap_err(), OpenError::Foreign { .. }));
+        assert!(matches!(open(&path).await.unwrap_err(), SqliteOpenError::Foreign { .. }));
     }
 }

@@ -1,0 +1,6 @@
+//! The store in one SQLite file: how it is opened and refused, its schema, and what its answers mean.
+
+mod database;
+mod driver;
+
+pub use driver::{SqliteDriver, SqliteOpenError};

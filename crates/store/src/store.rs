@@ -1,0 +1,63 @@
+//! The handle of an open store.
+
+use std::sync::Arc;
+
+use crate::{
+    Database, StoreError,
+    conn::{CommitTimes, Commits, ReadConn, WriteTxn},
+};
+
+/// The database: one connection that writes, a few that read.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Arc<dyn Database>,
+    commits: Arc<Commits>,
+}
+
+impl Store {
+    /// A store over an open database; for drivers.
+    #[must_use]
+    pub fn new(database: Arc<dyn Database>) -> Self {
+        Self { database, commits: Arc::default() }
+    }
+
+    /// Begins the only transaction that may write now; waits for the one before.
+    ///
+    /// # Errors
+    /// The database is locked by somebody else, or failed.
+    pub async fn begin(&self) -> Result<WriteTxn, StoreError> {
+        let txn = self.database.begin().await;
+        let txn = txn.map_err(StoreError::query("begin a transaction"))?;
+        Ok(WriteTxn::new(txn, Arc::clone(&self.commits)))
+    }
+
+    /// What commits took since it was opened.
+    #[must_use]
+    pub fn commit_times(&self) -> CommitTimes {
+        self.commits.times()
+    }
+
+    /// Takes a connection that only reads.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read(&self) -> Result<ReadConn, StoreError> {
+        let conn = self.database.read().await;
+        conn.map(ReadConn).map_err(StoreError::query("take a reader"))
+    }
+
+    /// Asks the database for nothing, to see whether it answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut conn = self.read().await?;
+        conn.0.fetch("SELECT 1", Vec::new()).await.map_err(StoreError::query("answer"))?;
+        Ok(())
+    }
+
+    /// Closes every connection, and with the last one folds what is in the log into the database.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}

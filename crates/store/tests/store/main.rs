@@ -1,0 +1,9 @@
+//! What is recorded is what is read, in every dialect.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod support;
+
+mod event;
+mod questions;
+mod sandbox;
