@@ -1,7 +1,7 @@
 //! Bodies of `/v1/sandboxes/{sandbox}/app`.
 
 use jiff::Timestamp;
-use sandbar_types::{ProcessName, ProcessStatus};
+use sandbar_types::{ExitStatus, ProcessName, ProcessStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -175,4 +175,66 @@ pub struct ManifestCheck {
     /// What it means, every default filled in; absent where it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<sandbar_types::AppSpec>,
+}
+
+/// How a build is to be checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppCheckRequest {
+    /// Restarts the processes with `restart_after_task` afterwards, whether or not the app builds, and waits for the
+    /// web ones to be ready, 90 seconds at most.
+    pub restart: bool,
+}
+
+/// Whether an app builds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppCheck {
+    /// How the check came out.
+    pub status: AppCheckStatus,
+    /// How the build ended; absent where nothing was built, and where its sandbox ended first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<ExitStatus>,
+    /// Whether it ran longer than it may.
+    pub timed_out: bool,
+    /// Whether the kernel killed something of it for memory.
+    pub out_of_memory: bool,
+    /// Whether it wrote more than the sandbox may hold.
+    pub out_of_disk: bool,
+    /// How long the build took, in milliseconds.
+    pub duration_ms: u64,
+    /// The last that it wrote.
+    pub output: AppCheckOutput,
+    /// What was restarted afterwards.
+    pub restarted: Vec<RestartedProcess>,
+}
+
+/// How a check of a build came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AppCheckStatus {
+    /// The app builds, or has nothing to build.
+    Passed,
+    /// It does not, or not in its time.
+    Failed,
+    /// The manifest says that nothing is built.
+    Skipped,
+}
+
+/// The end of what a build wrote, to both outputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppCheckOutput {
+    /// Oldest first, 200 lines and 64 KiB at most; bytes that are not UTF-8 are replaced.
+    pub lines: Vec<String>,
+    /// Whether it wrote more before.
+    pub is_truncated: bool,
+}
+
+/// A process that was restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RestartedProcess {
+    /// Whether it serves; of one without a readiness check, whether it runs.
+    pub is_ready: bool,
+    /// How it is since.
+    #[serde(flatten)]
+    pub process: ProcessStatus,
 }

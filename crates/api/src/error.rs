@@ -199,6 +199,8 @@ codes! {
     InvalidValue = "invalid_value", 422;
     /// A name or number in the address cannot be one.
     InvalidName = "invalid_name", 400;
+    /// The build of this sandbox is being checked already; one check at a time.
+    CheckRunning = "check_running", 409;
 }
 
 impl fmt::Display for ErrorCode {

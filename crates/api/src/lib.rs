@@ -19,9 +19,10 @@ mod sandboxes;
 mod usage;
 
 pub use app::{
-    App, KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
-    ManifestCheckRequest, ManifestFinding, ManifestStatus, Preview, PreviewLink,
-    PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
+    App, AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, KeepaliveRequest,
+    LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest,
+    ManifestFinding, ManifestStatus, Preview, PreviewLink, PreviewLinkRequest, PreviewStatus,
+    ProcessLog, ProcessLogLine, ProcessLogQuery, RestartedProcess,
 };
 pub use approves::{Approve, ApproveListQuery};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};

@@ -36,6 +36,9 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 /// LIMIT: until the head of a response is there. Ten minutes is the longest grace that a stop can ask for.
 const RESPONSE_DEADLINE: Duration = Duration::from_secs(11 * 60);
 
+/// LIMIT: until the answer to something long is there: the longest that a build may take, four hours, and its turn.
+const PATIENT_DEADLINE: Duration = Duration::from_hours(9);
+
 /// Speaks to one server.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -75,6 +78,17 @@ impl Client {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// As [`Client::post`], for what may take hours.
+    pub(crate) async fn post_patiently<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = json_body(Some(body))?;
+        let response = self.send_within(PATIENT_DEADLINE, Method::POST, path, body).await?;
+        understood(response).await
+    }
+
     /// Sends `body` as JSON, and wants nothing but success.
     pub(crate) async fn order(
         &mut self,
@@ -94,9 +108,19 @@ impl Client {
         path: &str,
         body: Option<(&'static str, Body)>,
     ) -> Result<Response<Incoming>, Failure> {
+        self.send_within(RESPONSE_DEADLINE, method, path, body).await
+    }
+
+    async fn send_within(
+        &mut self,
+        deadline: Duration,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Body)>,
+    ) -> Result<Response<Incoming>, Failure> {
         let request = self.request(method, path, body)?;
         let sender = self.sender().await?;
-        let response = time::timeout(RESPONSE_DEADLINE, sender.send_request(request))
+        let response = time::timeout(deadline, sender.send_request(request))
             .await
             .map_err(|_elapsed| lost("the server did not answer in time"))?
             .map_err(|error| lost("the server closed the connection").caused_by(&error))?;
@@ -150,13 +174,7 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, Failure> {
-        let response = self.send(method, path, json_body(body)?).await?;
-        let bytes = read(response).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::unexpected("cannot understand the server's answer")
-                .caused_by(&error)
-                .hint("server and command line may be of different versions; see `sandbar doctor`")
-        })
+        understood(self.send(method, path, json_body(body)?).await?).await
     }
 
     async fn sender(&mut self) -> Result<&mut SendRequest<Body>, Failure> {
@@ -211,6 +229,15 @@ impl Client {
             .body(body)
             .map_err(|error| Failure::usage("the request cannot be written").caused_by(&error))
     }
+}
+
+async fn understood<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Failure> {
+    let bytes = read(response).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::unexpected("cannot understand the server's answer")
+            .caused_by(&error)
+            .hint("server and command line may be of different versions; see `sandbar doctor`")
+    })
 }
 
 /// Reads a body to its end.

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     /// The last event that was written.
     pub(crate) events: watch::Sender<i64>,
     pub(crate) trash_nudge: Notify,
+    /// Whose turn it is to check a build.
+    pub(crate) turns: crate::app::Turns,
     /// One approve at a time for each source.
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
     /// Approves whose stage is kept because somebody wrote to what they replaced; said once in the life of a server.
@@ -133,6 +135,7 @@ impl Engine {
             creating: Mutex::new(()),
             events: watch::Sender::new(0),
             trash_nudge: Notify::new(),
+            turns: crate::app::Turns::default(),
             sources: Mutex::default(),
             kept: Mutex::default(),
             actors: RwLock::default(),

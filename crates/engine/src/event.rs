@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use sandbar_store::{event_insert_in_txn, event_list, sandbox_fetch};
 use sandbar_types::{
-    ApproveId, ExecEnd, ExecId, FailureReason, ProcessName, SandboxId, StopReason, WorkspacePath,
+    ApproveId, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId, StopReason,
+    WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, Error, ErrorKind, Result, engine::Inner};
+use crate::{CheckStatus, Engine, Error, ErrorKind, Result, engine::Inner};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,6 +134,15 @@ pub enum EventPayload {
         process: ProcessName,
         /// Why.
         reason: String,
+    },
+    /// It was tried whether the app builds.
+    BuildChecked {
+        /// How that came out.
+        status: CheckStatus,
+        /// How the build ended; `None` where nothing was built, or nobody saw it.
+        exit: Option<ExitStatus>,
+        /// How long it took.
+        duration_ms: u64,
     },
     /// A program inside asked for a host that it may not reach.
     EgressDenied {

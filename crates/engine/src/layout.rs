@@ -21,7 +21,7 @@ pub(crate) struct Layout(pub(crate) PathBuf);
 impl Layout {
     /// Makes what every server needs.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        for dir in [self.0.clone(), self.sandboxes(), self.trash(), self.journal()] {
+        for dir in [self.0.clone(), self.sandboxes(), self.trash(), self.journal(), self.forks()] {
             make_dir(&dir)?;
         }
         fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700))
@@ -54,15 +54,45 @@ impl Layout {
         self.0.join("trash")
     }
 
+    fn forks(&self) -> PathBuf {
+        self.0.join("checks")
+    }
+
+    /// The directory of a throw-away copy of a sandbox; never among those of sandboxes.
+    pub(crate) fn fork(&self, id: SandboxId) -> SandboxDir {
+        SandboxDir(self.forks().join(id.to_string()))
+    }
+
     pub(crate) fn sandbox(&self, id: SandboxId) -> SandboxDir {
         SandboxDir(self.sandboxes().join(id.to_string()))
     }
 
     /// Makes the directories of a sandbox; those that are there stay as they are.
     pub(crate) fn sandbox_prepare(&self, id: SandboxId) -> io::Result<()> {
-        let SandboxDir(dir) = self.sandbox(id);
-        make_dir(&dir)?;
-        PARTS.iter().try_for_each(|part| make_dir(&dir.join(part)))
+        prepare(&self.sandbox(id))
+    }
+
+    /// As [`Self::sandbox_prepare`], for a copy.
+    pub(crate) fn fork_prepare(&self, id: SandboxId) -> io::Result<()> {
+        prepare(&self.fork(id))
+    }
+
+    pub(crate) fn fork_list(&self) -> io::Result<Vec<SandboxId>> {
+        list(&self.forks())
+    }
+
+    /// Moves the directory of a copy out of sight at once.
+    pub(crate) fn fork_discard(&self, id: SandboxId) -> io::Result<()> {
+        self.discard(&self.fork(id), id).map(drop)
+    }
+
+    pub(crate) fn fork_log(&self, id: SandboxId, exec: ExecId) -> PathBuf {
+        log(&self.fork(id), exec)
+    }
+
+    /// As [`Self::log_create`], in a copy.
+    pub(crate) fn fork_log_create(&self, id: SandboxId, exec: ExecId) -> io::Result<File> {
+        create_log(&self.fork_log(id, exec))
     }
 
     /// Writes what is enough to know a sandbox again when the database is lost.
@@ -72,13 +102,7 @@ impl Layout {
 
     /// Makes the log of an exec. It must be new: a link or a file that is there is somebody else's.
     pub(crate) fn log_create(&self, id: SandboxId, exec: ExecId) -> io::Result<File> {
-        // `O_EXCL` follows no link, see open(2).
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.log(id, exec))
+        create_log(&self.log(id, exec))
     }
 
     /// Opens the log of an exec for reading.
@@ -126,18 +150,21 @@ impl Layout {
     }
 
     fn log(&self, id: SandboxId, exec: ExecId) -> PathBuf {
-        self.sandbox(id).0.join("logs").join(format!("{exec}.log"))
+        log(&self.sandbox(id), exec)
     }
 
     /// Moves the directory of a sandbox out of sight at once; `None` when there is none.
     pub(crate) fn sandbox_discard(&self, id: SandboxId) -> io::Result<Option<PathBuf>> {
-        let SandboxDir(dir) = self.sandbox(id);
+        self.discard(&self.sandbox(id), id)
+    }
+
+    fn discard(&self, SandboxDir(dir): &SandboxDir, id: SandboxId) -> io::Result<Option<PathBuf>> {
         for number in 0_u32.. {
             let target = self.trash().join(format!("{id}-{number}"));
             if target.try_exists()? {
                 continue;
             }
-            return match fs::rename(&dir, &target) {
+            return match fs::rename(dir, &target) {
                 Ok(()) => Ok(Some(target)),
                 Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(err) => Err(err),
@@ -153,15 +180,33 @@ impl Layout {
 
     /// Lists directories of sandboxes, whether or not they are recorded.
     pub(crate) fn sandbox_list(&self) -> io::Result<Vec<SandboxId>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(self.sandboxes())? {
-            if let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
-                found.push(id);
-            }
-        }
-        found.sort_unstable();
-        Ok(found)
+        list(&self.sandboxes())
     }
+}
+
+fn prepare(SandboxDir(dir): &SandboxDir) -> io::Result<()> {
+    make_dir(dir)?;
+    PARTS.iter().try_for_each(|part| make_dir(&dir.join(part)))
+}
+
+fn list(dir: &Path) -> io::Result<Vec<SandboxId>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        if let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+            found.push(id);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn log(SandboxDir(dir): &SandboxDir, exec: ExecId) -> PathBuf {
+    dir.join("logs").join(format!("{exec}.log"))
+}
+
+fn create_log(path: &Path) -> io::Result<File> {
+    // `O_EXCL` follows no link, see open(2).
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Writes a file beside the one that it replaces.

@@ -28,8 +28,8 @@ mod source;
 mod workspace_view;
 
 pub use app::{
-    App, LogLine, LogTail, ManifestState, Preview, PreviewError, PreviewStatus, PreviewViewer,
-    manifest_check,
+    AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview, PreviewError,
+    PreviewStatus, PreviewViewer, Restarted, manifest_check,
 };
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use engine::{Engine, StartError};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
 use async_trait::async_trait;
-use sandbar_runtime::LaunchSpec;
+use sandbar_runtime::{LaunchSpec, SandboxDir};
 use sandbar_types::{EnvName, NetworkMode, NetworkSpec, SandboxId};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -98,12 +98,12 @@ impl Inner {
         let (inner, id) = (Arc::clone(self), row.id);
         let mut ended = handle.published.clone();
         self.tasks.spawn(async move {
-            let leaving = inner.leaving.clone();
+            let (leaving, dir) = (inner.leaving.clone(), inner.layout.sandbox(id));
             tokio::select! {
                 () = leaving.cancelled() => {}
                 // An actor that is gone ends it as well.
                 _ = ended.wait_for(|row| !row.state.may_have_processes()) => {}
-                served = serve(&inner, id, &row.spec.network) => {
+                served = serve(&inner, id, &dir, &row.spec.network) => {
                     if let Err(err) = served {
                         tracing::warn!(sandbox.id = %id, error = %err, "a sandbox has no way out");
                     }
@@ -113,9 +113,14 @@ impl Inner {
     }
 }
 
-async fn serve(inner: &Inner, id: SandboxId, spec: &NetworkSpec) -> io::Result<()> {
-    let dir = inner.layout.sandbox(id);
-    let listener = inner.config.runtime.egress(&dir).await?;
+/// Serves the way out of what runs in `dir`, on behalf of `id`, whose history tells of what was refused.
+pub(crate) async fn serve(
+    inner: &Inner,
+    id: SandboxId,
+    dir: &SandboxDir,
+    spec: &NetworkSpec,
+) -> io::Result<()> {
+    let listener = inner.config.runtime.egress(dir).await?;
     let (denied, mut denials) = mpsc::channel::<EgressDenied>(DENIALS_MAX);
     let record = async {
         while let Some(EgressDenied { host, port, reason }) = denials.recv().await {

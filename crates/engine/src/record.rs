@@ -54,6 +54,7 @@ pub(crate) fn launch_spec(row: &SandboxRow, dir: SandboxDir) -> LaunchSpec {
             Source::Directory { path } => Some(path.clone()),
             Source::Empty | Source::Preset { .. } => None,
         },
+        fork_of: None,
         workspace_path: workspace_path(spec),
         scope: spec.scope.clone(),
         limits: spec.limits.clone(),

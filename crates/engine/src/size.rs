@@ -1,6 +1,6 @@
 //! What upper layers hold: measured now and then, and on request.
 
-use std::{fs::File, os::fd::AsFd, sync::Arc};
+use std::{fs::File, os::fd::AsFd, path::PathBuf, sync::Arc};
 
 use sandbar_types::{SandboxId, SandboxState};
 use sandbar_workspace::{SizeLimits, Sizes, sizes};
@@ -13,12 +13,7 @@ use crate::{
 
 impl Inner {
     async fn sizes(&self, id: SandboxId) -> Result<Sizes> {
-        let upper = self.layout.sandbox(id).0.join("upper");
-        let measured = blocking(move || {
-            // Our own directory; what is below it is walked by descriptors, and no link is followed.
-            sizes(File::open(upper)?.as_fd(), &SizeLimits::default())
-        });
-        measured.await?.map_err(Error::internal)
+        measure(self.layout.sandbox(id).0.join("upper")).await
     }
 
     async fn logs_bytes(&self, id: SandboxId) -> u64 {
@@ -34,6 +29,15 @@ impl Inner {
         // No directory holds no bytes.
         summed.await.ok().and_then(std::io::Result::ok).unwrap_or(0)
     }
+}
+
+/// Measures a layer.
+pub(crate) async fn measure(layer: PathBuf) -> Result<Sizes> {
+    let measured = blocking(move || {
+        // Our own directory; what is below it is walked by descriptors, and no link is followed.
+        sizes(File::open(layer)?.as_fd(), &SizeLimits::default())
+    });
+    measured.await?.map_err(Error::internal)
 }
 
 /// Measures what runs, one after the other, until the server leaves.

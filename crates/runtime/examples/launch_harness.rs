@@ -48,6 +48,7 @@ fn user_mode(dir: &std::path::Path) -> std::io::Result<()> {
             nonce: "n1".to_owned(),
             dir: SandboxDir(dir.join("data/sandboxes").join(id.to_string())),
             source: Some(source.clone()),
+            fork_of: None,
             workspace_path: source,
             scope: None,
             limits: Limits::default(),
@@ -65,6 +66,17 @@ fn user_mode(dir: &std::path::Path) -> std::io::Result<()> {
             "inside: {}",
             shell(&runtime, &spec.dir, "echo -n new > readme; echo $(id -u) $(cat readme)").await?
         );
+        let fork = SandboxId::generate();
+        let fork = LaunchSpec {
+            id: fork,
+            dir: SandboxDir(dir.join("data/sandboxes").join(fork.to_string())),
+            fork_of: Some(spec.dir.clone()),
+            ..spec.clone()
+        };
+        runtime.launch(fork.clone()).await.map_err(std::io::Error::other)?;
+        let script = "cat readme; echo -n forked > readme; touch ~/made; cat readme; ls ~";
+        println!("fork: {}", shell(&runtime, &fork.dir, script).await?.replace('\n', " "));
+        println!("stopped: {:?}", runtime.stop(&fork.dir, fork.id, Duration::ZERO).await?);
         println!("view: {}", both(&runtime.view(&spec).await?)?);
         println!("stopped: {:?}", runtime.stop(&spec.dir, id, Duration::ZERO).await?);
         println!("at rest: {}", both(&runtime.view(&spec).await?)?);

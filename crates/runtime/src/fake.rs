@@ -226,8 +226,10 @@ fn merged(spec: &LaunchSpec) -> io::Result<PathBuf> {
     let merged = spec.dir.0.join("merged");
     if !merged.try_exists()? {
         fs::create_dir_all(&merged)?;
-        if let Some(source) = &spec.source {
-            copy_tree(source.as_path(), &merged)?;
+        let parent = spec.fork_of.as_ref().map(|parent| parent.0.join("merged"));
+        let source = spec.source.as_ref().map(|source| source.as_path().to_owned());
+        if let Some(beginning) = parent.or(source) {
+            copy_tree(&beginning, &merged)?;
         }
     }
     Ok(merged)

@@ -59,6 +59,9 @@ pub struct LaunchSpec {
     pub dir: SandboxDir,
     /// The lowest layer; `None` for an empty workspace.
     pub source: Option<HostPath>,
+    /// The sandbox of which this one is a throw-away copy, made in constant time: it begins with the files of that one
+    /// and changes none of them. Its ids are that one's, which `uid_base` says.
+    pub fork_of: Option<SandboxDir>,
     /// Where the workspace is inside.
     pub workspace_path: HostPath,
     /// The only subtree that may change; `None` for all.

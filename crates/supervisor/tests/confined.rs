@@ -54,6 +54,7 @@ impl Confined {
             nonce: "n1".to_owned(),
             dir: SandboxDir(dir.path().join("data/sandboxes").join(name)),
             source: Some(source.clone()),
+            fork_of: None,
             workspace_path: source,
             scope: None,
             limits: Limits::default(),

@@ -1,6 +1,7 @@
 //! `sandbar app`: the processes that a workspace's sandbox.yaml declares.
 
 mod apply;
+mod check;
 pub(crate) mod init;
 mod logs;
 mod process;
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Init(init::Args),
     Status(status::Args),
     Apply(apply::Args),
+    Check(check::Args),
     /// Start a process that was stopped, has exited or has given up.
     Start(process::Args),
     /// End a process and keep it ended.
@@ -40,6 +42,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         Command::Init(_) => unreachable!("it asks no server and was carried out before"),
         Command::Status(args) => status::run(args, context).await,
         Command::Apply(args) => apply::run(args, context).await,
+        Command::Check(args) => Box::pin(check::run(args, context)).await,
         Command::Start(args) => process::run(args, "start", context).await,
         Command::Stop(args) => process::run(args, "stop", context).await,
         Command::Restart(args) => process::run(args, "restart", context).await,

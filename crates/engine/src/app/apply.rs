@@ -44,6 +44,16 @@ pub(super) async fn apply(
     enter(inner, handle, id, manifest, Some(spec)).await
 }
 
+/// What the manifest of a workspace says now, whatever the app is made of.
+///
+/// # Errors
+/// `manifest_not_found`, `manifest_invalid`.
+pub(super) async fn manifest(inner: &Arc<Inner>, id: SandboxId) -> Result<AppSpec> {
+    let bytes = read(inner, id).await?.ok_or_else(absent)?;
+    let reading = sandbar_manifest::read_bytes(&bytes);
+    reading.spec.ok_or_else(|| invalid(&reading.findings))
+}
+
 /// Reads the manifest as the sandbox sees it; `None`: there is none.
 async fn read(inner: &Arc<Inner>, id: SandboxId) -> Result<Option<Vec<u8>>> {
     let engine = crate::Engine { inner: Arc::clone(inner) };
@@ -102,6 +112,12 @@ async fn enter(
         follow::begin(inner, handle, id).await?;
     }
     Ok(handle.app.app())
+}
+
+/// The refusal of what needs a manifest, where there is none.
+pub(super) fn absent() -> Error {
+    Error::new(ErrorKind::NotFound, "manifest_not_found", "the workspace has no sandbox.yaml")
+        .hint("`sandbar app init` writes one for the project")
 }
 
 /// The refusal of a manifest that cannot be used, with everything that is wrong with it.

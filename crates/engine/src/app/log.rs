@@ -113,7 +113,7 @@ impl Engine {
 }
 
 /// Reads to the end and keeps the last lines, at most so many bytes of each.
-fn tail(mut reader: LogReader, lines: usize) -> Result<LogTail> {
+pub(super) fn tail(mut reader: LogReader, lines: usize) -> Result<LogTail> {
     let mut kept: VecDeque<LogLine> = VecDeque::new();
     let mut is_truncated = false;
     // Both outputs have a line that is not over yet.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod board;
+mod check;
 mod follow;
 mod log;
 mod model;
@@ -15,8 +16,12 @@ use std::{io, sync::Arc};
 use sandbar_runtime::{ProcessAction, client};
 use sandbar_types::{AppStart, ProcessName, ProcessStatus, SandboxId, SandboxState};
 
-pub(crate) use self::board::Board;
+pub(crate) use self::{
+    board::Board,
+    check::{Turns, sweep as sweep_checks},
+};
 pub use self::{
+    check::{AfterCheck, Check, CheckStatus, Restarted},
     log::{LogLine, LogTail},
     model::{App, ManifestState, Preview, PreviewStatus},
     wake::{PreviewError, PreviewViewer},
@@ -48,12 +53,7 @@ impl Engine {
         match &app.manifest {
             ManifestState::Applied { .. } => Ok(app),
             ManifestState::Invalid { findings } => Err(apply::invalid(findings)),
-            ManifestState::Absent | ManifestState::Unread => Err(Error::new(
-                ErrorKind::NotFound,
-                "manifest_not_found",
-                "the workspace has no sandbox.yaml",
-            )
-            .hint("`sandbar app init` writes one for the project")),
+            ManifestState::Absent | ManifestState::Unread => Err(apply::absent()),
         }
     }
 
@@ -79,7 +79,7 @@ impl Engine {
         processes.into_iter().find(|process| process.name == name).ok_or_else(|| unknown(&name))
     }
 
-    fn app_of_running(&self, id: SandboxId) -> Result<ActorHandle> {
+    pub(crate) fn app_of_running(&self, id: SandboxId) -> Result<ActorHandle> {
         let handle = self.inner.actor(id)?;
         admit(&handle.row().state, Request::Exec)?;
         Ok(handle)

@@ -28,6 +28,7 @@ pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
         inner.actor_spawn(row, Beginning::Found(found));
     }
     kill_strangers(inner, actions);
+    crate::app::sweep_checks(inner).await;
     // After the actors, which it asks to freeze; before anybody is served, because it decides what the source is.
     approve::recover_all(inner).await;
     approve::forget_all(inner).await;
@@ -50,6 +51,7 @@ pub(crate) async fn every_interval(inner: Arc<Inner>) {
                 "the host could not be compared with the store"
             );
         }
+        crate::app::sweep_checks(&inner).await;
         approve::recover_all(&inner).await;
         approve::forget_all(&inner).await;
         crate::gc::expire(&inner).await;
@@ -88,7 +90,10 @@ async fn find(
         asked.entry(id).or_insert_with(|| inner.layout.sandbox(id));
     }
     let asked: Vec<(SandboxId, SandboxDir)> = asked.into_iter().collect();
-    let observed = inner.config.runtime.observe(&asked).await.map_err(Error::internal)?;
+    let mut observed = inner.config.runtime.observe(&asked).await.map_err(Error::internal)?;
+    // Copies of sandboxes are no strangers; those that nobody minds are swept.
+    let forks = inner.layout.fork_list().map_err(Error::internal)?;
+    observed.retain(|id, _| !forks.contains(id) && !inner.turns.is_minded(*id));
     let desired = rows
         .iter()
         .map(|row| {
@@ -114,7 +119,7 @@ fn kill_strangers(inner: &Arc<Inner>, actions: BTreeMap<SandboxId, Vec<Action>>)
         let inner = Arc::clone(inner);
         inner.tasks.clone().spawn(async move {
             // It may have been created since the host was looked at; its actor is known before it is launched.
-            if inner.actors().contains_key(&id) {
+            if inner.actors().contains_key(&id) || inner.turns.is_minded(id) {
                 return;
             }
             let dir = inner.layout.sandbox(id);

@@ -8,6 +8,7 @@
 
 mod app;
 mod bad_input;
+mod check;
 mod execs;
 mod forgetting;
 mod histories;

@@ -1,4 +1,4 @@
-//! Commands of the fake: `echo <text>`, `exit <code>`, and `sleep`, which runs until a signal comes.
+//! Commands of the fake: `echo <text>`, `exit <code>`, and `sleep`, which runs until a signal comes; by a login shell, too.
 
 use std::{
     fs::File,
@@ -39,8 +39,14 @@ impl FakeExec {
         log.write_all_at(&Header::NEW.encode(), 0)?;
         log.set_len(HEADER_BYTES)?;
         let shared = Arc::new(Shared { log, written: watch::Sender::new((Vec::new(), false)) });
-        let argument = spec.argv.get(1).map_or("", String::as_str);
-        let end = match spec.argv.first().map_or("", String::as_str) {
+        let argv: Vec<&str> = match &spec.argv[..] {
+            [shell, flag, command] if shell == "bash" && flag == "-lc" => {
+                command.split_whitespace().collect()
+            }
+            argv => argv.iter().map(String::as_str).collect(),
+        };
+        let argument = argv.get(1).copied().unwrap_or_default();
+        let end = match argv.first().copied().unwrap_or_default() {
             "echo" => {
                 shared.append(&encode_output(Output::Stdout, 1, argument.as_bytes()), false)?;
                 Some(ExitStatus::Exited { code: 0 })

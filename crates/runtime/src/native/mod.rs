@@ -147,7 +147,12 @@ impl Runtime for NativeRuntime {
             self.pool.expect_owner((metadata.uid(), metadata.gid()));
         }
         let base = spec.uid_base.filter(|_| self.has_id_ranges());
-        let launcher = self.pool.take(base, id).await?;
+        // The slot of whom it is a copy stays that one's.
+        let launcher = match base.filter(|_| spec.fork_of.is_some()) {
+            Some(base) => self.pool.take_sharing(base).await?,
+            None => self.pool.take(base, id).await?,
+        };
+        let is_own = base.is_none() || spec.fork_of.is_some();
         let slot = launcher.slot;
         let launched = async {
             let plan = plan::plan(spec, launcher.ids, &launcher.facts, offer)?;
@@ -161,7 +166,7 @@ impl Runtime for NativeRuntime {
         let launched = launched.await;
         if launched.is_err() {
             self.pool.clear(slot).await;
-            if base.is_none() {
+            if is_own {
                 self.pool.slots.forget(slot);
             }
         }

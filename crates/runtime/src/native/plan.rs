@@ -15,7 +15,7 @@ use super::{
     proc_masks::Mask,
     toolchains::Offer,
 };
-use crate::LaunchSpec;
+use crate::{LaunchSpec, SandboxDir};
 
 /// User and group id of the agent inside.
 pub(super) const AGENT: u32 = 1000;
@@ -217,6 +217,8 @@ pub(super) struct Plan {
     pub(super) dir: HostPath,
     pub(super) ids: Ids,
     pub(super) source: Option<HostPath>,
+    /// Whose writable layers are read-only ones of this sandbox.
+    pub(super) fork_of: Option<HostPath>,
     pub(super) scope: Option<WorkspacePath>,
     pub(super) workspace: HostPath,
     pub(super) home: HostPath,
@@ -257,8 +259,12 @@ pub(super) fn plan(
     offer: Offer,
 ) -> Result<Plan, Failure> {
     let (links, mounts) = mounts::mounts(&spec, facts, &offer.mounts)?;
-    let dir = HostPath::parse(&spec.dir.0)
-        .map_err(|err| Failure::Source { what: format!("data directory: {err}") })?;
+    let own = |dir: &SandboxDir| {
+        HostPath::parse(&dir.0)
+            .map_err(|err| Failure::Source { what: format!("data directory: {err}") })
+    };
+    let dir = own(&spec.dir)?;
+    let fork_of = spec.fork_of.as_ref().map(own).transpose()?;
     let home = spec.caller.home.to_string();
     let user = EtcUser {
         name: user_name(&spec.caller.name),
@@ -276,6 +282,7 @@ pub(super) fn plan(
         dir,
         ids,
         source: spec.source,
+        fork_of,
         scope: spec.scope,
         workspace: spec.workspace_path,
         home: spec.caller.home,

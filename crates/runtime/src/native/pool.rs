@@ -113,7 +113,7 @@ impl Pool {
             tokio::time::sleep(QUIET).await;
         }
         while self.state().warm.len() < self.config.pool_size {
-            match self.make(None).await {
+            match self.make(None, None).await {
                 Ok(launcher) => self.state().warm.push_back(launcher),
                 Err(err) => {
                     // The next launch is cold and says what is wrong to somebody who asked.
@@ -153,7 +153,7 @@ impl Pool {
             None => {
                 let launcher = match self.take_warm() {
                     Some(launcher) => Ok(launcher),
-                    None => self.make(None).await,
+                    None => self.make(None, None).await,
                 };
                 self.refill();
                 launcher
@@ -163,9 +163,14 @@ impl Pool {
                     what: format!("{base} is no range of ids of ours"),
                 })?;
                 self.slots.reserve_again(slot, id).map_err(|err| step("user_namespace", err))?;
-                self.make(Some(slot)).await
+                self.make(Some(slot), None).await
             }
         }
+    }
+
+    /// A launcher for a sandbox that shares the ids which begin at `base` with another: it is named by a slot of its own.
+    pub(super) async fn take_sharing(&self, base: u32) -> Result<Launcher, LaunchError> {
+        self.make(None, Some(Ids::Range { base })).await
     }
 
     /// The first launcher that stands on the host as it is now. One that is let go of sees it, and ends.
@@ -202,7 +207,9 @@ impl Pool {
     }
 
     /// Starts a launcher and waits until it is ready.
-    async fn make(&self, slot: Option<Slot>) -> Result<Launcher, LaunchError> {
+    ///
+    /// `ids` are the slot's where nothing else is said.
+    async fn make(&self, slot: Option<Slot>, ids: Option<Ids>) -> Result<Launcher, LaunchError> {
         let slot = match slot {
             Some(slot) => slot,
             None => {
@@ -212,7 +219,7 @@ impl Pool {
                     .map_err(|err| step("user_namespace", err))?
             }
         };
-        let made = match tokio::time::timeout(PATIENCE, self.start(slot)).await {
+        let made = match tokio::time::timeout(PATIENCE, self.start(slot, ids)).await {
             Ok(made) => made,
             Err(elapsed) => Err(LaunchError::Lost(elapsed.into())),
         };
@@ -267,9 +274,9 @@ impl Pool {
         }
     }
 
-    async fn start(&self, slot: Slot) -> Result<Launcher, LaunchError> {
+    async fn start(&self, slot: Slot, ids: Option<Ids>) -> Result<Launcher, LaunchError> {
         let stream = self.spawn("keep").await.map_err(LaunchError::Lost)?;
-        let ids = self.ids(slot);
+        let ids = ids.unwrap_or_else(|| self.ids(slot));
         let facts = self.current_facts().await;
         let owners = std::iter::once((0, 0)).chain(self.state().owner).collect();
         let ground = match ids {

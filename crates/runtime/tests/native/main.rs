@@ -1,6 +1,7 @@
 //! Launches for real. Everything here needs root, user mode included: the tests become another user themselves.
 
 mod broken;
+mod fork;
 mod launch;
 mod life;
 mod rig;

@@ -71,6 +71,7 @@ impl Rig {
             nonce: "n1".to_owned(),
             dir: SandboxDir(self.config.data_dir.join("sandboxes").join(id.to_string())),
             source: Some(source.clone()),
+            fork_of: None,
             workspace_path: source,
             scope: None,
             limits: Limits::default(),

@@ -43,7 +43,14 @@ fn an_ordinary_user_gets_a_sandbox_that_says_what_is_weaker() {
     assert!(lines[0].contains("single_uid"), "{said}");
     assert_eq!(
         &lines[1..],
-        ["inside: 1000 new", "view: new old", "stopped: Killed", "at rest: new old"]
+        [
+            "inside: 1000 new",
+            "fork: newforkedmade ",
+            "stopped: Killed",
+            "view: new old",
+            "stopped: Killed",
+            "at rest: new old"
+        ]
     );
     assert_eq!(std::fs::read_to_string(&readme).unwrap(), "old");
 }

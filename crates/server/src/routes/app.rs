@@ -3,21 +3,22 @@
 use axum::{Json as Answer, extract::State, response::Response};
 use http::HeaderMap;
 use sandbar_api::{
-    App as Body, ErrorCode, KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest,
-    ManifestCheck, ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview,
-    PreviewLink, PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
-    Sandbox as SandboxBody,
+    App as Body, AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, ErrorCode,
+    KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
+    ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview, PreviewLink,
+    PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
+    RestartedProcess, Sandbox as SandboxBody,
 };
 use sandbar_engine::{
-    App, LogLine, LogTail, ManifestFinding as Finding, ManifestState, PreviewStatus as Status,
-    ProcessAction,
+    AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestFinding as Finding,
+    ManifestState, PreviewStatus as Status, ProcessAction,
 };
-use sandbar_types::{ProcessName, ProcessStatus, SandboxId};
+use sandbar_types::{ExitStatus, ProcessName, ProcessStatus, SandboxId};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    extract::{Json, Process, Query, Sandbox},
+    extract::{Json, OptionalJson, Process, Query, Sandbox},
     routes::{output, sandboxes},
     sse::{last_event_id, respond},
     state::AppState,
@@ -27,6 +28,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(app_fetch))
         .routes(routes!(app_apply))
+        .routes(routes!(app_check))
         .routes(routes!(process_start))
         .routes(routes!(process_stop))
         .routes(routes!(process_restart))
@@ -56,6 +58,42 @@ async fn app_apply(
 ) -> Result<Answer<Body>, ApiError> {
     state.engine.app_apply(id).await?;
     Ok(Answer(body(&state, id)?))
+}
+
+/// Builds the app in a throw-away copy of the sandbox, as `build` of its `sandbox.yaml` says; what runs is not touched.
+///
+/// The answer comes when the build has ended. Whoever hangs up before gives the check up.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/check", tag = "apps",
+    params(("sandbox" = String, Path)), request_body = AppCheckRequest,
+    responses((status = 200, body = AppCheck)))]
+async fn app_check(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    OptionalJson(request): OptionalJson<AppCheckRequest>,
+) -> Result<Answer<AppCheck>, ApiError> {
+    let after = if request.restart { AfterCheck::Restart } else { AfterCheck::Nothing };
+    Ok(Answer(check_body(state.engine.app_check(id, after).await?)))
+}
+
+fn check_body(check: Check) -> AppCheck {
+    let restarted = check.restarted.into_iter().map(|restarted| RestartedProcess {
+        is_ready: restarted.is_ready,
+        process: restarted.process,
+    });
+    AppCheck {
+        status: match check.status {
+            CheckStatus::Passed => AppCheckStatus::Passed,
+            CheckStatus::Failed => AppCheckStatus::Failed,
+            CheckStatus::Skipped => AppCheckStatus::Skipped,
+        },
+        exit: check.exit,
+        timed_out: check.exit == Some(ExitStatus::TimedOut),
+        out_of_memory: check.is_out_of_memory,
+        out_of_disk: check.is_out_of_disk,
+        duration_ms: u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX),
+        output: AppCheckOutput { lines: check.lines, is_truncated: check.is_truncated },
+        restarted: restarted.collect(),
+    }
 }
 
 /// Starts a process that was stopped, has exited or has given up.

@@ -115,7 +115,7 @@ fn remarks(process: &ProcessStatus) -> String {
     text
 }
 
-const fn state(state: &ProcessState) -> &'static str {
+pub(super) const fn state(state: &ProcessState) -> &'static str {
     match state {
         ProcessState::Waiting { .. } => "waiting",
         ProcessState::Starting => "starting",

@@ -89,7 +89,7 @@ fn open_one(
     idmaps: &mut Idmaps,
 ) -> io::Result<Option<OwnedFd>> {
     let tree = match &mount.what {
-        What::Home => home(state, plan.ids)?,
+        What::Home => home(plan, state)?,
         What::Toolchain { host, is_writable, .. } => {
             // Every link was resolved when the plan was made; one that is there now was put there since.
             let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -98,7 +98,7 @@ fn open_one(
             let lower = idmaps.open_tree_read_only(at.as_fd(), Path::new(""))?;
             let is_dir = FileType::from_raw_mode(fstat(&lower)?.st_mode).is_dir();
             if *is_writable && is_dir {
-                toolchain(state, host, lower.as_fd(), plan.ids)?
+                toolchain(plan, state, host, lower.as_fd())?
             } else {
                 lower
             }

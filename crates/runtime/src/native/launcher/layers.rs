@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -67,7 +68,7 @@ impl Idmaps {
     pub(super) fn open_tree_read_only(
         &mut self,
         dir: BorrowedFd<'_>,
-        path: &std::path::Path,
+        path: &Path,
     ) -> io::Result<OwnedFd> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -125,7 +126,7 @@ pub(super) fn prepare_directories(plan: &Plan) -> io::Result<OwnedFd> {
     make_directory(CWD, plan.dir.as_path())?;
     let state = open_state(&plan.dir)?;
     for name in ["work", "home", "logs", "run", "tools"] {
-        make_directory(state.as_fd(), std::path::Path::new(name))?;
+        make_directory(state.as_fd(), Path::new(name))?;
     }
     own(state.as_fd(), "home", plan.ids, plan.ids.agent_outside(), 0o700)?;
     Ok(state)
@@ -154,7 +155,7 @@ pub(super) fn lock(state: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     }
 }
 
-fn make_directory(dir: BorrowedFd<'_>, name: &std::path::Path) -> io::Result<()> {
+fn make_directory(dir: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
     match mkdirat(dir, name, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(err) => Err(err.into()),
@@ -243,7 +244,7 @@ pub(super) fn build(
 ) -> Result<Layers, Failure> {
     let lower = match (&plan.source, steps.check(Step::Source, || open_source(plan))?) {
         (Some(source), Some(opened)) => Some(steps.check(Step::Idmap, || {
-            let here = std::path::Path::new("");
+            let here = Path::new("");
             idmaps.open_tree_read_only(opened.as_fd(), here).map_err(|err| match err.raw_os_error() {
                 Some(errno) if errno == Errno::INVAL.raw_os_error() => Failure::Source {
                     what: format!("the file system of `{source}` cannot show its owner as another (idmapped mounts)"),
@@ -254,8 +255,10 @@ pub(super) fn build(
         (Some(_) | None, _) => None,
     };
     steps.take(Step::Overlay, || {
-        make_directory(state, std::path::Path::new("upper"))?;
-        let (owner, mode) = match &lower {
+        make_directory(state, Path::new("upper"))?;
+        let forked = forked(plan, Path::new("upper"))?;
+        let shown = forked.as_ref().map(AsFd::as_fd).or(lower.as_ref().map(AsFd::as_fd));
+        let (owner, mode) = match shown {
             Some(lower) => {
                 fstat(lower).map(|stat| ((stat.st_uid, stat.st_gid), stat.st_mode & 0o7777))?
             }
@@ -266,8 +269,9 @@ pub(super) fn build(
         let view = own_tree(state, plan.ids)?;
         let upper = openat(&view, "upper", OWN, Mode::empty())?;
         let work = openat(&view, "work", OWN, Mode::empty())?;
-        let merged =
-            overlay(lower.as_ref().map(AsFd::as_fd), upper.as_fd(), work.as_fd(), plan.ids)?;
+        let forked = forked.as_ref().map(AsFd::as_fd).into_iter();
+        let lowers: Vec<BorrowedFd<'_>> = forked.chain(lower.as_ref().map(AsFd::as_fd)).collect();
+        let merged = overlay(&lowers, upper.as_fd(), work.as_fd(), plan.ids)?;
         Ok(Layers { merged, upper, lower })
     })
 }
@@ -285,25 +289,58 @@ fn own_tree(state: BorrowedFd<'_>, ids: Ids) -> io::Result<OwnedFd> {
     }
 }
 
-/// Makes a detached overlay mount; without a lower layer, over an empty one.
+/// A writable layer of another sandbox.
+struct Forked {
+    layer: OwnedFd,
+    /// The mount that `layer` is on; the kernel builds on no mount that is gone.
+    #[expect(dead_code, reason = "held, not used")]
+    view: OwnedFd,
+}
+
+impl AsFd for Forked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.layer.as_fd()
+    }
+}
+
+/// Opens a writable layer of the sandbox that `plan` forks; `None` where it forks none, or that one has no such layer.
+///
+/// Not its merged tree: an overlay may be built on another once only, and a source may be on one; and a mount of
+/// another user namespace is nothing to build on, so user mode could not.
+fn forked(plan: &Plan, layer: &Path) -> io::Result<Option<Forked>> {
+    let Some(parent) = &plan.fork_of else {
+        return Ok(None);
+    };
+    let view = own_tree(open_state(parent)?.as_fd(), plan.ids)?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match openat2(&view, layer, DIRECTORY, Mode::empty(), resolve) {
+        Ok(layer) => Ok(Some(Forked { layer, view })),
+        Err(Errno::NOENT) => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Makes a detached overlay mount over `lowers`, the highest first; without any, over an empty one.
 pub(super) fn overlay(
-    lower: Option<BorrowedFd<'_>>,
+    lowers: &[BorrowedFd<'_>],
     upper: BorrowedFd<'_>,
     work: BorrowedFd<'_>,
     ids: Ids,
 ) -> io::Result<OwnedFd> {
     let empty;
-    let lower = match lower {
-        Some(lower) => lower,
-        None => {
+    let beneath;
+    let lowers = match lowers {
+        [] => {
             empty = empty_tree()?;
-            empty.as_fd()
+            beneath = [empty.as_fd()];
+            &beneath[..]
         }
+        lowers => lowers,
     };
     let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    set_layer(fs.as_fd(), "lowerdir+", "lowerdir", lower)?;
-    set_layer(fs.as_fd(), "upperdir", "upperdir", upper)?;
-    set_layer(fs.as_fd(), "workdir", "workdir", work)?;
+    set_lowers(fs.as_fd(), lowers)?;
+    set_layer(fs.as_fd(), "upperdir", upper)?;
+    set_layer(fs.as_fd(), "workdir", work)?;
     for (key, value) in
         [("metacopy", "off"), ("index", "off"), ("xino", "auto"), ("nfs_export", "off")]
     {
@@ -323,19 +360,29 @@ pub(super) fn overlay(
 }
 
 /// Gives a layer by descriptor, or, before Linux 6.13, by the descriptor's path.
-fn set_layer(
-    fs: BorrowedFd<'_>,
-    key: &str,
-    old_key: &str,
-    layer: BorrowedFd<'_>,
-) -> io::Result<()> {
+fn set_layer(fs: BorrowedFd<'_>, key: &str, layer: BorrowedFd<'_>) -> io::Result<()> {
     match fsconfig_set_fd(fs, key, layer) {
-        Err(Errno::INVAL) => {
-            let path = format!("/proc/self/fd/{}", layer.as_raw_fd());
-            Ok(fsconfig_set_string(fs, old_key, path.as_str())?)
-        }
+        Err(Errno::INVAL) => Ok(fsconfig_set_string(fs, key, path_of(layer).as_str())?),
         other => Ok(other?),
     }
+}
+
+/// As [`set_layer`]; by path, all of them are one option.
+fn set_lowers(fs: BorrowedFd<'_>, lowers: &[BorrowedFd<'_>]) -> io::Result<()> {
+    for lower in lowers {
+        match fsconfig_set_fd(fs, "lowerdir+", *lower) {
+            Err(Errno::INVAL) => {
+                let paths: Vec<String> = lowers.iter().map(|lower| path_of(*lower)).collect();
+                return Ok(fsconfig_set_string(fs, "lowerdir", paths.join(":").as_str())?);
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn path_of(layer: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", layer.as_raw_fd())
 }
 
 fn empty_tree() -> io::Result<OwnedFd> {
@@ -348,39 +395,47 @@ fn empty_tree() -> io::Result<OwnedFd> {
 
 /// Makes (or finds) the writable layer of one toolchain in `tools` of `state`, and the overlay over `lower`.
 pub(super) fn toolchain(
+    plan: &Plan,
     state: BorrowedFd<'_>,
     host: &HostPath,
     lower: BorrowedFd<'_>,
-    ids: Ids,
 ) -> io::Result<OwnedFd> {
+    let ids = plan.ids;
     let view = own_tree(state, ids)?;
     let tools = openat(&view, "tools", OWN, Mode::empty())?;
-    let name = tool_name(host);
-    make_directory(tools.as_fd(), std::path::Path::new(&name))?;
-    let dir = openat(&tools, &name, OWN, Mode::empty())?;
+    let tool = tool_name(host);
+    make_directory(tools.as_fd(), Path::new(&tool))?;
+    let dir = openat(&tools, &tool, OWN, Mode::empty())?;
     for name in ["upper", "work"] {
-        make_directory(dir.as_fd(), std::path::Path::new(name))?;
+        make_directory(dir.as_fd(), Path::new(name))?;
     }
     let stat = fstat(lower)?;
     own(dir.as_fd(), "upper", ids, (stat.st_uid, stat.st_gid), stat.st_mode & 0o7777)?;
     let upper = openat(&dir, "upper", OWN, Mode::empty())?;
     let work = openat(&dir, "work", OWN, Mode::empty())?;
-    overlay(Some(lower), upper.as_fd(), work.as_fd(), ids)
+    let forked = forked(plan, &Path::new("tools").join(tool).join("upper"))?;
+    let lowers: Vec<BorrowedFd<'_>> =
+        forked.as_ref().map(AsFd::as_fd).into_iter().chain([lower]).collect();
+    overlay(&lowers, upper.as_fd(), work.as_fd(), ids)
 }
 
 /// The home directory, as a mount that names nothing of the host: the root of a bind is shown by its path in the file
 /// system (proc_pid_mountinfo(5)), and that of an overlay is `/`.
-pub(super) fn home(state: BorrowedFd<'_>, ids: Ids) -> io::Result<OwnedFd> {
-    match ids {
-        Ids::Range { .. } => {
+///
+/// In user mode it is the caller's own directory, below a path that is the caller's: nothing that it does not know.
+pub(super) fn home(plan: &Plan, state: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let ids = plan.ids;
+    let forked = forked(plan, Path::new("home"))?;
+    match (ids, &forked) {
+        (Ids::Range { .. }, _) | (Ids::Single { .. }, Some(_)) => {
             let view = own_tree(state, ids)?;
-            make_directory(view.as_fd(), std::path::Path::new("home-work"))?;
+            make_directory(view.as_fd(), Path::new("home-work"))?;
             let upper = openat(&view, "home", OWN, Mode::empty())?;
             let work = openat(&view, "home-work", OWN, Mode::empty())?;
-            overlay(None, upper.as_fd(), work.as_fd(), ids)
+            let lowers: Vec<BorrowedFd<'_>> = forked.iter().map(AsFd::as_fd).collect();
+            overlay(&lowers, upper.as_fd(), work.as_fd(), ids)
         }
-        // The caller's own directory, below a path that is the caller's: nothing that it does not know.
-        Ids::Single { .. } => {
+        (Ids::Single { .. }, None) => {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
             let tree = open_tree(state, "home", flags)?;
             let set = NOSUID | NODEV;

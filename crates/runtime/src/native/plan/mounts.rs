@@ -188,6 +188,7 @@ mod tests {
             nonce: String::new(),
             dir: SandboxDir("/data/sandboxes/one".into()),
             source: None,
+            fork_of: None,
             workspace_path: path(workspace),
             scope: None,
             limits: Limits::default(),
