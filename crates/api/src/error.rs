@@ -201,6 +201,28 @@ codes! {
     InvalidName = "invalid_name", 400;
     /// The build of this sandbox is being checked already; one check at a time.
     CheckRunning = "check_running", 409;
+    /// Whoever asks may not ask for this; nothing was done.
+    Forbidden = "forbidden", 403;
+    /// A session's cookie alone changes nothing: `Origin` and the header `X-Sandbar-Csrf` are needed, too.
+    CsrfRequired = "csrf_required", 403;
+    /// The name, the password or the code is not right.
+    InvalidCredentials = "invalid_credentials", 401;
+    /// Too many requests, or too many attempts; `Retry-After` says when there are some again.
+    RateLimited = "rate_limited", 429;
+    /// The tenant would have more than its quota allows.
+    QuotaExceeded = "quota_exceeded", 403;
+    /// There is an administrator already.
+    SetupDone = "setup_done", 409;
+    /// No user of the tenant has this id.
+    UserNotFound = "user_not_found", 404;
+    /// No API key of the tenant has this id.
+    ApiKeyNotFound = "api_key_not_found", 404;
+    /// No tenant has this name.
+    TenantNotFound = "tenant_not_found", 404;
+    /// Another user of the tenant, or another tenant, has this name.
+    AccountNameTaken = "account_name_taken", 409;
+    /// It is the last administrator of its tenant.
+    LastAdmin = "last_admin", 409;
 }
 
 impl fmt::Display for ErrorCode {

@@ -4,6 +4,7 @@
 //! It knows no row of the store and opens no socket.
 //! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
 
+mod accounts;
 mod app;
 mod approves;
 pub mod attach;
@@ -18,6 +19,11 @@ mod review;
 mod sandboxes;
 mod usage;
 
+pub use accounts::{
+    ApiKey, ApiKeyCreateRequest, ApiKeyCreated, AuthStatus, CSRF, LoginRequest, Me,
+    PasswordRequest, Secret, Session, SetupRequest, Tenant, TenantCreateRequest, TenantPageQuery,
+    TenantQuery, TenantUpdateRequest, User, UserCreateRequest, UserUpdateRequest,
+};
 pub use app::{
     App, AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, KeepaliveRequest,
     LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest,

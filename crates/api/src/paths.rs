@@ -21,6 +21,31 @@ pub const USAGE: &str = "/v1/usage";
 /// `POST`: cleans up.
 pub const GC: &str = "/v1/gc";
 
+/// `GET`: whether one can log in, and whether one is.
+pub const AUTH_STATUS: &str = "/v1/auth/status";
+/// `POST`: makes the first administrator.
+pub const AUTH_SETUP: &str = "/v1/auth/setup";
+/// `POST`: begins a session.
+pub const AUTH_LOGIN: &str = "/v1/auth/login";
+/// `POST`: ends the session.
+pub const AUTH_LOGOUT: &str = "/v1/auth/logout";
+/// `POST`: changes one's own password.
+pub const AUTH_PASSWORD: &str = "/v1/auth/password";
+/// `GET`: who asks.
+pub const ME: &str = "/v1/me";
+/// `GET` lists, `POST` adds.
+pub const USERS: &str = "/v1/users";
+/// `GET` lists, `POST` makes one.
+pub const API_KEYS: &str = "/v1/api-keys";
+/// `GET` lists, `POST` makes one.
+pub const TENANTS: &str = "/v1/tenants";
+
+/// One of a list, for example a user: `PATCH`, `DELETE`.
+#[must_use]
+pub fn one_of(list: &str, id: &str) -> String {
+    format!("{list}/{}", escape(id.as_bytes()))
+}
+
 /// Escapes what may not stand in a segment of a path, or in a value of a query.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {

@@ -29,7 +29,7 @@ pub struct SandboxUsage {
 pub struct DiskUsage {
     /// Bytes of all sandboxes.
     pub total_bytes: u64,
-    /// Bytes of the store.
+    /// Bytes of the store; 0 for who does not run the server.
     pub store_bytes: u64,
     /// By sandbox, the largest first.
     pub sandboxes: Vec<SandboxDiskUsage>,

@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod du;
 pub(crate) mod exec;
 pub(crate) mod gc;
+pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
@@ -29,7 +30,9 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod tenant;
 pub(crate) mod undo;
+pub(crate) mod user;
 
 use crate::{context::Context, failure::Failure};
 
@@ -62,6 +65,9 @@ pub(crate) enum Command {
     Du(du::Args),
     Gc(gc::Args),
     Manifest(manifest::Args),
+    User(user::Args),
+    Key(key::Args),
+    Tenant(tenant::Args),
     Doctor(doctor::Args),
     Serve(serve::Args),
     Config(config::Args),
@@ -96,6 +102,9 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Rm(args) => Box::pin(rm::run(args, context)).await,
         Command::Du(args) => du::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
+        Command::User(args) => user::run(args, context).await,
+        Command::Key(args) => key::run(args, context).await,
+        Command::Tenant(args) => tenant::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Manifest(_) | Command::Serve(_) | Command::Config(_) | Command::Completions(_) => {
             unreachable!("they ask no server and were carried out before")

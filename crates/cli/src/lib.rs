@@ -21,6 +21,7 @@ mod resolve;
 mod review;
 #[cfg(test)]
 mod sample;
+mod secret;
 mod select;
 mod session;
 mod settings;

@@ -20,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     EngineConfig, Error, ErrorKind, Result,
+    account::Accounts,
     actor::ActorHandle,
     layout::{self, Layout},
     reconcile,
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) trash_nudge: Notify,
     /// Whose turn it is to check a build.
     pub(crate) turns: crate::app::Turns,
+    pub(crate) accounts: Accounts,
     /// One approve at a time for each source.
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
     /// Approves whose stage is kept because somebody wrote to what they replaced; said once in the life of a server.
@@ -136,6 +138,7 @@ impl Engine {
             events: watch::Sender::new(0),
             trash_nudge: Notify::new(),
             turns: crate::app::Turns::default(),
+            accounts: Accounts::default(),
             sources: Mutex::default(),
             kept: Mutex::default(),
             actors: RwLock::default(),

@@ -6,7 +6,7 @@ use sandbar_store::{
     ApproveRow, approve_list_kept, approve_prune_in_txn, idempotency_list_expired,
     idempotency_remove_in_txn, sandbox_prune_in_txn,
 };
-use sandbar_types::{SandboxId, SandboxState};
+use sandbar_types::{SandboxId, SandboxState, TenantId};
 
 use crate::{
     Engine, Error, Result,
@@ -67,7 +67,7 @@ impl Engine {
     async fn gc_terminal(&self, mode: GcMode) -> Result<Vec<GcAction>> {
         let now = self.inner.config.clock.now();
         let mut actions = Vec::new();
-        for sandbox in self.sandbox_list() {
+        for sandbox in self.sandbox_list_all() {
             let is_terminal =
                 matches!(sandbox.state, SandboxState::Stopped | SandboxState::Failed { .. });
             let is_old = sandbox.updated_at + TERMINAL_AGE <= now;
@@ -156,10 +156,10 @@ impl Engine {
     }
 }
 
-async fn remove_keys(inner: &Inner, expired: &[(String, String)]) -> Result<()> {
+async fn remove_keys(inner: &Inner, expired: &[(TenantId, String, String)]) -> Result<()> {
     let mut txn = inner.store.begin().await?;
-    for (route, key) in expired {
-        idempotency_remove_in_txn(&mut txn, route, key).await?;
+    for (tenant, route, key) in expired {
+        idempotency_remove_in_txn(&mut txn, *tenant, route, key).await?;
     }
     Ok(txn.commit().await?)
 }

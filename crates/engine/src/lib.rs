@@ -5,6 +5,7 @@
 //! sandbox), and the *observed* (what the host shows). [`lifecycle`] decides with values; `actor` carries out;
 //! `reconcile` compares record and observed at the start and every minute, and is the same code after a crash.
 
+mod account;
 mod actor;
 mod app;
 mod config;
@@ -27,6 +28,10 @@ mod size;
 mod source;
 mod workspace_view;
 
+pub use account::{
+    ApiKey, Credential, Identity, KeyCreateParams, KeyCreated, LoggedIn, LoginParams, Tenant,
+    TenantCreateParams, TenantUpdateParams, User, UserCreateParams, UserUpdateParams,
+};
 pub use app::{
     AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview, PreviewError,
     PreviewStatus, PreviewViewer, Restarted, manifest_check,

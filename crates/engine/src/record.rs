@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sandbar_runtime::{Caller, LaunchSpec, SandboxDir};
 use sandbar_store::SandboxRow;
-use sandbar_types::{SandboxId, SandboxName, SandboxSpec, Source};
+use sandbar_types::{SandboxId, SandboxName, SandboxSpec, Source, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::workspace_path;
@@ -19,6 +19,8 @@ pub(crate) const LAUNCH_STEPS: [&str; 4] = [STEP_PREPARE, STEP_RECORD, STEP_LAUN
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     id: SandboxId,
+    #[serde(default = "default_tenant")]
+    tenant_id: TenantId,
     name: SandboxName,
     spec: SandboxSpec,
     caller: serde_json::Value,
@@ -28,10 +30,16 @@ pub(crate) struct Record {
     created_at: Timestamp,
 }
 
+/// Whose a record from before there were tenants is.
+const fn default_tenant() -> TenantId {
+    TenantId::DEFAULT
+}
+
 impl Record {
     pub(crate) fn of(row: &SandboxRow) -> Self {
         Self {
             id: row.id,
+            tenant_id: row.tenant_id,
             name: row.name.clone(),
             spec: row.spec.clone(),
             caller: row.caller.clone(),

@@ -1,12 +1,12 @@
-//! Who may ask: the peer's user on the unix socket; a token, and the right `Host` and `Origin`, on TCP.
+//! The gate before anybody is asked who they are: the peer's user on the unix socket, `Host` and `Origin` on TCP.
 //!
 //! A loopback port is open to every user of the machine and, by DNS rebinding, to every web page a user looks at.
-//! So nothing there works without the token, and a browser is refused before the token is looked at.
+//! So a browser that another site sent is refused before any token is looked at; who asks is for `identify`.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -28,8 +28,61 @@ const DIGITS: usize = 64;
 pub(crate) enum Transport {
     /// The unix socket; the peer has this user id.
     Unix { peer_uid: u32, our_uid: u32 },
-    /// The TCP listener at this address.
-    Tcp { local: SocketAddr },
+    /// The TCP listener at this address; the peer has that one.
+    Tcp { local: SocketAddr, peer: IpAddr, channel: Channel },
+}
+
+impl Transport {
+    /// Where the peer is, where it is anywhere else.
+    pub(crate) const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Unix { .. } => None,
+            Self::Tcp { peer, .. } => Some(peer),
+        }
+    }
+
+    /// How a browser would speak to us.
+    pub(crate) const fn channel(self) -> Channel {
+        match self {
+            Self::Unix { .. } => Channel::Plain,
+            Self::Tcp { channel, .. } => channel,
+        }
+    }
+}
+
+/// How a browser speaks to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// `http`: only ever on the loopback address.
+    Plain,
+    /// `https`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "there is no listener with TLS yet"))]
+    Tls,
+}
+
+impl Channel {
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http://",
+            Self::Tls => "https://",
+        }
+    }
+
+    /// The name of a session's cookie. A browser takes one that begins with `__Host-` from TLS only.
+    pub(crate) const fn cookie(self) -> &'static str {
+        match self {
+            Self::Plain => "sandbar_session",
+            Self::Tls => "__Host-sandbar_session",
+        }
+    }
+
+    /// What such a cookie needs beside what all of them have.
+    pub(crate) const fn attributes(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Tls => "; Secure",
+        }
+    }
 }
 
 /// The hash of the one token of this server. The token itself is only in its file.
@@ -101,7 +154,8 @@ impl Token {
         Sha256::new().chain_update(self.0).chain_update(purpose).finalize().into()
     }
 
-    fn is(&self, presented: &str) -> bool {
+    /// Whether it is this one.
+    pub(crate) fn is(&self, presented: &str) -> bool {
         let presented: [u8; 32] = Sha256::digest(presented).into();
         self.0.ct_eq(&presented).into()
     }
@@ -129,13 +183,8 @@ fn make(path: &Path) -> io::Result<String> {
     Ok(token)
 }
 
-/// Lets a request pass, or says why not. Pure.
-pub(crate) fn admit(
-    transport: Transport,
-    token: Option<&Token>,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<(), ApiError> {
+/// Lets a request pass to where it is asked who asks, or says why not. Pure.
+pub(crate) fn admit(transport: Transport, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     match transport {
         Transport::Unix { peer_uid, our_uid } if peer_uid == our_uid || peer_uid == 0 => Ok(()),
         Transport::Unix { peer_uid, our_uid } => Err(ApiError::new(
@@ -143,14 +192,9 @@ pub(crate) fn admit(
             format!("user {peer_uid} may not use the server of user {our_uid}"),
         )
         .hint("start a server of your own with `sandbar serve`")),
-        Transport::Tcp { local } => {
+        Transport::Tcp { local, channel, .. } => {
             let host = admit_host(local, uri, headers)?;
-            admit_origin(&host, headers)?;
-            // Whether we live is no secret, and probes have no token.
-            if matches!(uri.path(), "/healthz" | "/v1/healthz") {
-                return Ok(());
-            }
-            admit_token(token, headers)
+            admit_origin(channel, &host, headers)
         }
     }
 }
@@ -183,10 +227,12 @@ fn admit_host(local: SocketAddr, uri: &Uri, headers: &HeaderMap) -> Result<Autho
     }
 }
 
-fn admit_origin(host: &Authority, headers: &HeaderMap) -> Result<(), ApiError> {
+fn admit_origin(channel: Channel, host: &Authority, headers: &HeaderMap) -> Result<(), ApiError> {
     let origin = header_text(headers, &header::ORIGIN)?;
     let is_own = origin.is_none_or(|origin| {
-        origin.strip_prefix("http://").is_some_and(|own| own.eq_ignore_ascii_case(host.as_str()))
+        origin
+            .strip_prefix(channel.scheme())
+            .is_some_and(|own| own.eq_ignore_ascii_case(host.as_str()))
     });
     let fetch_site = headers.get("sec-fetch-site").map(|value| value.as_bytes().to_vec());
     let is_same_site = fetch_site.is_none_or(|site| matches!(&*site, b"same-origin" | b"none"));
@@ -200,24 +246,6 @@ fn admit_origin(host: &Authority, headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-fn admit_token(token: Option<&Token>, headers: &HeaderMap) -> Result<(), ApiError> {
-    let presented = header_text(headers, &header::AUTHORIZATION)?.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    let is_right = match (token, presented) {
-        (Some(token), Some(presented)) => token.is(presented),
-        (None, _) | (_, None) => false,
-    };
-    if is_right {
-        Ok(())
-    } else {
-        Err(ApiError::new(ErrorCode::Unauthorized, "no token, or not the right one").hint(
-            "send `Authorization: Bearer` with what the file `token` of the data directory holds",
-        ))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +253,6 @@ mod tests {
     const LOCAL: &str = "127.0.0.1:7070";
 
     fn verdict(uri: &str, pairs: &[(&str, &str)]) -> Result<(), ErrorCode> {
-        let token = Token(Sha256::digest("sbt_right").into());
         let headers: HeaderMap = pairs
             .iter()
             .map(|(name, value)| {
@@ -235,9 +262,9 @@ mod tests {
                 map.append(name, value);
                 map
             });
-        let transport = Transport::Tcp { local: LOCAL.parse().unwrap() };
-        admit(transport, Some(&token), &uri.parse().unwrap(), &headers)
-            .map_err(|error| error.0.code)
+        let local: SocketAddr = LOCAL.parse().unwrap();
+        let transport = Transport::Tcp { local, peer: local.ip(), channel: Channel::Plain };
+        admit(transport, &uri.parse().unwrap(), &headers).map_err(|error| error.0.code)
     }
 
     const RIGHT: (&str, &str) = ("authorization", "Bearer sbt_right");
@@ -303,24 +330,10 @@ mod tests {
     }
 
     #[test]
-    fn without_the_token_only_health_is_told() {
-        let host = ("host", "localhost:7070");
-        for authorization in ["Bearer sbt_wrong", "Bearer", "Basic sbt_right", "sbt_right", ""] {
-            assert_eq!(
-                verdict("/metrics", &[host, ("authorization", authorization)]),
-                Err(ErrorCode::Unauthorized),
-                "{authorization}"
-            );
-        }
-        assert_eq!(verdict("/metrics", &[host]), Err(ErrorCode::Unauthorized));
-        assert_eq!(verdict("/healthz", &[host]), Ok(()));
-    }
-
-    #[test]
     fn another_user_is_refused_on_the_socket_and_root_is_not() {
         let ask = |peer_uid| {
             let transport = Transport::Unix { peer_uid, our_uid: 1000 };
-            admit(transport, None, &Uri::from_static("/v1/sandboxes"), &HeaderMap::new())
+            admit(transport, &Uri::from_static("/v1/sandboxes"), &HeaderMap::new())
                 .map_err(|error| error.0.code)
         };
         assert_eq!((ask(1000), ask(0), ask(1001)), (Ok(()), Ok(()), Err(ErrorCode::ForbiddenPeer)));

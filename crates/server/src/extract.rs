@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::{ErrorCode, LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX};
-use sandbar_types::{Actor, ApproveId, ExecId, ProcessName, SandboxId, WorkspacePath};
+use sandbar_types::{ApiKeyId, ApproveId, ExecId, ProcessName, SandboxId, UserId, WorkspacePath};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{auth::Transport, error::ApiError, json, state::AppState};
+use crate::{asker, error::ApiError, json, state::AppState};
 
 /// LIMIT: bytes of a body that is not an upload.
 pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
@@ -83,6 +83,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 /// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, or name.
+///
+/// Of the tenant of who asks, always: a handler has no other way to an id.
 #[derive(Debug)]
 pub(crate) struct Sandbox(pub(crate) SandboxId);
 
@@ -90,8 +92,9 @@ impl FromRequestParts<AppState> for Sandbox {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let tenant = asker::identity(parts)?.principal.tenant;
         let text = segment(parts, state, "sandbox").await?;
-        Ok(Self(state.engine.sandbox_resolve(&text)?))
+        Ok(Self(state.engine.sandbox_resolve(tenant, &text).await?))
     }
 }
 
@@ -160,27 +163,47 @@ impl FromRequestParts<AppState> for Approve {
     }
 }
 
-/// Who asks, as far as the listener knows.
+/// The user that `{user}` in the path names.
 #[derive(Debug)]
-pub(crate) struct AskedBy(pub(crate) Actor);
+pub(crate) struct User(pub(crate) UserId);
 
-impl FromRequestParts<AppState> for AskedBy {
+impl FromRequestParts<AppState> for User {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        Ok(Self(match parts.extensions.get::<Transport>() {
-            Some(Transport::Unix { peer_uid, our_uid }) => {
-                // Nobody but our own user and root is let in.
-                let name = match (peer_uid == our_uid, *peer_uid) {
-                    (true, _) => Some(state.caller.name.clone()),
-                    (false, 0) => Some("root".to_owned()),
-                    (false, _) => None,
-                };
-                Actor::User { uid: *peer_uid, name }
-            }
-            Some(Transport::Tcp { .. }) => Actor::Token,
-            None => Actor::Unknown,
-        }))
+        let text = segment(parts, state, "user").await?;
+        text.parse().map(Self).map_err(|error| {
+            ApiError::new(ErrorCode::UserNotFound, "there is no such user")
+                .hint(format!("{error}; `GET /v1/users` lists them"))
+        })
+    }
+}
+
+/// The API key that `{key}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Key(pub(crate) ApiKeyId);
+
+impl FromRequestParts<AppState> for Key {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "key").await?;
+        text.parse().map(Self).map_err(|error| {
+            ApiError::new(ErrorCode::ApiKeyNotFound, "there is no such API key")
+                .hint(format!("{error}; `GET /v1/api-keys` lists them"))
+        })
+    }
+}
+
+/// The name of the tenant in the path.
+#[derive(Debug)]
+pub(crate) struct TenantName(pub(crate) String);
+
+impl FromRequestParts<AppState> for TenantName {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        segment(parts, state, "tenant").await.map(Self)
     }
 }
 

@@ -4,12 +4,15 @@
 //! Served on a unix socket for the same user, and on a loopback port for who has the token.
 //! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
 
+mod access;
+mod asker;
 mod auth;
 mod config;
 mod dispatch;
 mod egress;
 mod error;
 mod extract;
+mod identify;
 mod json;
 mod listen;
 mod logging;
@@ -18,6 +21,7 @@ mod observe;
 mod openapi;
 mod previews;
 mod range;
+mod rate;
 mod router;
 mod routes;
 mod serve;

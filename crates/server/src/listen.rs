@@ -25,7 +25,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{auth::Transport, dispatch::Dispatch, metrics::Metrics};
+use crate::{
+    auth::{Channel, Transport},
+    dispatch::Dispatch,
+    metrics::Metrics,
+};
 
 /// LIMIT: bytes of a request's head.
 const LIMIT_HEAD_BYTES: u16 = u16::MAX;
@@ -211,7 +215,8 @@ impl Serve {
         metrics.connections.fetch_add(1, Ordering::Relaxed);
         let limits = ServeLimits { head_bytes: LIMIT_HEAD_BYTES, ..ServeLimits::default() };
         let client = proxy.client(peer.ip());
-        let service = Dispatch::new(proxy, client, router, Transport::Tcp { local });
+        let transport = Transport::Tcp { local, peer: peer.ip(), channel: Channel::Plain };
+        let service = Dispatch::new(proxy, client, router, transport);
         preview::serve(stream, service, limits, stop).await;
         metrics.connections.fetch_sub(1, Ordering::Relaxed);
     }

@@ -19,8 +19,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sandbar_api::{PROBLEM_JSON, REQUEST_ID};
 
 use crate::{
+    access::enter,
     auth::{Transport, admit},
     error::{ApiError, of_status},
+    rate::Standing,
     state::AppState,
 };
 
@@ -31,23 +33,22 @@ const LIMIT_REQUEST_ID: usize = 64;
 /// Wraps every route, the fallbacks included.
 pub(crate) async fn observe(
     State(state): State<AppState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let admitted = request.extensions().get::<Transport>().map_or_else(
-        // A request that came by no listener: a bug of ours, so closed.
-        || Err(of_status(http::StatusCode::INTERNAL_SERVER_ERROR)),
-        |transport| admit(*transport, state.token.as_deref(), request.uri(), request.headers()),
-    );
+    let (standing, admitted) = enter_by(&state, &mut request).await;
     let response = match admitted {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    let response = finish(response, &request_id);
+    let mut response = finish(response, &request_id);
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
     let took = started.elapsed();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     state.metrics.observe(route, &method, response.status(), took);
@@ -60,6 +61,20 @@ pub(crate) async fn observe(
         "request answered"
     );
     response
+}
+
+async fn enter_by(
+    state: &AppState,
+    request: &mut Request,
+) -> (Option<Standing>, Result<(), ApiError>) {
+    let Some(transport) = request.extensions().get::<Transport>().copied() else {
+        // A request that came by no listener: a bug of ours, so closed.
+        return (None, Err(of_status(http::StatusCode::INTERNAL_SERVER_ERROR)));
+    };
+    match admit(transport, request.uri(), request.headers()) {
+        Ok(()) => enter(state, transport, request).await,
+        Err(error) => (None, Err(error)),
+    }
 }
 
 fn finish(mut response: Response, request_id: &str) -> Response {
@@ -75,6 +90,10 @@ fn finish(mut response: Response, request_id: &str) -> Response {
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        let wait = problem.details.as_ref().and_then(|details| details["retry_after_s"].as_u64());
+        if let Some(seconds) = wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(request_id) {

@@ -9,16 +9,22 @@ use utoipa::{
         Content, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema,
         path::{Operation, Parameter, PathItem},
         schema::{AdditionalProperties, Type},
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
+
+/// Where an operation says what it asks of who asks: `none`, `any` (that they are known), a scope, or `instance` (that
+/// they run the server).
+pub(crate) const SCOPE: &str = "x-sandbar-scope";
 
 /// What is said about the API as a whole.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Sandbar",
-        description = "Sandboxes that are copy-on-write views of real code.\n\nErrors are `application/problem+json`; their codes are in `docs/errors.md`. `{sandbox}` is an id, the unique beginning of one, or a name.",
+        description = "Sandboxes that are copy-on-write views of real code.\n\nErrors are `application/problem+json`; their codes are in `docs/errors.md`. `{sandbox}` is an id, the unique beginning of one, or a name.\n\n`x-sandbar-scope` says what a route asks of who asks: `none`, `any` (that they are known), one of the scopes `read`, `write`, `review` and `admin`, or `instance` (that they run the server, by its socket or token file).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem, ErrorCode)),
@@ -27,6 +33,7 @@ use utoipa::{
         (name = "execs", description = "Commands in a sandbox, with or without a terminal."),
         (name = "files", description = "Files of a workspace."),
         (name = "review", description = "What changed, and the decision about it."),
+        (name = "accounts", description = "Who may ask: users, sessions, API keys, tenants."),
         (name = "server", description = "The server itself."),
     ),
 )]
@@ -44,12 +51,17 @@ pub(crate) fn finish(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi:
     close_variants(&mut components.schemas);
     components
         .add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    // Either is enough: the unix socket asks for no token.
-    document.security =
-        Some(vec![SecurityRequirement::new("token", [""; 0]), SecurityRequirement::default()]);
+    let cookie = ApiKeyValue::new("sandbar_session");
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    // Any is enough: the unix socket asks for none of them.
+    document.security = Some(vec![
+        SecurityRequirement::new("token", [""; 0]),
+        SecurityRequirement::new("session", [""; 0]),
+        SecurityRequirement::default(),
+    ]);
     for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
-            describe_errors(operation);
+        for (_, operation) in operations(item) {
+            describe(operation);
             operation.parameters.iter_mut().flatten().for_each(bound);
         }
     }
@@ -99,13 +111,26 @@ fn bound(parameter: &mut RefOr<Parameter>) {
     parameter.schema = Some(RefOr::T(Schema::Object(text)));
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [item.get.as_mut(), item.put.as_mut(), item.post.as_mut(), item.delete.as_mut()]
-        .into_iter()
-        .flatten()
+/// Every operation of a path, with its method.
+pub(crate) fn operations(
+    item: &mut PathItem,
+) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("GET", item.get.as_mut()),
+        ("PUT", item.put.as_mut()),
+        ("POST", item.post.as_mut()),
+        ("DELETE", item.delete.as_mut()),
+        ("PATCH", item.patch.as_mut()),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation?)))
 }
 
-fn describe_errors(operation: &mut Operation) {
+fn describe(operation: &mut Operation) {
+    let is_open = operation.extensions.as_ref().and_then(|all| all.get(SCOPE));
+    if is_open.is_some_and(|scope| scope == "none") {
+        operation.security = Some(Vec::new());
+    }
     let problem = ResponseBuilder::new()
         .description("A problem; `code` says which.")
         .content(PROBLEM_JSON, Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))))

@@ -1,12 +1,12 @@
 //! Previews as the proxy asks for them, answered by the engine.
 
 use async_trait::async_trait;
-use sandbar_engine::{Engine, Error, ErrorKind, PreviewError};
+use sandbar_engine::{Engine, Error, ErrorKind, PreviewError, Sandbox};
 use sandbar_proxy::preview::{
     Activity, ConnectError, NotServing, PreviewHost, PreviewProxy, Progress, Route, RouteError,
     SandboxLabel, Upstreams, Visibility,
 };
-use sandbar_types::{SandboxId, SandboxName};
+use sandbar_types::TenantId;
 use tokio::{net::TcpStream, time::Instant};
 
 /// The sandboxes of an engine.
@@ -18,9 +18,11 @@ impl Upstreams for EngineUpstreams {
     async fn route(&self, host: &PreviewHost) -> Result<Route, RouteError> {
         let found = match &host.sandbox {
             SandboxLabel::Id(id) => self.0.sandbox_fetch(*id),
+            // Names are a tenant's own, so only those of the default one are names of hosts; the others have their ids.
             SandboxLabel::Name(name) => self
                 .0
-                .sandbox_resolve(name.as_str())
+                .sandbox_resolve(TenantId::DEFAULT, name.as_str())
+                .await
                 .and_then(|id| self.0.sandbox_fetch(id))
                 // A name resolves by the beginning of an id as well; that is for people, not for host names.
                 .and_then(|found| if found.name == *name { Ok(found) } else { Err(unknown()) }),
@@ -100,29 +102,29 @@ impl Previews {
     }
 
     /// The URL of a port of a sandbox, without a ticket.
-    pub(crate) fn url(&self, id: SandboxId, name: &SandboxName, port: u16) -> String {
-        self.proxy.url(&host(id, name, port), self.port).to_string()
+    pub(crate) fn url(&self, sandbox: &Sandbox, port: u16) -> String {
+        self.proxy.url(&host(sandbox, port), self.port).to_string()
     }
 
     /// The URL that lets its first reader in, within 30 seconds.
-    pub(crate) fn url_for_once(&self, id: SandboxId, name: &SandboxName, port: u16) -> String {
-        let host = host(id, name, port);
-        self.proxy.url(&host, self.port).with_ticket(&self.proxy.ticket(&host, id))
+    pub(crate) fn url_for_once(&self, sandbox: &Sandbox, port: u16) -> String {
+        let host = host(sandbox, port);
+        self.proxy.url(&host, self.port).with_ticket(&self.proxy.ticket(&host, sandbox.id))
     }
 
     /// The URL that lets everybody in who has it, until then.
     pub(crate) fn url_to_share(
         &self,
-        id: SandboxId,
-        name: &SandboxName,
+        sandbox: &Sandbox,
         port: u16,
         expires: jiff::Timestamp,
     ) -> String {
-        let host = host(id, name, port);
-        self.proxy.url(&host, self.port).with_ticket(&self.proxy.share(&host, id, expires))
+        let host = host(sandbox, port);
+        self.proxy.url(&host, self.port).with_ticket(&self.proxy.share(&host, sandbox.id, expires))
     }
 }
 
-fn host(id: SandboxId, name: &SandboxName, port: u16) -> PreviewHost {
-    PreviewHost { port, sandbox: SandboxLabel::of(id, Some(name)) }
+fn host(sandbox: &Sandbox, port: u16) -> PreviewHost {
+    let name = (sandbox.tenant == TenantId::DEFAULT).then_some(&sandbox.name);
+    PreviewHost { port, sandbox: SandboxLabel::of(sandbox.id, name) }
 }

@@ -8,8 +8,8 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        app, approves, attach, events, execs, files, health, output, ports, pull, review,
-        sandboxes, usage,
+        accounts, api_keys, app, approves, attach, events, execs, files, health, output, ports,
+        pull, review, sandboxes, tenants, usage, users,
     },
     state::AppState,
 };
@@ -29,6 +29,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(approves::router())
         .merge(events::router())
         .merge(usage::router())
+        .merge(accounts::router())
+        .merge(users::router())
+        .merge(api_keys::router())
+        .merge(tenants::router())
 }
 
 /// The document of every route. A route cannot be registered without being in it.

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    access::Accesses,
     auth::{Token, TokenError},
     config::Config,
     listen::{self, ListenError},
@@ -97,6 +98,9 @@ pub enum ServeError {
     /// The token cannot be used.
     #[error("cannot use the token")]
     Token(#[source] TokenError),
+    /// The code for the first administrator cannot be made.
+    #[error("cannot make the code for the first administrator")]
+    Setup(#[source] sandbar_engine::Error),
     /// A listener cannot be made.
     #[error("cannot listen")]
     Listen(#[source] ListenError),
@@ -108,7 +112,11 @@ impl ServeError {
     pub fn is_in_use(&self) -> bool {
         match self {
             Self::Engine(error) => error.is_in_use(),
-            Self::Listen(_) | Self::Threads(_) | Self::Signals(_) | Self::Token(_) => false,
+            Self::Setup(_)
+            | Self::Listen(_)
+            | Self::Threads(_)
+            | Self::Signals(_)
+            | Self::Token(_) => false,
         }
     }
 
@@ -131,7 +139,11 @@ impl ServeError {
             Self::Listen(ListenError::NotLoopback { .. }) => {
                 Some("use 127.0.0.1 or [::1]: without TLS nothing else is served".to_owned())
             }
-            Self::Threads(_) | Self::Signals(_) | Self::Token(_) | Self::Listen(_) => None,
+            Self::Threads(_)
+            | Self::Signals(_)
+            | Self::Token(_)
+            | Self::Setup(_)
+            | Self::Listen(_) => None,
         }
     }
 }
@@ -172,6 +184,15 @@ fn stop_on_signal() -> io::Result<impl Future<Output = ()> + Send> {
     })
 }
 
+/// Says how the first administrator is made, where there is none.
+async fn offer_setup(engine: &Engine) -> Result<(), sandbar_engine::Error> {
+    if let Some(code) = engine.setup_begin().await? {
+        // The one secret that is logged: whoever reads this log could read the data directory, and it works once.
+        tracing::info!("nobody administers this server yet; the code for it is {code}");
+    }
+    Ok(())
+}
+
 /// A server that listens, but does not answer yet.
 #[derive(Debug)]
 pub struct Server {
@@ -203,6 +224,10 @@ impl Server {
                 None => None,
                 Some(_) => Some(Arc::new(Token::load(&data_dir).map_err(ServeError::Token)?)),
             };
+            // On the socket alone nobody logs in, so nobody needs a code.
+            if tcp.is_some() {
+                offer_setup(&engine).await.map_err(ServeError::Setup)?;
+            }
             Ok::<_, ServeError>((unix, tcp, token))
         };
         let (unix, tcp, token) = match listeners.await {
@@ -227,6 +252,8 @@ impl Server {
             caller: Arc::new(config.caller),
             data_dir: data_dir.into(),
             token,
+            accesses: Arc::new(Accesses::of(&mut router::document())),
+            rates: Arc::default(),
             metrics: Arc::new(Metrics::default()),
             listed: Arc::default(),
             previews,

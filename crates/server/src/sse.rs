@@ -9,21 +9,20 @@ use axum::response::{
 use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sandbar_api::ErrorCode;
-use tokio_util::sync::CancellationToken;
 
-use crate::{error::ApiError, extract::header_text};
+use crate::{asker::Until, error::ApiError, extract::header_text};
 
 /// How often a silent stream says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Answers with `events`, until they end or the server drains.
+/// Answers with `events`, until they end, the server drains, or who asked may no longer.
 ///
 /// The stream is pulled: who reads slowly slows down nobody else.
-pub(crate) fn respond<S>(events: S, stop: CancellationToken) -> Response
+pub(crate) fn respond<S>(events: S, until: Until) -> Response
 where
     S: Stream<Item = Event> + Send + 'static,
 {
-    let events = events.map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
+    let events = events.map(Ok::<_, Infallible>).take_until(Box::pin(until.passed()));
     let mut response =
         Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -10,7 +10,7 @@ use sandbar_engine::{Caller, Changes, Engine};
 use sandbar_types::{DiffId, SandboxId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{auth::Token, metrics::Metrics, previews::Previews};
+use crate::{access::Accesses, auth::Token, metrics::Metrics, previews::Previews, rate::Rates};
 
 /// Shared by every request; cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ pub(crate) struct AppState {
     pub(crate) data_dir: Arc<Path>,
     /// The token that TCP requires; `None` without a TCP listener.
     pub(crate) token: Option<Arc<Token>>,
+    /// What every route asks of who asks.
+    pub(crate) accesses: Arc<Accesses>,
+    /// How often who asks.
+    pub(crate) rates: Arc<Rates>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Sets of changes of which a client has seen the first page.

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use jiff::Timestamp;
-use sandbar_types::{Actor, ApproveId, DiffId, HostPath, SandboxId, SandboxName, Sha256};
+use sandbar_types::{Actor, ApproveId, DiffId, HostPath, SandboxId, SandboxName, Sha256, TenantId};
 
 use crate::{
     Reads, Row, StoreError, WriteTxn,
@@ -18,6 +18,8 @@ pub struct ApproveRow {
     pub id: ApproveId,
     /// Its place among all approves; given by the store when it is recorded.
     pub seq: i64,
+    /// On whose behalf.
+    pub tenant_id: TenantId,
     /// Whose changes.
     pub sandbox_id: SandboxId,
     /// The name of the sandbox then.
@@ -56,6 +58,7 @@ pub(crate) fn read(found: &Row) -> Result<ApproveRow, StoreError> {
     Ok(ApproveRow {
         id: row::parsed(found, "id")?,
         seq: row::column(found, "seq")?,
+        tenant_id: row::parsed(found, "tenant_id")?,
         sandbox_id: row::parsed(found, "sandbox_id")?,
         sandbox_name: row::parsed(found, "sandbox_name")?,
         actor: row::json(found, "actor")?,
@@ -81,7 +84,7 @@ pub(crate) fn read(found: &Row) -> Result<ApproveRow, StoreError> {
 pub async fn approve_insert_in_txn(txn: &mut WriteTxn, new: &ApproveRow) -> Result<(), StoreError> {
     query(
         "INSERT INTO approve (id, sandbox_id, sandbox_name, actor, diff_id, request_hash, source, started_at, paths, \
-         undoes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)",
+         undoes, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
     )
     .bind(new.id.to_string())
     .bind(new.sandbox_id.to_string())
@@ -92,6 +95,7 @@ pub async fn approve_insert_in_txn(txn: &mut WriteTxn, new: &ApproveRow) -> Resu
     .bind(new.source.as_path().as_os_str().as_bytes())
     .bind(new.started_at.as_microsecond())
     .bind(new.undoes.map(|id| id.to_string()))
+    .bind(new.tenant_id.to_string())
     .execute(txn)
     .await
     .map_err(StoreError::query("record an approve"))?;

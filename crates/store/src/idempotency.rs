@@ -1,7 +1,7 @@
 //! Keys that make a repeated request one request. They expire, and replays are counted.
 
 use jiff::Timestamp;
-use sandbar_types::{SandboxId, Sha256};
+use sandbar_types::{SandboxId, Sha256, TenantId};
 
 use crate::{
     Reads, Row, StoreError, WriteTxn,
@@ -12,6 +12,8 @@ use crate::{
 /// A key that was seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdempotencyRow {
+    /// Whose key: two tenants may choose the same.
+    pub tenant_id: TenantId,
     /// What the client sent.
     pub key: String,
     /// The route it was sent to, for example `POST /v1/sandboxes`.
@@ -34,6 +36,7 @@ fn read(found: &Row) -> Result<IdempotencyRow, StoreError> {
         .map_err(|err| StoreError::Row { column: "request_hash", source: err.into() })?;
     let sandbox: Option<&str> = row::column(found, "sandbox_id")?;
     Ok(IdempotencyRow {
+        tenant_id: row::parsed(found, "tenant_id")?,
         key: row::column(found, "key")?,
         route: row::column(found, "route")?,
         request_hash: Sha256(hash),
@@ -50,12 +53,14 @@ fn read(found: &Row) -> Result<IdempotencyRow, StoreError> {
 /// The database failed, or the row cannot be read.
 pub async fn idempotency_fetch(
     conn: &mut impl Reads,
+    tenant: TenantId,
     route: &str,
     key: &str,
     now: Timestamp,
 ) -> Result<Option<IdempotencyRow>, StoreError> {
     let found =
-        query("SELECT * FROM idempotency_key WHERE route = $1 AND key = $2 AND expires_at > $3")
+        query("SELECT * FROM idempotency_key WHERE tenant_id = $1 AND route = $2 AND key = $3 AND expires_at > $4")
+            .bind(tenant.to_string())
             .bind(route)
             .bind(key)
             .bind(now.as_microsecond())
@@ -74,10 +79,12 @@ pub async fn idempotency_insert_in_txn(
     new: &IdempotencyRow,
 ) -> Result<(), StoreError> {
     query(
-        "INSERT INTO idempotency_key (key, route, request_hash, sandbox_id, response, expires_at, replays) \
-         VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (route, key) DO UPDATE SET request_hash = excluded.request_hash, \
-         sandbox_id = excluded.sandbox_id, response = excluded.response, expires_at = excluded.expires_at, replays = 0",
+        "INSERT INTO idempotency_key (tenant_id, key, route, request_hash, sandbox_id, response, expires_at, replays) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (tenant_id, route, key) DO UPDATE SET \
+         request_hash = excluded.request_hash, sandbox_id = excluded.sandbox_id, response = excluded.response, \
+         expires_at = excluded.expires_at, replays = 0",
     )
+    .bind(new.tenant_id.to_string())
     .bind(&new.key)
     .bind(&new.route)
     .bind(&new.request_hash.0[..])
@@ -96,10 +103,12 @@ pub async fn idempotency_insert_in_txn(
 /// The database failed.
 pub async fn idempotency_replayed_in_txn(
     txn: &mut WriteTxn,
+    tenant: TenantId,
     route: &str,
     key: &str,
 ) -> Result<(), StoreError> {
-    query("UPDATE idempotency_key SET replays = replays + 1 WHERE route = $1 AND key = $2")
+    query("UPDATE idempotency_key SET replays = replays + 1 WHERE tenant_id = $1 AND route = $2 AND key = $3")
+        .bind(tenant.to_string())
         .bind(route)
         .bind(key)
         .execute(txn)
@@ -121,22 +130,26 @@ pub async fn idempotency_replay_count(conn: &mut impl Reads) -> Result<u64, Stor
     row::count(&found, "replays")
 }
 
-/// Lists (route, key) of what has expired at `now`.
+/// Lists (tenant, route, key) of what has expired at `now`.
 ///
 /// # Errors
 /// The database failed.
 pub async fn idempotency_list_expired(
     conn: &mut impl Reads,
     now: Timestamp,
-) -> Result<Vec<(String, String)>, StoreError> {
-    let rows =
-        query("SELECT route, key FROM idempotency_key WHERE expires_at <= $1 ORDER BY expires_at")
-            .bind(now.as_microsecond())
-            .fetch_all(conn)
-            .await
-            .map_err(StoreError::query("list expired keys"))?;
+) -> Result<Vec<(TenantId, String, String)>, StoreError> {
+    let rows = query(
+        "SELECT tenant_id, route, key FROM idempotency_key WHERE expires_at <= $1 ORDER BY expires_at",
+    )
+    .bind(now.as_microsecond())
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::query("list expired keys"))?;
     rows.iter()
-        .map(|found| Ok((row::column(found, "route")?, row::column(found, "key")?)))
+        .map(|found| {
+            let tenant = row::parsed(found, "tenant_id")?;
+            Ok((tenant, row::column(found, "route")?, row::column(found, "key")?))
+        })
         .collect()
 }
 
@@ -146,10 +159,12 @@ pub async fn idempotency_list_expired(
 /// The database failed.
 pub async fn idempotency_remove_in_txn(
     txn: &mut WriteTxn,
+    tenant: TenantId,
     route: &str,
     key: &str,
 ) -> Result<(), StoreError> {
-    query("DELETE FROM idempotency_key WHERE route = $1 AND key = $2")
+    query("DELETE FROM idempotency_key WHERE tenant_id = $1 AND route = $2 AND key = $3")
+        .bind(tenant.to_string())
         .bind(route)
         .bind(key)
         .execute(txn)

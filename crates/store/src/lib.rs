@@ -6,6 +6,7 @@
 //! Writing and reading are different types, so that a write can never begin on a connection that only reads.
 //! Rows that are rewritten carry a [`sandbar_types::Generation`]; a writer that saw an older one gets [`Update::Stale`].
 
+mod api_key;
 mod approve;
 mod approved_path;
 mod conn;
@@ -20,9 +21,16 @@ mod query;
 mod reservation;
 mod row;
 mod sandbox;
+mod session;
 mod store;
+mod tenant;
+mod user;
 mod value;
 
+pub use api_key::{
+    ApiKeyRow, api_key_count, api_key_fetch, api_key_find, api_key_insert_in_txn, api_key_list,
+    api_key_remove_in_txn, api_key_used_in_txn,
+};
 pub use approve::{
     ApproveRow, approve_end_in_txn, approve_fetch, approve_find, approve_insert_in_txn,
     approve_list_open, approve_outcome_in_txn,
@@ -57,7 +65,19 @@ pub use sandbox::{
     SandboxRow, sandbox_count_living, sandbox_fetch, sandbox_find_name, sandbox_insert_in_txn,
     sandbox_list_living, sandbox_prune_in_txn, sandbox_update_in_txn, sandbox_update_review_in_txn,
 };
+pub use session::{
+    SessionFound, SessionRow, session_find, session_insert_in_txn, session_prune_in_txn,
+    session_remove_in_txn, session_remove_others_in_txn, session_seen_in_txn,
+};
 pub use store::Store;
+pub use tenant::{
+    TenantRow, tenant_fetch, tenant_find_name, tenant_has_sandbox, tenant_insert_in_txn,
+    tenant_list, tenant_list_limits, tenant_update_in_txn,
+};
+pub use user::{
+    UserRow, user_count_admins, user_fetch, user_find_name, user_insert_in_txn, user_list,
+    user_remove_in_txn, user_update_in_txn,
+};
 pub use value::{Param, Row, Value};
 
 /// What became of a write that was meant for one generation of a row.

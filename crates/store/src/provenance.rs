@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
-use sandbar_types::{ApproveId, Entry, HostPath, WorkspacePath};
+use sandbar_types::{ApproveId, Entry, HostPath, TenantId, WorkspacePath};
 
 use crate::{
     ApproveRow, Reads, StoreError, WriteTxn, approve,
@@ -35,12 +35,13 @@ pub struct ApproveFilter {
     pub before_seq: Option<i64>,
 }
 
-/// Lists at most `limit` approves that wrote something, the newest first.
+/// Lists at most `limit` approves of `tenant` that wrote something, the newest first.
 ///
 /// # Errors
 /// The database failed, or a row cannot be read.
 pub async fn approve_list(
     conn: &mut impl Reads,
+    tenant: TenantId,
     filter: &ApproveFilter,
     limit: u32,
 ) -> Result<Vec<ApproveRow>, StoreError> {
@@ -51,7 +52,7 @@ pub async fn approve_list(
         "SELECT * FROM approve WHERE outcome IS NOT NULL AND ($1 IS NULL OR source = $1) \
          AND ($2 IS NULL OR sandbox_id = $2 OR sandbox_name = $2) AND ($3 IS NULL OR seq < $3) \
          AND ($4 IS NULL OR EXISTS (SELECT 1 FROM approve_path WHERE approve_id = approve.id \
-         AND (path = $4 OR (path >= $5 AND path < $6)))) ORDER BY seq DESC LIMIT $7",
+         AND (path = $4 OR (path >= $5 AND path < $6)))) AND tenant_id = $8 ORDER BY seq DESC LIMIT $7",
     )
     .bind(filter.source.as_ref().map(|source| source.as_path().as_os_str().as_bytes()))
     .bind(filter.sandbox.as_deref())
@@ -60,6 +61,7 @@ pub async fn approve_list(
     .bind(below(b'/'))
     .bind(below(b'/' + 1))
     .bind(limit)
+    .bind(tenant.to_string())
     .fetch_all(conn)
     .await
     .map_err(StoreError::query("list approves"))?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sandbar_types::{
     Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState, StopReason,
+    TenantId,
 };
 
 use crate::{
@@ -16,7 +17,9 @@ use crate::{
 pub struct SandboxRow {
     /// Its id.
     pub id: SandboxId,
-    /// Its name, unique among the living.
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// Its name, unique among the living of its tenant.
     pub name: SandboxName,
     /// What was asked for, its defaults filled in.
     pub spec: SandboxSpec,
@@ -65,6 +68,7 @@ pub struct SandboxRow {
 fn read(found: &Row) -> Result<SandboxRow, StoreError> {
     Ok(SandboxRow {
         id: row::parsed(found, "id")?,
+        tenant_id: row::parsed(found, "tenant_id")?,
         name: row::parsed(found, "name")?,
         spec: row::json(found, "spec")?,
         caller: row::json(found, "caller")?,
@@ -97,8 +101,8 @@ fn read(found: &Row) -> Result<SandboxRow, StoreError> {
 pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
     query(
         "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
-         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, stop_reason, keepalive_until, last_active_at, upper_bytes, upper_files, deleted_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, stop_reason, keepalive_until, last_active_at, upper_bytes, upper_files, deleted_at, tenant_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
@@ -123,6 +127,7 @@ pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Resu
     .bind(to_int(new.upper_bytes))
     .bind(to_int(new.upper_files))
     .bind(new.deleted_at.map(Timestamp::as_microsecond))
+    .bind(new.tenant_id.to_string())
     .execute(txn)
     .await
     .map_err(StoreError::query("insert a sandbox"))?;
@@ -203,15 +208,19 @@ pub async fn sandbox_fetch(
     found.as_ref().map(read).transpose()
 }
 
-/// Finds the living sandbox that has `name`.
+/// Finds the living sandbox of `tenant` that has `name`.
 ///
 /// # Errors
 /// The database failed, or the row cannot be read.
 pub async fn sandbox_find_name(
     conn: &mut impl Reads,
+    tenant: TenantId,
     name: &SandboxName,
 ) -> Result<Option<SandboxId>, StoreError> {
-    let found = query("SELECT id FROM sandbox WHERE name = $1 AND deleted_at IS NULL")
+    const QUERY: &str =
+        "SELECT id FROM sandbox WHERE tenant_id = $1 AND name = $2 AND deleted_at IS NULL";
+    let found = query(QUERY)
+        .bind(tenant.to_string())
         .bind(name.as_str())
         .fetch_optional(conn)
         .await

@@ -86,6 +86,32 @@ id!(
     "ap_"
 );
 
+id!(
+    /// Names a tenant: what one of them has, no other one sees.
+    TenantId,
+    "tn_"
+);
+id!(
+    /// Names a user of a tenant.
+    UserId,
+    "us_"
+);
+id!(
+    /// Names an API key; it is no part of the key itself.
+    ApiKeyId,
+    "ak_"
+);
+id!(
+    /// Names a session of a user; it is no part of the session's token.
+    SessionId,
+    "se_"
+);
+
+impl TenantId {
+    /// The tenant that every server has: of the socket, of the token file, and of what is older than tenants.
+    pub const DEFAULT: Self = Self(Uuid::nil());
+}
+
 /// Counts the writes of one record; a writer that saw an older one loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -117,6 +143,13 @@ mod tests {
     fn an_id_reads_back_as_itself() {
         let id = SandboxId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn the_default_tenant_is_the_one_that_migrations_name() {
+        let text = "tn_00000000000000000000000000000000";
+        assert_eq!(TenantId::DEFAULT.to_string(), text);
+        assert_eq!(text.parse(), Ok(TenantId::DEFAULT));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Everything that parses, parses here once, so that the rest holds values that cannot be wrong.
 
 mod acceptance;
+mod account;
 mod change;
 mod decision;
 mod exec;
@@ -15,13 +16,16 @@ mod limits;
 mod network;
 mod path;
 mod preset;
+mod principal;
 mod process;
 mod provenance;
+mod quota;
 mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
 
 pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
+pub use account::{AccountName, InvalidAccountName, KeyName};
 pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
@@ -35,7 +39,9 @@ pub use git::{
     CommitAuthor, CommitSpec, GitIdentity, InvalidGitIdentity, PullOutcome, PulledCommit,
 };
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
-pub use id::{ApproveId, ExecId, Generation, InvalidId, SandboxId};
+pub use id::{
+    ApiKeyId, ApproveId, ExecId, Generation, InvalidId, SandboxId, SessionId, TenantId, UserId,
+};
 pub use isolation::{
     CacheDenied, CacheOffer, Enforcement, IsolationLevel, IsolationReport, LimitEnforcement,
     Weakness,
@@ -44,11 +50,13 @@ pub use limits::Limits;
 pub use network::{EGRESS_PORT, NetworkMode, NetworkSpec};
 pub use path::{HostPath, InvalidPath, WorkspacePath};
 pub use preset::{PresetName, UnknownPreset};
+pub use principal::{Authority, Principal, Role, Scope, Scopes, UnknownWord};
 pub use process::{
     AppSpec, BuildCheck, HealthCheck, InvalidProcessName, Probe, ProcessKind, ProcessName,
     ProcessSpec, ProcessState, ProcessStatus, ReadyCheck, RestartPolicy, StopPolicy,
 };
 pub use provenance::{Actor, ApprovedPath, UndoOutcome};
+pub use quota::{Quota, QuotaKind};
 pub use sandbox::{
     AppStart, Expiry, FailureReason, IdlePolicy, InvalidSandboxName, Overlap, OverlapKind,
     SandboxName, SandboxSpec, SandboxState, Source, StopReason, ToolchainPolicy, Visibility,

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApproveId, ChangeKind, Entry, HostPath, WorkspacePath};
+use crate::{
+    AccountName, ApiKeyId, ApproveId, ChangeKind, Entry, HostPath, KeyName, UserId, WorkspacePath,
+};
 
 /// Who asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,20 @@ pub enum Actor {
     },
     /// Whoever had the token, by TCP.
     Token,
+    /// A user of this server.
+    Account {
+        /// The user's id.
+        id: UserId,
+        /// The user's name then.
+        name: AccountName,
+    },
+    /// Whoever had an API key.
+    ApiKey {
+        /// The key's id.
+        id: ApiKeyId,
+        /// The key's name then.
+        name: KeyName,
+    },
     /// Nobody: the rules of the sandbox allow it.
     Rules,
     /// Nobody was asked.
@@ -53,4 +69,24 @@ pub struct UndoOutcome {
     pub restored: Vec<WorkspacePath>,
     /// Of these, the ones that the host had changed since, which kept those changes.
     pub merged: Vec<WorkspacePath>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_recorded_before_there_were_users_is_still_read() {
+        for (text, actor) in [
+            (
+                r#"{"kind":"user","uid":7,"name":"me"}"#,
+                Actor::User { uid: 7, name: Some("me".to_owned()) },
+            ),
+            (r#"{"kind":"token"}"#, Actor::Token),
+            (r#"{"kind":"rules"}"#, Actor::Rules),
+            (r#"{"kind":"unknown"}"#, Actor::Unknown),
+        ] {
+            assert_eq!(serde_json::from_str::<Actor>(text).unwrap(), actor, "{text}");
+        }
+    }
 }

@@ -11,7 +11,8 @@ use utoipa::{
 };
 
 use crate::{
-    ApproveId, ExecId, HostPath, HunkId, LineText, LinkTarget, SandboxId, Sha256, WorkspacePath,
+    ApiKeyId, ApproveId, ExecId, HostPath, HunkId, LineText, LinkTarget, SandboxId, Sha256,
+    TenantId, UserId, WorkspacePath,
 };
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
@@ -61,6 +62,9 @@ schema!(
     text(format!("^{}[0-9a-f]{{32}}$", ExecId::PREFIX), "Names one exec of a sandbox.")
 );
 schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names one approve."));
+schema!(TenantId, text(format!("^{}[0-9a-f]{{32}}$", TenantId::PREFIX), "Names a tenant."));
+schema!(UserId, text(format!("^{}[0-9a-f]{{32}}$", UserId::PREFIX), "Names a user."));
+schema!(ApiKeyId, text(format!("^{}[0-9a-f]{{32}}$", ApiKeyId::PREFIX), "Names an API key."));
 schema!(HunkId, text("^[0-9a-fA-F]{16}$".to_owned(), "Names a hunk of a change."));
 schema!(Sha256, text("^[0-9a-fA-F]{64}$".to_owned(), "A SHA-256, in hexadecimal."));
 schema!(

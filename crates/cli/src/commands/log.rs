@@ -95,6 +95,8 @@ fn actor(actor: &Actor) -> String {
         Actor::User { uid, name: None } => format!("user {uid}"),
         Actor::Rules => "the rules of the sandbox".to_owned(),
         Actor::Token => "whoever has the token".to_owned(),
+        Actor::Account { name, .. } => name.to_string(),
+        Actor::ApiKey { name, .. } => format!("the key `{name}`"),
         Actor::Unknown => "unknown".to_owned(),
     }
 }

@@ -98,10 +98,10 @@ async fn approve(
     };
     // Only now that nothing stands in the way: a refused approve leaves the workspace as it was.
     inner.rebase(&still, rebases).await?;
-    let approve_id = ApproveId::generate();
     let row = ApproveRow {
-        id: approve_id,
+        id: ApproveId::generate(),
         seq: 0,
+        tenant_id: sandbox.tenant_id,
         sandbox_id: id,
         sandbox_name: sandbox.name.clone(),
         actor,

@@ -6,7 +6,7 @@ use sandbar_store::{
     approve_path_list,
 };
 use sandbar_types::{
-    Actor, ApproveId, ApprovedPath, HostPath, SandboxId, SandboxName, WorkspacePath,
+    Actor, ApproveId, ApprovedPath, HostPath, SandboxId, SandboxName, TenantId, WorkspacePath,
 };
 
 use super::undo;
@@ -64,18 +64,24 @@ pub struct ApproveRecord {
 }
 
 impl Engine {
-    /// Lists approves, the newest first.
+    /// Lists approves of a tenant, the newest first.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn approve_list(&self, params: ApproveListParams) -> Result<Vec<ApproveRecord>> {
+    pub async fn approve_list(
+        &self,
+        tenant: TenantId,
+        params: ApproveListParams,
+    ) -> Result<Vec<ApproveRecord>> {
         let filter = ApproveFilter {
             source: params.source,
             sandbox: params.sandbox,
             path: params.path,
             before_seq: params.before,
         };
-        let rows = approve_list(&mut self.inner.store.read().await?, &filter, params.limit).await?;
+        let mut conn = self.inner.store.read().await?;
+        let rows = approve_list(&mut conn, tenant, &filter, params.limit).await?;
+        drop(conn);
         let mut records = Vec::with_capacity(rows.len());
         for row in rows {
             records.push(record(&self.inner, row, LISTED_PATHS_MAX).await?);
@@ -83,13 +89,14 @@ impl Engine {
         Ok(records)
     }
 
-    /// Looks at one approve that wrote something.
+    /// Looks at one approve of a tenant that wrote something.
     ///
     /// # Errors
     /// `approve_not_found`.
-    pub async fn approve_fetch(&self, id: ApproveId) -> Result<ApproveRecord> {
+    pub async fn approve_fetch(&self, tenant: TenantId, id: ApproveId) -> Result<ApproveRecord> {
         let found = approve_fetch(&mut self.inner.store.read().await?, id).await?;
-        let row = found.filter(|row| row.outcome.is_some()).ok_or_else(|| undo::not_found(id))?;
+        let is_shown = |row: &ApproveRow| row.outcome.is_some() && row.tenant_id == tenant;
+        let row = found.filter(is_shown).ok_or_else(|| undo::not_found(id))?;
         record(&self.inner, row, PATHS_MAX).await
     }
 }

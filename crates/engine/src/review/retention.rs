@@ -104,6 +104,7 @@ mod tests {
             seq: 0,
             sandbox_id: SandboxId::generate(),
             sandbox_name: "x".parse().unwrap(),
+            tenant_id: sandbar_types::TenantId::DEFAULT,
             actor: Actor::Unknown,
             diff_id: DiffId(Sha256([0; 32])),
             request_hash: Sha256([0; 32]),

@@ -3,7 +3,7 @@
 use std::{fs::File, sync::Arc};
 
 use sandbar_store::{ApproveRow, approve_fetch, approve_insert_in_txn, approve_last};
-use sandbar_types::{Actor, ApproveId, UndoOutcome};
+use sandbar_types::{Actor, ApproveId, TenantId, UndoOutcome};
 use sandbar_workspace::{
     applier::Request,
     apply::{ApplyError, ApplyReport},
@@ -18,14 +18,17 @@ use super::{
 use crate::{Engine, Error, ErrorKind, Result, engine::Inner, reconcile, workspace_view::blocking};
 
 impl Engine {
-    /// Takes the approve `id` back, all or nothing; its sandbox may be gone. The same undo again has the same result.
+    /// Takes the approve `id` of `tenant` back, all or nothing; its sandbox may be gone. The same undo again has the same result.
     ///
     /// Only the last approve of a source that was not undone can be. What the host changed since is merged where it is
     /// text and lies apart. Dropping the future does not stop it.
     ///
     /// # Errors
     /// `approve_not_found`, `not_undoable`, `undo_not_last`, `undo_expired`, `undo_conflict` (with the conflicts).
-    pub async fn undo(&self, id: ApproveId, actor: Actor) -> Result<UndoOutcome> {
+    pub async fn undo(&self, tenant: TenantId, id: ApproveId, actor: Actor) -> Result<UndoOutcome> {
+        if fetch(&self.inner, id).await?.tenant_id != tenant {
+            return Err(not_found(id));
+        }
         let inner = Arc::clone(&self.inner);
         let undone = self.inner.tasks.spawn(Box::pin(undo(inner, id, actor)));
         undone.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
@@ -123,6 +126,11 @@ async fn require_last(inner: &Inner, row: &ApproveRow) -> Result<()> {
     }
     let last = approve_last(&mut inner.store.read().await?, &row.source).await?;
     match last {
+        Some(last) if last.tenant_id != row.tenant_id => Err(Error::new(
+            ErrorKind::Conflict,
+            "undo_not_last",
+            "somebody else approved to the same directory since",
+        )),
         Some(last) if last.id != row.id => Err(Error::new(
             ErrorKind::Conflict,
             "undo_not_last",

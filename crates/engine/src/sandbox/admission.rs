@@ -209,6 +209,16 @@ pub(super) fn overlap_refusal(
     .details(&details)
 }
 
+/// The error for a reservation of another tenant: who that is, and what exactly is held, is theirs to know.
+pub(super) fn overlap_refusal_by_others(asked: &HostPath) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "reservation_conflict",
+        format!("`{asked}` overlaps with what somebody else reserved"),
+    )
+    .hint("create without a reservation, or ask who runs the server")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -9,12 +9,10 @@ use sandbar_store::{
     reservation_insert_in_txn, reservation_list, sandbox_count_living, sandbox_find_name,
     sandbox_insert_in_txn,
 };
-use sandbar_types::{
-    Generation, HostPath, SandboxId, SandboxName, SandboxSpec, SandboxState, Source,
-};
+use sandbar_types::{Generation, HostPath, SandboxId, SandboxName, SandboxState, Source, TenantId};
 use tokio::sync::oneshot;
 
-use super::{IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, admission};
+use super::{IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, admission, quota};
 use crate::{
     Error, ErrorKind, Result,
     actor::{ActorHandle, Beginning, Ordinary},
@@ -40,6 +38,9 @@ pub(super) async fn create(
     if inner.leaving.is_cancelled() {
         return Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"));
     }
+    let mut conn = inner.store.read().await?;
+    quota::admit_source(&mut conn, params.tenant, &params.spec.source).await?;
+    drop(conn);
     let spec = admission::check(params.spec, &inner.config.data_dir)?;
     network::check(&*inner.config.network, &spec.network)?;
     let params = SandboxCreateParams { spec, ..params };
@@ -80,23 +81,25 @@ async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) 
     let now = inner.config.clock.now();
     let mut txn = inner.store.begin().await?;
     if let Some(key) = &params.idempotency
-        && let Some(id) = find_replay(&mut txn, key, now).await?
+        && let Some(id) = find_replay(&mut txn, params.tenant, key, now).await?
     {
-        idempotency_replayed_in_txn(&mut txn, ROUTE, &key.key).await?;
+        idempotency_replayed_in_txn(&mut txn, params.tenant, ROUTE, &key.key).await?;
         txn.commit().await?;
         return Ok(Begun::Replayed(id));
     }
     let Glance { base_commit, inode: source_inode } = glance;
+    quota::admit(&mut txn, params.tenant, &params.spec).await?;
     let planned = plan_row(inner, &mut txn, &params, now).await?;
     let row = SandboxRow { base_commit, source_inode, ..planned };
     let reserved = admission::reservations(&row.spec)?;
-    refuse_overlap(&mut txn, &reserved).await?;
+    refuse_overlap(inner, &mut txn, &row, &reserved).await?;
     sandbox_insert_in_txn(&mut txn, &row).await?;
     for path in &reserved {
         reservation_insert_in_txn(&mut txn, row.id, path).await?;
     }
     if let Some(key) = params.idempotency {
         let row = IdempotencyRow {
+            tenant_id: params.tenant,
             key: key.key,
             route: ROUTE.to_owned(),
             request_hash: key.request_hash,
@@ -120,10 +123,11 @@ async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) 
 /// The sandbox that a key made before; an error when the key was used for something else.
 async fn find_replay(
     txn: &mut WriteTxn,
+    tenant: TenantId,
     key: &IdempotencyKey,
     now: Timestamp,
 ) -> Result<Option<SandboxId>> {
-    let Some(found) = idempotency_fetch(txn, ROUTE, &key.key, now).await? else {
+    let Some(found) = idempotency_fetch(txn, tenant, ROUTE, &key.key, now).await? else {
         return Ok(None);
     };
     if found.request_hash != key.request_hash {
@@ -171,7 +175,7 @@ async fn plan_row(
         .details(&serde_json::json!({ "limit": "sandboxes_max", "value": limit })));
     }
     let id = SandboxId::generate();
-    let name = choose_name(txn, &params.spec, id).await?;
+    let name = choose_name(txn, params, id).await?;
     let mut spec = params.spec.clone();
     spec.name = Some(name.clone());
     let lease_until = match spec.expiry.ttl_ms {
@@ -184,6 +188,7 @@ async fn plan_row(
     };
     Ok(SandboxRow {
         id,
+        tenant_id: params.tenant,
         name,
         spec,
         caller: serde_json::to_value(&params.caller).map_err(Error::internal)?,
@@ -209,9 +214,14 @@ async fn plan_row(
     })
 }
 
-async fn choose_name(txn: &mut WriteTxn, spec: &SandboxSpec, id: SandboxId) -> Result<SandboxName> {
+async fn choose_name(
+    txn: &mut WriteTxn,
+    params: &SandboxCreateParams,
+    id: SandboxId,
+) -> Result<SandboxName> {
+    let SandboxCreateParams { tenant, spec, .. } = params;
     if let Some(name) = &spec.name {
-        return match sandbox_find_name(txn, name).await? {
+        return match sandbox_find_name(txn, *tenant, name).await? {
             None => Ok(name.clone()),
             Some(holder) => Err(Error::new(
                 ErrorKind::Conflict,
@@ -226,7 +236,7 @@ async fn choose_name(txn: &mut WriteTxn, spec: &SandboxSpec, id: SandboxId) -> R
     // The end of the id is its random part; the more of it, the surer.
     for len in [4, 8, 32] {
         let name = generated_name(&spec.source, &id[id.len() - len..]);
-        if sandbox_find_name(txn, &name).await?.is_none() {
+        if sandbox_find_name(txn, *tenant, &name).await?.is_none() {
             return Ok(name);
         }
     }
@@ -256,16 +266,28 @@ fn generated_name(source: &Source, tail: &str) -> SandboxName {
         .expect("letters, digits and dashes, a letter or digit first, at most 57 bytes")
 }
 
-async fn refuse_overlap(txn: &mut WriteTxn, asked: &[HostPath]) -> Result<()> {
+async fn refuse_overlap(
+    inner: &Inner,
+    txn: &mut WriteTxn,
+    row: &SandboxRow,
+    asked: &[HostPath],
+) -> Result<()> {
     if asked.is_empty() {
         return Ok(());
     }
     let held = reservation_list(txn).await?;
     for asked in asked {
-        for row in &held {
-            if let Some(kind) = admission::overlap(asked, &row.path) {
-                return Err(admission::overlap_refusal(row.sandbox_id, kind, &row.path, asked));
-            }
+        for held in &held {
+            let Some(kind) = admission::overlap(asked, &held.path) else { continue };
+            let is_own = inner
+                .actors()
+                .get(&held.sandbox_id)
+                .is_some_and(|holder| holder.row().tenant_id == row.tenant_id);
+            return Err(if is_own {
+                admission::overlap_refusal(held.sandbox_id, kind, &held.path, asked)
+            } else {
+                admission::overlap_refusal_by_others(asked)
+            });
         }
     }
     Ok(())

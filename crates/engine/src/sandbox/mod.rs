@@ -3,6 +3,7 @@
 mod admission;
 mod create;
 mod model;
+mod quota;
 mod resolve;
 mod seed;
 
@@ -11,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use sandbar_runtime::Usage;
 use sandbar_store::sandbox_fetch;
-use sandbar_types::{SandboxId, SandboxState, StopReason};
+use sandbar_types::{SandboxId, SandboxState, StopReason, TenantId};
 
 pub use self::model::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
@@ -19,7 +20,7 @@ pub use self::model::{
 pub(crate) use self::{model::workspace_path, seed::seed};
 use crate::{
     Engine, Error, ErrorKind, Result,
-    actor::{Ordinary, Urgent},
+    actor::{ActorHandle, Ordinary, Urgent},
     source,
 };
 
@@ -36,9 +37,16 @@ impl Engine {
         created.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
     }
 
-    /// Lists the living, oldest first.
+    /// Lists the living of a tenant, oldest first.
     #[must_use]
-    pub fn sandbox_list(&self) -> Vec<Sandbox> {
+    pub fn sandbox_list(&self, tenant: TenantId) -> Vec<Sandbox> {
+        let rows = self.inner.actors().values().map(ActorHandle::row).collect::<Vec<_>>();
+        rows.iter().filter(|row| row.tenant_id == tenant).map(|row| Sandbox::of(row)).collect()
+    }
+
+    /// Lists the living of every tenant, oldest first: for the server itself.
+    #[must_use]
+    pub fn sandbox_list_all(&self) -> Vec<Sandbox> {
         self.inner.actors().values().map(|handle| Sandbox::of(&handle.row())).collect()
     }
 

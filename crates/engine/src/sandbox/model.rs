@@ -7,7 +7,7 @@ use sandbar_runtime::Caller;
 use sandbar_store::SandboxRow;
 use sandbar_types::{
     Generation, HostPath, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState,
-    Sha256, Source, StopReason,
+    Sha256, Source, StopReason, TenantId,
 };
 use tokio::sync::watch;
 
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 pub struct Sandbox {
     /// Its id.
     pub id: SandboxId,
+    /// Whose it is.
+    pub tenant: TenantId,
     /// Its name.
     pub name: SandboxName,
     /// What was asked for, with the name and the place of the workspace filled in.
@@ -50,6 +52,7 @@ impl Sandbox {
     pub(crate) fn of(row: &SandboxRow) -> Self {
         Self {
             id: row.id,
+            tenant: row.tenant_id,
             name: row.name.clone(),
             spec: row.spec.clone(),
             workspace_path: workspace_path(&row.spec),
@@ -91,6 +94,8 @@ pub struct IdempotencyKey {
 /// What a create is given.
 #[derive(Debug, Clone)]
 pub struct SandboxCreateParams {
+    /// Whose it shall be.
+    pub tenant: TenantId,
     /// What it shall be.
     pub spec: SandboxSpec,
     /// On whose behalf.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sandbar_engine::{Engine, StartError};
-use sandbar_types::{HostPath, SandboxSpec, Source, WorkspacePath};
+use sandbar_types::{HostPath, SandboxSpec, Source, TenantId, WorkspacePath};
 
 use crate::support::{House, create};
 
@@ -29,7 +29,7 @@ async fn a_source_that_cannot_be_one_is_refused_with_its_code() {
         let err = create(&engine, over(&path)).await.unwrap_err();
         assert_eq!(err.code(), code, "{}", path.display());
     }
-    assert!(engine.sandbox_list().is_empty() && house.host.is_clean());
+    assert!(engine.sandbox_list(TenantId::DEFAULT).is_empty() && house.host.is_clean());
     engine.drain(Duration::from_secs(5)).await;
 }
 
@@ -66,13 +66,25 @@ async fn names_are_unique_among_the_living_and_short_ids_must_be_unique() {
     spec.name = Some("shop".parse().unwrap());
     let shop = create(&engine, spec.clone()).await.unwrap();
     assert_eq!(create(&engine, spec.clone()).await.unwrap_err().code(), "name_taken");
-    assert_eq!(engine.sandbox_resolve("shop").unwrap(), shop.id);
-    assert_eq!(engine.sandbox_resolve(&shop.id.to_string()).unwrap(), shop.id);
-    assert_eq!(engine.sandbox_resolve(&shop.id.to_string()[3..20]).unwrap(), shop.id);
+    assert_eq!(engine.sandbox_resolve(TenantId::DEFAULT, "shop").await.unwrap(), shop.id);
+    assert_eq!(
+        engine.sandbox_resolve(TenantId::DEFAULT, &shop.id.to_string()).await.unwrap(),
+        shop.id
+    );
+    assert_eq!(
+        engine.sandbox_resolve(TenantId::DEFAULT, &shop.id.to_string()[3..20]).await.unwrap(),
+        shop.id
+    );
     let other = create(&engine, house.spec()).await.unwrap();
     assert!(other.name.as_str().starts_with("source-"), "{}", other.name);
-    assert_eq!(engine.sandbox_resolve("sb_0").unwrap_err().code(), "ambiguous_id");
-    assert_eq!(engine.sandbox_resolve("nobody").unwrap_err().code(), "sandbox_not_found");
+    assert_eq!(
+        engine.sandbox_resolve(TenantId::DEFAULT, "sb_0").await.unwrap_err().code(),
+        "ambiguous_id"
+    );
+    assert_eq!(
+        engine.sandbox_resolve(TenantId::DEFAULT, "nobody").await.unwrap_err().code(),
+        "sandbox_not_found"
+    );
     engine.sandbox_delete(shop.id).await.unwrap();
     create(&engine, spec).await.unwrap();
     engine.drain(Duration::from_secs(5)).await;

@@ -49,7 +49,7 @@ async fn is_clean(house: &House, engine: &Engine) {
     eventually("no copy is left", async || forks(house) == 0).await;
     let trash = || std::fs::read_dir(house.data_dir().join("trash")).unwrap().count();
     eventually("its files are gone", async || trash() == 0).await;
-    for sandbox in engine.sandbox_list() {
+    for sandbox in engine.sandbox_list_all() {
         engine.sandbox_delete(sandbox.id).await.unwrap();
     }
     eventually("the host is clean", async || house.host.is_clean()).await;
@@ -118,7 +118,7 @@ async fn one_check_at_a_time_and_who_goes_away_or_is_stopped_gives_it_up() {
     building(&house, &engine, id, &mut checks).await;
     let second = engine.app_check(id, AfterCheck::Nothing).await.unwrap_err();
     assert_eq!(second.code(), "check_running");
-    assert_eq!(engine.sandbox_list().len(), 1, "a copy is no sandbox");
+    assert_eq!(engine.sandbox_list_all().len(), 1, "a copy is no sandbox");
     checks.shutdown().await;
     eventually("it is removed", async || forks(&house) == 0).await;
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sandbar_engine::GcMode;
 use sandbar_runtime::fake::Fault;
-use sandbar_types::{ExitStatus, FailureReason, SandboxState};
+use sandbar_types::{ExitStatus, FailureReason, SandboxState, TenantId};
 
 use crate::support::{House, create, eventually, params};
 
@@ -45,8 +45,9 @@ async fn a_stop_is_heard_while_a_launch_hangs() {
         let (engine, params) = (engine.clone(), params(house.spec()));
         async move { engine.sandbox_create(params).await }
     });
-    eventually("it is being created", async || !engine.sandbox_list().is_empty()).await;
-    let id = engine.sandbox_list()[0].id;
+    eventually("it is being created", async || !engine.sandbox_list(TenantId::DEFAULT).is_empty())
+        .await;
+    let id = engine.sandbox_list(TenantId::DEFAULT)[0].id;
     assert_eq!(engine.sandbox_stop(id, None).await.unwrap().state, SandboxState::Stopped);
     assert!(creating.await.unwrap().is_err());
     engine.sandbox_delete(id).await.unwrap();
@@ -127,10 +128,10 @@ async fn gc_says_why_and_never_takes_what_is_pending() {
     let report = engine.gc(GcMode::DryRun).await.unwrap();
     let ids: Vec<_> = report.actions.iter().map(|action| action.sandbox_id).collect();
     assert_eq!(ids, [Some(empty)]);
-    assert_eq!(engine.sandbox_list().len(), 2, "a dry run deleted something");
+    assert_eq!(engine.sandbox_list(TenantId::DEFAULT).len(), 2, "a dry run deleted something");
     engine.gc(GcMode::Collect).await.unwrap();
     assert_eq!(
-        engine.sandbox_list().iter().map(|sandbox| sandbox.id).collect::<Vec<_>>(),
+        engine.sandbox_list(TenantId::DEFAULT).iter().map(|sandbox| sandbox.id).collect::<Vec<_>>(),
         [pending]
     );
     engine.drain(DRAIN).await;

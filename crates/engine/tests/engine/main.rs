@@ -6,6 +6,7 @@
     reason = "in a test, a panic is the report"
 )]
 
+mod accounts;
 mod app;
 mod bad_input;
 mod check;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sandbar_engine::{ErrorKind, IdempotencyKey, SandboxCreated};
-use sandbar_types::{SandboxId, Sha256, WorkspacePath};
+use sandbar_types::{SandboxId, Sha256, TenantId, WorkspacePath};
 
 use crate::support::{House, create, params};
 
@@ -25,7 +25,7 @@ async fn b1_two_parallel_overlapping_creates_one_wins() {
     let details = loser.details_value().unwrap();
     assert_eq!(details["holder"], winner.id.to_string());
     assert!(details["kind"] == "contains" || details["kind"] == "inside", "{details}");
-    assert_eq!(engine.sandbox_list().len(), 1);
+    assert_eq!(engine.sandbox_list(TenantId::DEFAULT).len(), 1);
     engine.drain(Duration::from_secs(5)).await;
 }
 
@@ -88,7 +88,7 @@ async fn b3_a_key_means_one_request_and_one_sandbox() {
     engine.sandbox_delete(one).await.unwrap();
     let gone = create_with(&engine, &house, 1).await.unwrap_err();
     assert_eq!(gone.code(), "idempotency_key_reused", "a deleted sandbox was returned");
-    assert!(engine.sandbox_list().is_empty());
+    assert!(engine.sandbox_list(TenantId::DEFAULT).is_empty());
     engine.drain(Duration::from_secs(5)).await;
 }
 
@@ -121,7 +121,7 @@ async fn a_create_that_failed_frees_its_name_its_key_and_its_reservation() {
         engine.sandbox_create(params)
     };
     assert_eq!(attempt().await.unwrap_err().code(), "launch_failed");
-    assert!(engine.sandbox_list().is_empty());
+    assert!(engine.sandbox_list(TenantId::DEFAULT).is_empty());
     assert!(matches!(attempt().await.unwrap(), SandboxCreated::New(_)));
     engine.drain(Duration::from_secs(5)).await;
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sandbar_runtime::fake::Fault;
-use sandbar_types::{ExecState, ExitStatus, FailureReason, SandboxId, SandboxState};
+use sandbar_types::{ExecState, ExitStatus, FailureReason, SandboxId, SandboxState, TenantId};
 
 use crate::support::{House, command, create, eventually, in_a_server_that_is_killed, params};
 
@@ -75,7 +75,7 @@ fn a_launch_whose_answer_was_lost_is_adopted() {
     });
     in_a_server_that_is_killed(async {
         let engine = house.engine().await;
-        let id = engine.sandbox_list()[0].id;
+        let id = engine.sandbox_list(TenantId::DEFAULT)[0].id;
         eventually("it runs", async || {
             engine.sandbox_fetch(id).unwrap().state == SandboxState::Running
         })
@@ -100,7 +100,8 @@ fn a_launch_that_a_crash_interrupted_is_undone() {
     });
     in_a_server_that_is_killed(async {
         let engine = house.engine().await;
-        eventually("nothing is left", async || engine.sandbox_list().is_empty()).await;
+        eventually("nothing is left", async || engine.sandbox_list(TenantId::DEFAULT).is_empty())
+            .await;
         let data = house.dir.path().join("data/sandboxes");
         assert!(std::fs::read_dir(data).unwrap().next().is_none() && house.host.is_clean());
     });

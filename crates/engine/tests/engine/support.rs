@@ -12,7 +12,7 @@ use sandbar_engine::{
     SandboxCreated,
 };
 use sandbar_runtime::{SandboxDir, fake::Fake};
-use sandbar_types::{ExecSpec, HostPath, SandboxId, SandboxSpec, Source};
+use sandbar_types::{ExecSpec, HostPath, SandboxId, SandboxSpec, Source, TenantId};
 
 /// A clock that goes when it is told to.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub(crate) fn params(spec: SandboxSpec) -> SandboxCreateParams {
         name: "agent".to_owned(),
         path: "/bin".to_owned(),
     };
-    SandboxCreateParams { spec, caller, idempotency: None }
+    SandboxCreateParams { tenant: TenantId::DEFAULT, spec, caller, idempotency: None }
 }
 
 pub(crate) async fn create(engine: &Engine, spec: SandboxSpec) -> Result<Sandbox> {

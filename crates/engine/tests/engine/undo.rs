@@ -9,7 +9,7 @@ use sandbar_engine::{
 use sandbar_runtime::spawn::WorkerError;
 use sandbar_types::{
     Actor, ApproveId, ChangeFlag, ChangeKind, Confirmed, Entry, HostPath, SandboxId, Selection,
-    WorkspacePath,
+    TenantId, WorkspacePath,
 };
 use sandbar_workspace::applier::{Reply, Request};
 
@@ -67,7 +67,7 @@ async fn what_is_undone_is_pending_again_without_drift_and_can_be_approved_again
     let seen = engine.changes(id).await.unwrap();
     let approved = engine.approve_by(id, all(&seen), me()).await.unwrap();
     assert!(engine.changes(id).await.unwrap().set.changes.is_empty());
-    let undone = engine.undo(approved.id, me()).await.unwrap();
+    let undone = engine.undo(TenantId::DEFAULT, approved.id, me()).await.unwrap();
     assert_eq!((undone.undone, &undone.restored), (approved.id, &approved.applied));
     assert_eq!((read(&house, "a").as_deref(), read(&house, "c")), (Some("old\n"), None));
     let again = engine.changes(id).await.unwrap();
@@ -94,9 +94,13 @@ async fn it_is_undone_after_a_restart_and_without_its_sandbox() {
     engine.drain(DRAIN).await;
     drop(engine);
     let engine = house.engine().await;
-    let undone = engine.undo(approved, me()).await.unwrap();
+    let undone = engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap();
     assert_eq!((read(&house, "a").as_deref(), read(&house, "c")), (Some("old\n"), None));
-    assert_eq!(engine.undo(approved, me()).await.unwrap(), undone, "the second undo is another");
+    assert_eq!(
+        engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap(),
+        undone,
+        "the second undo is another"
+    );
     let hidden = std::fs::read_dir(house.source()).unwrap();
     assert_eq!(hidden.count(), 2, "something of ours is in the source");
     engine.drain(DRAIN).await;
@@ -109,7 +113,7 @@ async fn b16_nothing_is_lost_where_the_host_went_on_after_an_approve() {
     let id = changed(&house, &engine).await;
     let approved = approve_all(&engine, id).await;
     std::fs::write(house.source().join("a"), "the host's own\n").unwrap();
-    let refused = engine.undo(approved, me()).await.unwrap_err();
+    let refused = engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "undo_conflict"));
     let conflict = &refused.details_value().unwrap()["conflicts"][0];
     assert_eq!((&conflict["path"], &conflict["reason"]), (&"a".into(), &"host_modified".into()));
@@ -118,7 +122,7 @@ async fn b16_nothing_is_lost_where_the_host_went_on_after_an_approve() {
     assert_eq!(read(&house, "c").as_deref(), Some("added\n"), "a refused undo did something");
     // It can be asked again once nothing is in the way.
     std::fs::write(house.source().join("a"), "new\n").unwrap();
-    engine.undo(approved, me()).await.unwrap();
+    engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap();
     assert_eq!(read(&house, "a").as_deref(), Some("old\n"));
     engine.drain(DRAIN).await;
 }
@@ -132,7 +136,7 @@ async fn a_merged_edit_of_the_host_shows_as_drift_and_is_not_approved_away() {
     house.host.write(&house.sandbox_dir(id), "a", b"1\n2\n3\n4\nfive\n").unwrap();
     let approved = approve_all(&engine, id).await;
     std::fs::write(house.source().join("a"), "one\n2\n3\n4\nfive\n").unwrap();
-    let undone = engine.undo(approved, me()).await.unwrap();
+    let undone = engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap();
     assert_eq!(undone.merged, undone.restored);
     assert_eq!(read(&house, "a").as_deref(), Some("one\n2\n3\n4\n5\n"));
     let pending = engine.changes(id).await.unwrap();
@@ -150,20 +154,23 @@ async fn only_the_last_one_is_undone_and_then_the_one_before_it() {
     let first = approve_all(&engine, id).await;
     house.host.write(&house.sandbox_dir(id), "a", b"newer\n").unwrap();
     let second = approve_all(&engine, id).await;
-    let refused = engine.undo(first, me()).await.unwrap_err();
+    let refused = engine.undo(TenantId::DEFAULT, first, me()).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "undo_not_last"));
-    let undo = engine.undo(second, me()).await.unwrap().id;
+    let undo = engine.undo(TenantId::DEFAULT, second, me()).await.unwrap().id;
     assert_eq!(read(&house, "a").as_deref(), Some("new\n"));
     // What the first approve wrote is what the sandbox is compared with again.
     assert_eq!(
         kinds(&engine.changes(id).await.unwrap()),
         [("a".to_owned(), ChangeKind::Modified, false)]
     );
-    assert_eq!(engine.undo(undo, me()).await.unwrap_err().code(), "not_undoable");
-    engine.undo(first, me()).await.unwrap();
+    assert_eq!(
+        engine.undo(TenantId::DEFAULT, undo, me()).await.unwrap_err().code(),
+        "not_undoable"
+    );
+    engine.undo(TenantId::DEFAULT, first, me()).await.unwrap();
     assert_eq!((read(&house, "a").as_deref(), read(&house, "c")), (Some("old\n"), None));
     assert_eq!(
-        engine.undo(ApproveId::generate(), me()).await.unwrap_err().code(),
+        engine.undo(TenantId::DEFAULT, ApproveId::generate(), me()).await.unwrap_err().code(),
         "approve_not_found"
     );
     engine.drain(DRAIN).await;
@@ -176,7 +183,7 @@ async fn an_undone_approve_is_not_replayed() {
     let id = changed(&house, &engine).await;
     let seen = engine.changes(id).await.unwrap();
     let approved = engine.approve(id, all(&seen)).await.unwrap().id;
-    engine.undo(approved, me()).await.unwrap();
+    engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap();
     house.host.write(&house.sandbox_dir(id), "a", b"newer\n").unwrap();
     let stale = engine.approve(id, all(&seen)).await.unwrap_err();
     assert_eq!(stale.code(), "diff_changed", "it answers with what was taken back");
@@ -204,7 +211,10 @@ async fn an_undo_that_a_crash_interrupted_is_ended_at_the_next_start() {
     let engine = Engine::start(config).await.unwrap();
     let id = changed(&house, &engine).await;
     let approved = approve_all(&engine, id).await;
-    assert_eq!(engine.undo(approved, me()).await.unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(
+        engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap_err().kind(),
+        ErrorKind::Internal
+    );
     engine.drain(DRAIN).await;
     drop(engine);
     let engine = house.engine().await;
@@ -212,7 +222,7 @@ async fn an_undo_that_a_crash_interrupted_is_ended_at_the_next_start() {
     let is_undone = |event: &Event| matches!(event.payload, EventPayload::Undone { undone, .. } if undone == approved);
     assert_eq!(events.iter().filter(|event| is_undone(event)).count(), 1, "{events:?}");
     assert_eq!(kinds(&engine.changes(id).await.unwrap()).len(), 2);
-    assert_eq!(engine.undo(approved, me()).await.unwrap().restored.len(), 2);
+    assert_eq!(engine.undo(TenantId::DEFAULT, approved, me()).await.unwrap().restored.len(), 2);
     let journals = || std::fs::read_dir(house.dir.path().join("data/journal")).unwrap().count();
     assert_eq!(journals(), 1, "only what the undo replaced is kept");
     engine.drain(DRAIN).await;
@@ -229,7 +239,7 @@ async fn the_history_says_who_approved_what_and_outlives_the_sandbox() {
     let first = approve_all(&engine, sandbox.id).await;
     house.host.write(&house.sandbox_dir(sandbox.id), "d/\u{e9}", b"deep\n").unwrap();
     let second = approve_all(&engine, sandbox.id).await;
-    let undo = engine.undo(second, Actor::Token).await.unwrap().id;
+    let undo = engine.undo(TenantId::DEFAULT, second, Actor::Token).await.unwrap().id;
     engine.sandbox_delete(sandbox.id).await.unwrap();
     house.clock.advance(31 * DAY);
     eventually("the sandbox is forgotten", async || {
@@ -238,7 +248,7 @@ async fn the_history_says_who_approved_what_and_outlives_the_sandbox() {
     .await;
     let list = async |params: ApproveListParams| {
         let params = ApproveListParams { limit: 10, ..params };
-        engine.approve_list(params).await.unwrap()
+        engine.approve_list(TenantId::DEFAULT, params).await.unwrap()
     };
     let ids = |records: &[sandbar_engine::ApproveRecord]| {
         records.iter().map(|record| record.id).collect::<Vec<_>>()
@@ -279,7 +289,10 @@ async fn the_history_says_who_approved_what_and_outlives_the_sandbox() {
         ids(&list(ApproveListParams::default()).await) == [first]
     })
     .await;
-    engine.undo(first, me()).await.expect("the last one is kept however old it is");
+    engine
+        .undo(TenantId::DEFAULT, first, me())
+        .await
+        .expect("the last one is kept however old it is");
     engine.drain(DRAIN).await;
 }
 
@@ -298,8 +311,8 @@ async fn what_is_kept_is_given_back_in_time_and_gc_says_what() {
     assert_eq!(planned.iter().map(|action| &action.what).collect::<Vec<_>>(), [&what]);
     assert!(planned[0].bytes.is_some_and(|bytes| bytes > 0));
     engine.gc(GcMode::Collect).await.unwrap();
-    engine.undo(second, me()).await.unwrap();
-    let refused = engine.undo(first, me()).await.unwrap_err();
+    engine.undo(TenantId::DEFAULT, second, me()).await.unwrap();
+    let refused = engine.undo(TenantId::DEFAULT, first, me()).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "undo_expired"));
     engine.drain(DRAIN).await;
 }
@@ -315,10 +328,33 @@ async fn b15_provenance_paths_are_those_of_the_source_when_scope_is_narrower() {
     let id = create(&engine, spec).await.unwrap().id;
     house.host.write(&house.sandbox_dir(id), "sub/x", b"new\n").unwrap();
     let approved = approve_all(&engine, id).await;
-    let record = engine.approve_fetch(approved).await.unwrap();
+    let record = engine.approve_fetch(TenantId::DEFAULT, approved).await.unwrap();
     assert_eq!(record.source, HostPath::parse(house.source()).unwrap());
     let paths: Vec<_> = record.paths.iter().map(|path| path.path.to_string()).collect();
     assert_eq!(paths, ["sub/x"]);
     assert!(house.source().join(record.paths[0].path.as_path()).exists());
+    engine.drain(DRAIN).await;
+}
+
+#[tokio::test]
+async fn a1_an_approve_of_another_tenant_is_as_one_that_never_was() {
+    let house = House::new();
+    let engine = house.engine().await;
+    let id = changed(&house, &engine).await;
+    let approved = approve_all(&engine, id).await;
+    let (other, never) = (TenantId::generate(), ApproveId::generate());
+    let told = |err: sandbar_engine::Error, id: ApproveId| {
+        (err.code(), err.message().replace(&id.to_string(), "ID"))
+    };
+    let foreign = engine.approve_fetch(other, approved).await.unwrap_err();
+    let lost = engine.approve_fetch(other, never).await.unwrap_err();
+    assert_eq!(told(foreign, approved), told(lost, never));
+    let foreign = engine.undo(other, approved, me()).await.unwrap_err();
+    let lost = engine.undo(other, never, me()).await.unwrap_err();
+    assert_eq!(told(foreign, approved), told(lost, never));
+    let params = || ApproveListParams { limit: 10, ..ApproveListParams::default() };
+    assert!(engine.approve_list(other, params()).await.unwrap().is_empty());
+    assert_eq!(engine.approve_list(TenantId::DEFAULT, params()).await.unwrap().len(), 1);
+    assert_eq!(read(&house, "a").as_deref(), Some("new\n"));
     engine.drain(DRAIN).await;
 }

@@ -31,6 +31,7 @@ fn the_defaults_are_those_of_the_engine() {
         let applier = sandbar_engine::WorkerApplier { exe: "/nonexistent".into() };
         let mut engine = EngineConfig::new(
             "/nonexistent".into(),
+            sandbar_test_store::driver(Path::new("/nonexistent")),
             std::sync::Arc::new(runtime),
             std::sync::Arc::new(applier),
         );

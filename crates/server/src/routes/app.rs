@@ -13,10 +13,11 @@ use sandbar_engine::{
     AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestFinding as Finding,
     ManifestState, PreviewStatus as Status, ProcessAction,
 };
-use sandbar_types::{ExitStatus, ProcessName, ProcessStatus, SandboxId};
+use sandbar_types::{ExitStatus, ProcessName, ProcessStatus, SandboxId, Scope};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::{AskedBy, Until},
     error::ApiError,
     extract::{Json, OptionalJson, Process, Query, Sandbox},
     routes::{output, sandboxes},
@@ -41,6 +42,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// How the app of a sandbox is; of one that does not run, as it was last.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn app_fetch(
     State(state): State<AppState>,
@@ -51,6 +53,7 @@ async fn app_fetch(
 
 /// Reads `sandbox.yaml` again and makes the app what it says: only what changed is restarted.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/apply", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn app_apply(
     State(state): State<AppState>,
@@ -64,6 +67,7 @@ async fn app_apply(
 ///
 /// The answer comes when the build has ended. Whoever hangs up before gives the check up.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/check", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), request_body = AppCheckRequest,
     responses((status = 200, body = AppCheck)))]
 async fn app_check(
@@ -98,6 +102,7 @@ fn check_body(check: Check) -> AppCheck {
 
 /// Starts a process that was stopped, has exited or has given up.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/start", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), ("process" = String, Path)),
     responses((status = 200, body = ProcessStatus)))]
 async fn process_start(
@@ -110,6 +115,7 @@ async fn process_start(
 
 /// Ends a process and keeps it ended until it is started, or the app is applied again.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/stop", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), ("process" = String, Path)),
     responses((status = 200, body = ProcessStatus)))]
 async fn process_stop(
@@ -122,6 +128,7 @@ async fn process_stop(
 
 /// Ends a process, where it runs, and starts it.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/restart", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), ("process" = String, Path)),
     responses((status = 200, body = ProcessStatus)))]
 async fn process_restart(
@@ -143,6 +150,7 @@ async fn act(
 
 /// The last lines of a process's log, whether or not it runs.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/logs", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ("process" = String, Path), ProcessLogQuery),
     responses((status = 200, body = ProcessLog)))]
 async fn process_log(
@@ -174,6 +182,7 @@ fn log_body(process: ProcessName, tail: LogTail) -> ProcessLog {
 ///
 /// `Last-Event-ID` resumes exactly after that event. Restarts of the process do not end the stream.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/output", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ("process" = String, Path), OutputQuery,
         ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
@@ -182,6 +191,7 @@ async fn process_output(
     Sandbox(id): Sandbox,
     Process(name): Process,
     Query(query): Query<OutputQuery>,
+    until: Until,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let offset = last_event_id(&headers)?.or(query.offset).unwrap_or(0);
@@ -190,18 +200,20 @@ async fn process_output(
     } else {
         state.engine.process_log_read(id, name, offset).await?
     };
-    Ok(respond(output::events(reader), state.stop))
+    Ok(respond(output::events(reader), until))
 }
 
 /// Makes a link to a port of a sandbox: for one visit within 30 seconds, or for everybody who has it until a time.
 ///
 /// Nobody needs one for a public preview.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/link", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path)), request_body = PreviewLinkRequest,
     responses((status = 200, body = PreviewLink)))]
 async fn preview_link(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
+    AskedBy(principal): AskedBy,
     Json(request): Json<PreviewLinkRequest>,
 ) -> Result<Answer<PreviewLink>, ApiError> {
     let record = state.engine.sandbox_fetch(id)?;
@@ -214,17 +226,23 @@ async fn preview_link(
         ApiError::new(ErrorCode::InvalidValue, "the app has no preview of its own: say the `port`")
     })?;
     let Some(expires_at) = request.share_until else {
-        return Ok(Answer(PreviewLink { url: previews.url_for_once(id, &record.name, port) }));
+        return Ok(Answer(PreviewLink { url: previews.url_for_once(&record, port) }));
     };
+    // Who may only look lets nobody else look.
+    if !principal.scopes.has(Scope::Write) {
+        let message = "a link for others needs the scope `write`";
+        return Err(ApiError::new(ErrorCode::Forbidden, message));
+    }
     if expires_at <= state.engine.now() {
         let message = "`share_until` must be in the future";
         return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
-    Ok(Answer(PreviewLink { url: previews.url_to_share(id, &record.name, port, expires_at) }))
+    Ok(Answer(PreviewLink { url: previews.url_to_share(&record, port, expires_at) }))
 }
 
 /// Keeps a sandbox from sleeping until a time. A later request replaces an earlier one.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/keepalive", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), request_body = KeepaliveRequest,
     responses((status = 200, body = SandboxBody)))]
 async fn keepalive(
@@ -236,7 +254,8 @@ async fn keepalive(
 }
 
 /// Says what a `sandbox.yaml` means, or everything that is wrong with it. Nothing is started.
-#[utoipa::path(post, path = "/v1/manifest/check", tag = "apps", request_body = ManifestCheckRequest,
+#[utoipa::path(post, path = "/v1/manifest/check", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("read"))), request_body = ManifestCheckRequest,
     responses((status = 200, body = ManifestCheck)))]
 async fn manifest_check(Json(request): Json<ManifestCheckRequest>) -> Answer<ManifestCheck> {
     let (app, findings) = sandbar_engine::manifest_check(&request.manifest);
@@ -256,7 +275,7 @@ fn body(state: &AppState, id: SandboxId) -> Result<Body, ApiError> {
                 .previews
                 .as_ref()
                 .zip(preview.port)
-                .map(|(previews, port)| previews.url(id, &record.name, port)),
+                .map(|(previews, port)| previews.url(&record, port)),
         },
         processes: app.processes.clone(),
     })

@@ -10,8 +10,9 @@ use sandbar_types::{HostPath, UndoOutcome};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::AskedBy,
     error::ApiError,
-    extract::{Approve, AskedBy, Query, page_limit, workspace_path},
+    extract::{Approve, Query, page_limit, workspace_path},
     state::AppState,
 };
 
@@ -23,10 +24,12 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Lists what was approved and what was undone, newest first; also of sandboxes that are gone.
-#[utoipa::path(get, path = "/v1/approves", tag = "review", params(ApproveListQuery),
+#[utoipa::path(get, path = "/v1/approves", tag = "review",
+    extensions(("x-sandbar-scope" = json!("read"))), params(ApproveListQuery),
     responses((status = 200, body = Page<Body>)))]
 async fn approve_list(
     State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
     Query(query): Query<ApproveListQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
     let limit = page_limit(query.limit)?;
@@ -38,7 +41,7 @@ async fn approve_list(
         // One more, which says whether there is another page.
         limit: limit + 1,
     };
-    let mut records = state.engine.approve_list(params).await?;
+    let mut records = state.engine.approve_list(principal.tenant, params).await?;
     let has_more = records.len() > limit as usize;
     records.truncate(limit as usize);
     let next_cursor = records.last().filter(|_| has_more).map(|last| last.position.to_string());
@@ -47,12 +50,14 @@ async fn approve_list(
 
 /// Looks at one approve, with every path.
 #[utoipa::path(get, path = "/v1/approves/{approve}", tag = "review",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("approve" = String, Path)), responses((status = 200, body = Body)))]
 async fn approve_fetch(
     State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
     Approve(id): Approve,
 ) -> Result<Answer<Body>, ApiError> {
-    Ok(Answer(body(state.engine.approve_fetch(id).await?)))
+    Ok(Answer(body(state.engine.approve_fetch(principal.tenant, id).await?)))
 }
 
 /// Takes the last approve of a directory back, all or nothing. The same undo again has the same result.
@@ -60,13 +65,14 @@ async fn approve_fetch(
 /// What was changed there since is merged where it is text and does not overlap; else the answer is 409 with the
 /// conflicts, and nothing is written.
 #[utoipa::path(post, path = "/v1/approves/{approve}/undo", tag = "review",
+    extensions(("x-sandbar-scope" = json!("review"))),
     params(("approve" = String, Path)), responses((status = 200, body = UndoOutcome)))]
 async fn approve_undo(
     State(state): State<AppState>,
     Approve(id): Approve,
-    AskedBy(actor): AskedBy,
+    AskedBy(principal): AskedBy,
 ) -> Result<Answer<UndoOutcome>, ApiError> {
-    Ok(Answer(state.engine.undo(id, actor).await?))
+    Ok(Answer(state.engine.undo(principal.tenant, id, principal.who).await?))
 }
 
 fn source(text: Option<&str>, encoded: Option<&str>) -> Result<Option<HostPath>, ApiError> {

@@ -20,10 +20,10 @@ use sandbar_api::{
 };
 use sandbar_engine::{ExecItem, ExecReader, ExecSession, ExecWriter};
 use tokio::time;
-use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::Until,
     error::{ApiError, upgrade_required},
     extract::{Exec, Query, Sandbox},
     state::AppState,
@@ -40,6 +40,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// Several clients may be attached at once; all of them see everything, and all of them may write.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs/{exec}/attach", tag = "execs",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), ("exec" = String, Path), AttachQuery),
     responses((status = 101, description = "Switched to WebSocket.")))]
 async fn exec_attach(
@@ -47,18 +48,18 @@ async fn exec_attach(
     Sandbox(id): Sandbox,
     Exec(exec): Exec,
     Query(query): Query<AttachQuery>,
+    until: Until,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| upgrade_required())?;
     // Before the upgrade, so that an unknown exec is a problem and not a closed socket.
     let session = state.engine.exec_attach(id, exec, query.offset.unwrap_or(0)).await?;
-    let stop = state.stop;
     let counted = state.conversations.token();
     Ok(upgrade
         .max_message_size(LIMIT_MESSAGE_BYTES)
         .max_frame_size(LIMIT_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
-            converse(socket, session, stop).await;
+            converse(socket, session, until).await;
             drop(counted);
         }))
 }
@@ -73,25 +74,25 @@ enum Ending {
     Invalid,
     /// The exec cannot be reached; the client may come back at its last offset.
     Broken,
-    /// The server drains; the client may come back.
+    /// The server drains, and the client may come back; or who began it may no longer.
     Draining,
 }
 
-async fn converse(socket: WebSocket, session: ExecSession, stop: CancellationToken) {
+async fn converse(socket: WebSocket, session: ExecSession, until: Until) {
     let (mut sink, mut stream) = socket.split();
     let ExecSession { mut reader, mut writer, .. } = session;
     // One task, two directions: neither waits for the other, so a client may write all before it reads.
     let ending = tokio::select! {
         ending = send_output(&mut reader, &mut sink) => ending,
         ending = take_input(&mut stream, &mut writer) => ending,
-        () = stop.cancelled() => Ending::Draining,
+        () = until.passed() => Ending::Draining,
     };
     let (code, reason) = match ending {
         Ending::Gone => return,
         Ending::Done => (close_code::NORMAL, ""),
         Ending::Invalid => (close_code::POLICY, "not a frame"),
         Ending::Broken => (close_code::ERROR, "come back at the last offset"),
-        Ending::Draining => (close_code::AWAY, "the server is leaving"),
+        Ending::Draining => (close_code::AWAY, "the server is leaving, or you may no longer"),
     };
     let close = CloseFrame { code, reason: reason.into() };
     if sink.send(Message::Close(Some(close))).await.is_ok() {

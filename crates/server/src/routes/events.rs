@@ -12,6 +12,7 @@ use sandbar_types::SandboxId;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::Until,
     error::ApiError,
     extract::{Query, Sandbox, page_limit},
     sse::{is_wanted, last_event_id, respond},
@@ -26,12 +27,14 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// In the stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/events", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), EventsQuery, ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, content((Page<Event> = "application/json"), (String = "text/event-stream")))))]
 async fn event_list(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
     Query(query): Query<EventsQuery>,
+    until: Until,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let after = match query.cursor.as_deref() {
@@ -45,7 +48,7 @@ async fn event_list(
         let after = last_event_id(&headers)?.unwrap_or(after);
         // Asked here once, so that an unknown sandbox is a problem and not an empty stream.
         state.engine.event_list(id, after, 1).await?;
-        return Ok(stream_after(state, id, after));
+        return Ok(stream_after(state, id, after, until));
     }
     // One more than asked for tells whether another page follows.
     let mut found = state.engine.event_list(id, after, limit + 1).await?;
@@ -57,7 +60,7 @@ async fn event_list(
     Ok(Answer(Page { items, next_cursor }).into_response())
 }
 
-fn stream_after(state: AppState, id: SandboxId, after: u64) -> Response {
+fn stream_after(state: AppState, id: SandboxId, after: u64, until: Until) -> Response {
     let batches = stream::unfold((state.engine, after), move |(engine, after)| async move {
         // The sandbox is gone, or we are leaving: the stream says so by ending.
         let batch = engine.event_wait(id, after, LIMIT_PAGE_MAX).await.ok()?;
@@ -68,7 +71,7 @@ fn stream_after(state: AppState, id: SandboxId, after: u64) -> Response {
         let frames: Vec<_> = batch.iter().map(|event| frame(&wire(event))).collect();
         stream::iter(frames)
     });
-    respond(frames, state.stop)
+    respond(frames, until)
 }
 
 fn frame(event: &Event) -> sse::Event {

@@ -27,19 +27,22 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Says that the server lives. Needs no token.
-#[utoipa::path(get, path = "/v1/healthz", tag = "server", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/v1/healthz", tag = "server",
+    extensions(("x-sandbar-scope" = json!("none"))), responses((status = 200, body = Health)))]
 async fn healthz() -> Answer<Health> {
     Answer(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 /// Says that the server lives, where probes look for it.
-#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "server",
+    extensions(("x-sandbar-scope" = json!("none"))), responses((status = 200, body = Health)))]
 async fn healthz_at_root() -> Answer<Health> {
     healthz().await
 }
 
 /// Says whether the server takes work.
 #[utoipa::path(get, path = "/v1/readyz", tag = "server",
+    extensions(("x-sandbar-scope" = json!("read"))),
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
 async fn readyz(State(state): State<AppState>) -> Response {
     let check = |name: &str, is_ok: bool, message: &str| ReadyCheck {
@@ -58,6 +61,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
 
 /// Says whether the server takes work, where probes look for it.
 #[utoipa::path(get, path = "/readyz", tag = "server",
+    extensions(("x-sandbar-scope" = json!("read"))),
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
 async fn readyz_at_root(state: State<AppState>) -> Response {
     readyz(state).await
@@ -65,6 +69,7 @@ async fn readyz_at_root(state: State<AppState>) -> Response {
 
 /// What the server counts, in Prometheus' text format.
 #[utoipa::path(get, path = "/v1/metrics", tag = "server",
+    extensions(("x-sandbar-scope" = json!("instance"))),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(state): State<AppState>) -> Response {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
@@ -74,6 +79,7 @@ async fn metrics(State(state): State<AppState>) -> Response {
 
 /// What the server counts, where Prometheus looks for it.
 #[utoipa::path(get, path = "/metrics", tag = "server",
+    extensions(("x-sandbar-scope" = json!("instance"))),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics_at_root(state: State<AppState>) -> Response {
     metrics(state).await
@@ -82,14 +88,15 @@ async fn metrics_at_root(state: State<AppState>) -> Response {
 fn count_by_state(engine: &Engine) -> BTreeMap<&'static str, u64> {
     let all = ["creating", "running", "paused", "stopping", "stopped", "failed", "deleting"];
     let mut counts: BTreeMap<_, _> = all.into_iter().map(|state| (state, 0)).collect();
-    for sandbox in engine.sandbox_list() {
+    for sandbox in engine.sandbox_list_all() {
         *counts.entry(StateName::from(&sandbox.state).as_str()).or_default() += 1;
     }
     counts
 }
 
 /// Probes the host by doing, and names what is missing and what to do about it.
-#[utoipa::path(get, path = "/v1/doctor", tag = "server", responses((status = 200, body = Doctor)))]
+#[utoipa::path(get, path = "/v1/doctor", tag = "server",
+    extensions(("x-sandbar-scope" = json!("instance"))), responses((status = 200, body = Doctor)))]
 async fn doctor(State(state): State<AppState>) -> Answer<Doctor> {
     let findings: Vec<_> = state
         .engine
@@ -117,6 +124,7 @@ async fn doctor(State(state): State<AppState>) -> Answer<Doctor> {
 
 /// This document.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "server",
+    extensions(("x-sandbar-scope" = json!("read"))),
     responses((status = 200, body = Object, content_type = "application/json")))]
 async fn openapi() -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -1,5 +1,7 @@
 //! One file for each resource; each gives the router its routes together with their documentation.
 
+pub(crate) mod accounts;
+pub(crate) mod api_keys;
 pub(crate) mod app;
 pub(crate) mod approves;
 pub(crate) mod attach;
@@ -12,4 +14,6 @@ pub(crate) mod ports;
 pub(crate) mod pull;
 pub(crate) mod review;
 pub(crate) mod sandboxes;
+pub(crate) mod tenants;
 pub(crate) mod usage;
+pub(crate) mod users;

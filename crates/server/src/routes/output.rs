@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::Until,
     error::ApiError,
     extract::{Exec, Query, Sandbox},
     routes::execs::text_or_b64,
@@ -28,6 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// `Last-Event-ID` resumes exactly after that event.
 /// `problem` is the last event when we failed; come back with the last id.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs/{exec}/output", tag = "execs",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ("exec" = String, Path), OutputQuery, ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
 async fn exec_output(
@@ -35,6 +37,7 @@ async fn exec_output(
     Sandbox(id): Sandbox,
     Exec(exec): Exec,
     Query(query): Query<OutputQuery>,
+    until: Until,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let offset = last_event_id(&headers)?.or(query.offset).unwrap_or(0);
@@ -43,7 +46,7 @@ async fn exec_output(
     } else {
         state.engine.exec_output(id, exec, offset).await?
     };
-    Ok(respond(events(reader), state.stop))
+    Ok(respond(events(reader), until))
 }
 
 pub(crate) fn events(reader: ExecReader) -> impl Stream<Item = Event> + Send {

@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::Until,
     error::{ApiError, upgrade_required},
     extract::{Port, Sandbox},
     state::AppState,
@@ -31,12 +32,14 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// A sandbox that sleeps is woken.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/ports/{port}/connect", tag = "apps",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), ("port" = u16, Path, minimum = 1, maximum = 65535)),
     responses((status = 101, description = "The bytes of the connection follow, both ways.")))]
 async fn port_connect(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
     Port(port): Port,
+    until: Until,
     request: Request,
 ) -> Result<Response, ApiError> {
     let wanted = request.headers().get(header::UPGRADE);
@@ -47,14 +50,13 @@ async fn port_connect(
     let deadline = Instant::now() + PATIENCE;
     let mut inside = state.engine.preview_connect(id, port, deadline).await.map_err(refusal)?;
     let (upgrade, counted) = (hyper::upgrade::on(request), state.conversations.token());
-    let stop = state.stop;
     state.conversations.spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let mut outside = TokioIo::new(upgraded);
         tokio::select! {
             // Whichever side broke it, it is over.
             _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => {}
-            () = stop.cancelled() => {}
+            () = until.passed() => {}
         }
         drop((viewer, counted));
     });

@@ -20,6 +20,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// Objects only, each one checked; nothing is checked out. The sandbox must run.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/pull", tag = "review",
+    extensions(("x-sandbar-scope" = json!("review"))),
     params(("sandbox" = String, Path)),
     request_body = PullRequest, responses((status = 200, body = PullOutcome)))]
 async fn pull(

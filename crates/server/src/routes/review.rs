@@ -20,10 +20,10 @@ use sandbar_types::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::AskedBy,
     error::ApiError,
     extract::{
-        AskedBy, Json, Query, Sandbox, if_match, page_limit, workspace_path,
-        workspace_path_required,
+        Json, Query, Sandbox, if_match, page_limit, workspace_path, workspace_path_required,
     },
     state::AppState,
 };
@@ -44,6 +44,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// The pages of one list are of the same instant. The `ETag` is for `If-Match` of approve and reject.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/changes", tag = "review",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ChangesQuery), responses((status = 200, body = ChangesPage)))]
 async fn change_list(
     State(state): State<AppState>,
@@ -98,6 +99,7 @@ fn stale() -> ApiError {
 
 /// Shows one changed text file as hunks.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/changes/hunks", tag = "review",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), FileQuery), responses((status = 200, body = FileHunks)))]
 async fn change_hunks(
     State(state): State<AppState>,
@@ -147,6 +149,7 @@ fn line(found: sandbar_types::HunkLine) -> HunkLine {
 
 /// Shows the changes as a patch that `git apply` accepts.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/diff", tag = "review",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), DiffQuery),
     responses((status = 200, body = String, content_type = "text/x-diff")))]
 async fn diff(
@@ -163,12 +166,13 @@ async fn diff(
 
 /// Writes changes to the source, all or nothing. The same request again has the same result.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/approve", tag = "review",
+    extensions(("x-sandbar-scope" = json!("review"))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = ApproveRequest, responses((status = 200, body = ApproveOutcome)))]
 async fn approve(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
-    AskedBy(actor): AskedBy,
+    AskedBy(principal): AskedBy,
     headers: HeaderMap,
     Json(request): Json<ApproveRequest>,
 ) -> Result<Answer<ApproveOutcome>, ApiError> {
@@ -180,11 +184,12 @@ async fn approve(
         resolutions: Resolutions { paths: request.resolutions, otherwise: request.otherwise },
         commit: request.commit,
     };
-    Ok(Answer(state.engine.approve_by(id, params, actor).await?))
+    Ok(Answer(state.engine.approve_by(id, params, principal.who).await?))
 }
 
 /// Approves what the rules of the sandbox let go without a person; the rest stays pending.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/accept", tag = "review",
+    extensions(("x-sandbar-scope" = json!("review"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = AcceptOutcome)))]
 async fn accept(
     State(state): State<AppState>,
@@ -195,6 +200,7 @@ async fn accept(
 
 /// Drops changes: the workspace has again what the source has.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/reject", tag = "review",
+    extensions(("x-sandbar-scope" = json!("review"))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = RejectRequest, responses((status = 200, body = RejectOutcome)))]
 async fn reject(
@@ -215,6 +221,7 @@ async fn reject(
 
 /// Brings the host's newer state into the workspace, by the merge that an approve would make. All or nothing.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/refresh", tag = "review",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = RefreshRequest, responses((status = 200, body = RefreshOutcome)))]
 async fn refresh(
@@ -238,6 +245,7 @@ async fn refresh(
 
 /// Lists what was rejected, with what the person said about it.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/declined", tag = "review",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = DeclinedList)))]
 async fn declined_list(
     State(state): State<AppState>,

@@ -18,6 +18,7 @@ use sha2::Digest as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::AskedBy,
     error::ApiError,
     extract::{JsonWithBytes, OptionalJson, Query, Sandbox, header_text, page_limit},
     state::AppState,
@@ -42,16 +43,19 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// With `Idempotency-Key` a repeated request answers with the sandbox that the first one made.
 #[utoipa::path(post, path = "/v1/sandboxes", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("Idempotency-Key" = Option<String>, Header)), request_body = SandboxSpec,
     responses((status = 201, body = Body), (status = 200, body = Body, description = "Replayed.")))]
 async fn sandbox_create(
     State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
     headers: HeaderMap,
     JsonWithBytes(spec, bytes): JsonWithBytes<SandboxSpec>,
 ) -> Result<Response, ApiError> {
     const KEY: HeaderName = HeaderName::from_static(IDEMPOTENCY_KEY);
     let key = header_text(&headers, &KEY)?.map(idempotency_key).transpose()?;
     let params = SandboxCreateParams {
+        tenant: principal.tenant,
         spec,
         caller: (*state.caller).clone(),
         idempotency: key.map(|key| IdempotencyKey {
@@ -87,10 +91,12 @@ fn idempotency_key(text: &str) -> Result<String, ApiError> {
 }
 
 /// Lists sandboxes, newest first.
-#[utoipa::path(get, path = "/v1/sandboxes", tag = "sandboxes", params(SandboxListQuery),
+#[utoipa::path(get, path = "/v1/sandboxes", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("read"))), params(SandboxListQuery),
     responses((status = 200, body = Page<Body>)))]
 async fn sandbox_list(
     State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
     Query(query): Query<SandboxListQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
     let limit = page_limit(query.limit)? as usize;
@@ -105,7 +111,8 @@ async fn sandbox_list(
                 Source::Empty | Source::Preset { .. } => false,
             })
     };
-    let mut records: Vec<_> = state.engine.sandbox_list().into_iter().filter(is_wanted).collect();
+    let own = state.engine.sandbox_list(principal.tenant);
+    let mut records: Vec<_> = own.into_iter().filter(is_wanted).collect();
     records.sort_unstable_by_key(|record| std::cmp::Reverse(record.id));
     let has_more = records.len() > limit;
     records.truncate(limit);
@@ -128,6 +135,7 @@ fn parse_source(text: &str) -> Result<HostPath, ApiError> {
 
 /// Looks at a sandbox.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, body = Body), (status = 304, description = "As it was.")))]
 async fn sandbox_fetch(
@@ -146,6 +154,7 @@ async fn sandbox_fetch(
 
 /// Stops a sandbox if need be, and removes it with its files.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), responses((status = 204)))]
 async fn sandbox_delete(
     State(state): State<AppState>,
@@ -157,6 +166,7 @@ async fn sandbox_delete(
 
 /// Starts a stopped or failed sandbox over the files that were kept.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/start", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn sandbox_start(
     State(state): State<AppState>,
@@ -167,6 +177,7 @@ async fn sandbox_start(
 
 /// Stops a sandbox: asks, waits, kills. Its files are kept.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/stop", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), request_body = Option<StopRequest>, responses((status = 200, body = Body)))]
 async fn sandbox_stop(
     State(state): State<AppState>,
@@ -183,6 +194,7 @@ async fn sandbox_stop(
 
 /// Freezes a sandbox with its memory.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/pause", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn sandbox_pause(
     State(state): State<AppState>,
@@ -193,6 +205,7 @@ async fn sandbox_pause(
 
 /// Lets a paused sandbox run on.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/resume", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn sandbox_resume(
     State(state): State<AppState>,

@@ -9,6 +9,7 @@ use sandbar_engine::GcMode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    asker::AskedBy,
     error::ApiError,
     extract::{OptionalJson, Sandbox},
     state::AppState,
@@ -26,6 +27,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// What a sandbox uses now.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/usage", tag = "sandboxes",
+    extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = SandboxUsage)))]
 async fn sandbox_usage(
     State(state): State<AppState>,
@@ -44,11 +46,15 @@ async fn sandbox_usage(
     }))
 }
 
-/// What the data directory holds, the largest sandbox first; measured now.
-#[utoipa::path(get, path = "/v1/usage", tag = "server", responses((status = 200, body = DiskUsage)))]
-async fn disk_usage(State(state): State<AppState>) -> Answer<DiskUsage> {
+/// What the sandboxes of the tenant hold on disk, the largest first; measured now.
+#[utoipa::path(get, path = "/v1/usage", tag = "server",
+    extensions(("x-sandbar-scope" = json!("read"))), responses((status = 200, body = DiskUsage)))]
+async fn disk_usage(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+) -> Answer<DiskUsage> {
     let engine = &state.engine;
-    let mut sandboxes: Vec<_> = stream::iter(engine.sandbox_list())
+    let mut sandboxes: Vec<_> = stream::iter(engine.sandbox_list(principal.tenant))
         .map(async |record| {
             // One that is deleted meanwhile holds nothing.
             let size = engine.sandbox_size(record.id).await.ok()?;
@@ -69,7 +75,8 @@ async fn disk_usage(State(state): State<AppState>) -> Answer<DiskUsage> {
     sandboxes.sort_unstable_by_key(|used| (std::cmp::Reverse(bytes(used)), used.id));
     Answer(DiskUsage {
         total_bytes: sandboxes.iter().map(bytes).fold(0, u64::saturating_add),
-        store_bytes: store_bytes(&state.data_dir),
+        // All tenants have one store; how large it is, is for who runs it.
+        store_bytes: if principal.is_instance() { store_bytes(&state.data_dir) } else { 0 },
         sandboxes,
     })
 }
@@ -84,7 +91,8 @@ fn store_bytes(data_dir: &Path) -> u64 {
 }
 
 /// Gives back what nobody needs, or says what that would be. Never what is pending review.
-#[utoipa::path(post, path = "/v1/gc", tag = "server", request_body = Option<GcRequest>,
+#[utoipa::path(post, path = "/v1/gc", tag = "server",
+    extensions(("x-sandbar-scope" = json!("instance"))), request_body = Option<GcRequest>,
     responses((status = 200, body = GcOutcome)))]
 async fn gc(
     State(state): State<AppState>,

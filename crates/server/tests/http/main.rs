@@ -6,6 +6,7 @@
     reason = "all of this is test code"
 )]
 
+mod accounts;
 mod approves;
 mod apps;
 mod contract;
@@ -16,4 +17,5 @@ mod life;
 mod review;
 mod server;
 mod streams;
+mod tenants;
 mod wrong_bodies;

@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use sandbar_store::{Driver, SandboxRow, Store, sandbox_count_living, sandbox_insert_in_txn};
 use sandbar_store_postgres::PostgresDriver;
-use sandbar_types::{Generation, SandboxId, SandboxSpec, SandboxState, Source};
+use sandbar_types::{Generation, SandboxId, SandboxSpec, SandboxState, Source, TenantId};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -24,6 +24,7 @@ fn row(name: &str) -> SandboxRow {
     let now = Timestamp::from_microsecond(1_700_000_000_000_000).unwrap();
     SandboxRow {
         id: SandboxId::generate(),
+        tenant_id: TenantId::DEFAULT,
         name: name.parse().unwrap(),
         spec: SandboxSpec::over(Source::Empty),
         caller: serde_json::json!({}),

@@ -14,7 +14,7 @@ use sandbar_store::{
     reservation_list, reservation_release_in_txn, sandbox_insert_in_txn, sandbox_prune_in_txn,
 };
 use sandbar_types::{
-    Actor, ApproveId, DiffId, ExecId, ExecSpec, ExecState, Generation, HostPath, Sha256,
+    Actor, ApproveId, DiffId, ExecId, ExecSpec, ExecState, Generation, HostPath, Sha256, TenantId,
     WorkspacePath,
 };
 
@@ -56,6 +56,7 @@ async fn a_repeated_put_replaces(Fresh { store, .. }: &Fresh) {
     reservation_release_in_txn(&mut txn, id).await.unwrap();
     assert_eq!(reservation_list(&mut txn).await.unwrap(), []);
     let mut key = IdempotencyRow {
+        tenant_id: TenantId::DEFAULT,
         key: "k\u{301}".to_owned(),
         route: "POST /v1/sandboxes".to_owned(),
         request_hash: Sha256([0; 32]),
@@ -65,7 +66,7 @@ async fn a_repeated_put_replaces(Fresh { store, .. }: &Fresh) {
         replays: 0,
     };
     idempotency_insert_in_txn(&mut txn, &key).await.unwrap();
-    idempotency_replayed_in_txn(&mut txn, &key.route, &key.key).await.unwrap();
+    idempotency_replayed_in_txn(&mut txn, key.tenant_id, &key.route, &key.key).await.unwrap();
     assert_eq!(idempotency_replay_count(&mut txn).await.unwrap(), 1);
     key.request_hash = Sha256([0xff; 32]);
     key.sandbox_id = Some(id);
@@ -73,7 +74,8 @@ async fn a_repeated_put_replaces(Fresh { store, .. }: &Fresh) {
     idempotency_insert_in_txn(&mut txn, &key).await.unwrap();
     assert_eq!(idempotency_list_expired(&mut txn, now()).await.unwrap().len(), 1);
     let before = now() - SignedDuration::from_micros(1);
-    let found = idempotency_fetch(&mut txn, &key.route, &key.key, before).await.unwrap();
+    let found =
+        idempotency_fetch(&mut txn, key.tenant_id, &key.route, &key.key, before).await.unwrap();
     assert_eq!(found, Some(key));
     idempotency_forget_in_txn(&mut txn, id).await.unwrap();
     assert_eq!(idempotency_replay_count(&mut txn).await.unwrap(), 0);
@@ -121,6 +123,7 @@ async fn an_exec_is_found_while_it_runs(Fresh { store, .. }: &Fresh) {
 fn approve(sandbox: &sandbar_store::SandboxRow) -> ApproveRow {
     ApproveRow {
         id: ApproveId::generate(),
+        tenant_id: TenantId::DEFAULT,
         seq: 0,
         sandbox_id: sandbox.id,
         sandbox_name: sandbox.name.clone(),
@@ -173,7 +176,7 @@ async fn an_approve_is_found_by_what_it_wrote(Fresh { store, .. }: &Fresh) {
         (ApproveFilter { before_seq: Some(found.seq), ..all.clone() }, false),
     ];
     for (filter, is_found) in filters {
-        let listed = approve_list(conn, &filter, 9).await.unwrap();
+        let listed = approve_list(conn, TenantId::DEFAULT, &filter, 9).await.unwrap();
         assert_eq!(listed.len() == 1, is_found, "{filter:?}");
     }
 }

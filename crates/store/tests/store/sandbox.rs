@@ -5,7 +5,9 @@ use sandbar_store::{
     SandboxRow, Update, sandbox_count_living, sandbox_fetch, sandbox_insert_in_txn,
     sandbox_update_in_txn,
 };
-use sandbar_types::{Generation, SandboxId, SandboxSpec, SandboxState, Source, StopReason};
+use sandbar_types::{
+    Generation, SandboxId, SandboxSpec, SandboxState, Source, StopReason, TenantId,
+};
 
 use crate::support::{Fresh, on_both};
 
@@ -14,6 +16,7 @@ pub(crate) fn row(name: &str) -> SandboxRow {
     let now = Timestamp::from_microsecond(1_700_000_000_000_000).unwrap();
     SandboxRow {
         id: SandboxId::generate(),
+        tenant_id: TenantId::DEFAULT,
         name: name.parse().unwrap(),
         spec: SandboxSpec::over(Source::Empty),
         caller: serde_json::json!({}),

@@ -1,0 +1,72 @@
+//! Tenants, for who runs the server.
+
+use axum::{Json as Answer, extract::State};
+use http::StatusCode;
+use sandbar_api::{Page, PageQuery, Tenant as Body, TenantCreateRequest, TenantUpdateRequest};
+use sandbar_engine::{Tenant as Record, TenantCreateParams, TenantUpdateParams};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    asker::AskedBy,
+    error::ApiError,
+    extract::{Json, Query, TenantName, page_limit},
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(tenant_list, tenant_create)).routes(routes!(tenant_update))
+}
+
+/// Lists tenants, oldest first.
+#[utoipa::path(get, path = "/v1/tenants", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("instance"))),
+    params(PageQuery), responses((status = 200, body = Page<Body>)))]
+async fn tenant_list(
+    State(state): State<AppState>,
+    Query(query): Query<PageQuery>,
+) -> Result<Answer<Page<Body>>, ApiError> {
+    let limit = page_limit(query.limit)? as usize;
+    let after = query.cursor.unwrap_or_default();
+    let all = state.engine.tenant_list().await?;
+    let mut found: Vec<_> =
+        all.into_iter().filter(|tenant| tenant.id.to_string() > after).collect();
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| has_more).map(|last| last.id.to_string());
+    Ok(Answer(Page { items: found.into_iter().map(body).collect(), next_cursor }))
+}
+
+/// Makes a tenant. Its first user is added with `POST /v1/users?tenant=`.
+#[utoipa::path(post, path = "/v1/tenants", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("instance"))),
+    request_body = TenantCreateRequest, responses((status = 201, body = Body)))]
+async fn tenant_create(
+    State(state): State<AppState>,
+    Json(request): Json<TenantCreateRequest>,
+) -> Result<(StatusCode, Answer<Body>), ApiError> {
+    let TenantCreateRequest { name, quota, source_roots } = request;
+    let made = state.engine.tenant_create(TenantCreateParams { name, quota, source_roots }).await?;
+    Ok((StatusCode::CREATED, Answer(body(made))))
+}
+
+/// Changes what a tenant may have. What it has already stays.
+#[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("instance"))),
+    params(("tenant" = String, Path)), request_body = TenantUpdateRequest,
+    responses((status = 200, body = Body)))]
+async fn tenant_update(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    TenantName(name): TenantName,
+    Json(request): Json<TenantUpdateRequest>,
+) -> Result<Answer<Body>, ApiError> {
+    let id = state.engine.tenant_resolve(&principal, Some(&name)).await?;
+    let TenantUpdateRequest { quota, source_roots } = request;
+    let params = TenantUpdateParams { quota, source_roots };
+    Ok(Answer(body(state.engine.tenant_update(id, params).await?)))
+}
+
+fn body(tenant: Record) -> Body {
+    let Record { id, name, quota, source_roots, created_at } = tenant;
+    Body { id, name, quota, source_roots, created_at }
+}

@@ -1,0 +1,100 @@
+//! The users of a tenant.
+
+use axum::{Json as Answer, extract::State};
+use http::StatusCode;
+use sandbar_api::{
+    ErrorCode, Page, TenantPageQuery, TenantQuery, User as Body, UserCreateRequest,
+    UserUpdateRequest,
+};
+use sandbar_engine::{User as Record, UserCreateParams, UserUpdateParams};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    asker::AskedBy,
+    error::ApiError,
+    extract::{Json, Query, User, page_limit},
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(user_list, user_create))
+        .routes(routes!(user_update, user_delete))
+}
+
+/// Lists the users of a tenant, oldest first.
+#[utoipa::path(get, path = "/v1/users", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("admin"))),
+    params(TenantPageQuery), responses((status = 200, body = Page<Body>)))]
+async fn user_list(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    Query(query): Query<TenantPageQuery>,
+) -> Result<Answer<Page<Body>>, ApiError> {
+    let limit = page_limit(query.limit)?;
+    let after = query.cursor.as_deref().map(str::parse).transpose().map_err(|_| {
+        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
+    })?;
+    let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
+    let mut found = state.engine.user_list(tenant, after, limit + 1).await?;
+    let has_more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next_cursor = found.last().filter(|_| has_more).map(|last| last.id.to_string());
+    Ok(Answer(Page { items: found.into_iter().map(body).collect(), next_cursor }))
+}
+
+/// Adds a user to a tenant, who may do at most what one may oneself.
+#[utoipa::path(post, path = "/v1/users", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("admin"))),
+    params(TenantQuery), request_body = UserCreateRequest, responses((status = 201, body = Body)))]
+async fn user_create(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    Query(query): Query<TenantQuery>,
+    Json(request): Json<UserCreateRequest>,
+) -> Result<(StatusCode, Answer<Body>), ApiError> {
+    let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
+    let UserCreateRequest { name, role, password } = request;
+    let password = password.map(|password| password.0);
+    let params = UserCreateParams { tenant, name, role, password };
+    let made = state.engine.user_create(&principal, params).await?;
+    Ok((StatusCode::CREATED, Answer(body(made))))
+}
+
+/// Changes the role or the password of a user. A new password ends the user's sessions.
+#[utoipa::path(patch, path = "/v1/users/{user}", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("admin"))),
+    params(("user" = String, Path), TenantQuery), request_body = UserUpdateRequest,
+    responses((status = 200, body = Body)))]
+async fn user_update(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    User(id): User,
+    Query(query): Query<TenantQuery>,
+    Json(request): Json<UserUpdateRequest>,
+) -> Result<Answer<Body>, ApiError> {
+    let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
+    let password = request.password.map(|password| password.0);
+    let params = UserUpdateParams { role: request.role, password };
+    Ok(Answer(body(state.engine.user_update(&principal, tenant, id, params).await?)))
+}
+
+/// Removes a user; the user's sessions and keys end.
+#[utoipa::path(delete, path = "/v1/users/{user}", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("admin"))),
+    params(("user" = String, Path), TenantQuery), responses((status = 204)))]
+async fn user_delete(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    User(id): User,
+    Query(query): Query<TenantQuery>,
+) -> Result<StatusCode, ApiError> {
+    let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
+    state.engine.user_remove(&principal, tenant, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn body(user: Record) -> Body {
+    let Record { id, name, role, has_password, created_at } = user;
+    Body { id, name, role, has_password, created_at }
+}
