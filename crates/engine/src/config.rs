@@ -53,6 +53,8 @@ pub struct EngineConfig {
     pub idempotency_ttl: Duration,
     /// How long what is left of a deleted sandbox, its history, is kept.
     pub history_ttl: Duration,
+    /// How long events are kept, also of sandboxes that live on.
+    pub event_ttl: Duration,
     /// How often upper layers are measured.
     pub size_interval: Duration,
 }
@@ -82,6 +84,7 @@ impl EngineConfig {
             reconcile_interval: Duration::from_mins(1),
             idempotency_ttl: 7 * DAY,
             history_ttl: 30 * DAY,
+            event_ttl: 90 * DAY,
             size_interval: Duration::from_secs(3),
         }
     }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use sandbar_store::{
-    ApproveRow, approve_list_kept, approve_prune_in_txn, idempotency_list_expired,
-    idempotency_remove_in_txn, sandbox_prune_in_txn,
+    ApproveRow, approve_list_kept, approve_prune_in_txn, event_prune_in_txn,
+    idempotency_list_expired, idempotency_remove_in_txn, sandbox_prune_in_txn,
 };
 use sandbar_types::{SandboxId, SandboxState, TenantId};
 
@@ -200,6 +200,7 @@ pub(crate) async fn expire(inner: &Arc<Inner>) {
         }
         let mut txn = inner.store.begin().await?;
         sandbox_prune_in_txn(&mut txn, now - inner.config.history_ttl).await?;
+        event_prune_in_txn(&mut txn, now - inner.config.event_ttl).await?;
         let before = now - retention::PROVENANCE_AGE_MAX;
         approve_prune_in_txn(&mut txn, before, retention::PROVENANCE_PATHS_MAX).await?;
         Ok::<_, Error>(txn.commit().await?)

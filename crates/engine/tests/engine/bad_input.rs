@@ -91,7 +91,7 @@ async fn names_are_unique_among_the_living_and_short_ids_must_be_unique() {
 }
 
 #[tokio::test]
-async fn there_are_at_most_as_many_sandboxes_as_allowed() {
+async fn b5_there_are_at_most_as_many_sandboxes_as_allowed() {
     let house = House::new();
     let mut config = house.config();
     config.sandboxes_max = 1;

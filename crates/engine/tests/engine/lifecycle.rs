@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sandbar_engine::GcMode;
+use sandbar_engine::{Engine, GcMode};
 use sandbar_runtime::fake::Fault;
 use sandbar_types::{ExitStatus, FailureReason, SandboxState, TenantId};
 
@@ -108,6 +108,25 @@ async fn a_lease_and_idleness_stop_and_never_delete() {
     house.clock.advance(Duration::from_secs(600));
     eventually("it was idle", async || state(idle) == SandboxState::Stopped).await;
     assert!(house.sandbox_dir(leased).0.join("merged/new").exists());
+    engine.drain(DRAIN).await;
+}
+
+#[tokio::test]
+async fn s7_old_events_are_forgotten_and_the_sandbox_that_they_are_of_lives_on() {
+    let house = House::new();
+    let mut config = house.config();
+    config.reconcile_interval = Duration::from_millis(20);
+    let engine = Engine::start(config).await.unwrap();
+    let id = create(&engine, house.spec()).await.unwrap().id;
+    let last = engine.event_list(id, 0, 200).await.unwrap().last().unwrap().id;
+    house.clock.advance(Duration::from_hours(91 * 24));
+    engine.sandbox_stop(id, None).await.unwrap();
+    eventually("what is old is gone", async || {
+        let left = engine.event_list(id, 0, 200).await.unwrap();
+        !left.is_empty() && left.iter().all(|event| event.id > last)
+    })
+    .await;
+    assert_eq!(engine.sandbox_fetch(id).unwrap().state, SandboxState::Stopped);
     engine.drain(DRAIN).await;
 }
 

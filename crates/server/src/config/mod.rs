@@ -92,6 +92,8 @@ pub(crate) struct SandboxSection {
 pub(crate) struct RetentionSection {
     /// How long the history of a deleted sandbox is kept.
     history: Kept,
+    /// How long events are kept, also of sandboxes that live on.
+    events: Kept,
     /// How long an idempotency key is remembered.
     idempotency_keys: Kept,
 }
@@ -155,7 +157,11 @@ impl Default for SandboxSection {
 
 impl Default for RetentionSection {
     fn default() -> Self {
-        Self { history: Kept::of(30 * DAY_MS), idempotency_keys: Kept::of(7 * DAY_MS) }
+        Self {
+            history: Kept::of(30 * DAY_MS),
+            events: Kept::of(90 * DAY_MS),
+            idempotency_keys: Kept::of(7 * DAY_MS),
+        }
     }
 }
 
@@ -286,6 +292,7 @@ impl Config {
         engine.app_idle_timeout = self.sandbox.app_idle_timeout.get();
         engine.keepalive_max = self.sandbox.keepalive_max.get();
         engine.history_ttl = self.retention.history.get();
+        engine.event_ttl = self.retention.events.get();
         engine.idempotency_ttl = self.retention.idempotency_keys.get();
         engine.reconcile_interval = self.upkeep.reconcile_interval.get();
         engine.size_interval = self.upkeep.size_interval.get();

@@ -44,7 +44,7 @@ fn the_defaults_are_those_of_the_engine() {
                 engine.keepalive_max,
             ),
             (
-                engine.history_ttl,
+                (engine.history_ttl, engine.event_ttl),
                 engine.idempotency_ttl,
                 engine.reconcile_interval,
                 engine.size_interval,

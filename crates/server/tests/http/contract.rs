@@ -72,6 +72,14 @@ fn every_reference_of_the_document_leads_somewhere() {
 }
 
 #[test]
+fn a19_there_is_no_route_beside_the_documented_api() {
+    let probes = ["/healthz", "/readyz", "/metrics"];
+    for (path, _) in document()["paths"].as_object().unwrap() {
+        assert!(path.starts_with("/v1/") || probes.contains(&path.as_str()), "{path}");
+    }
+}
+
+#[test]
 fn every_operation_says_that_errors_are_problems() {
     for (path, item) in document()["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

@@ -87,11 +87,14 @@ async fn a_repeated_create_is_one_create() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages_that_end() {
+async fn a9_lists_come_in_pages_and_the_last_one_says_so() {
     let server = TestServer::start_on(Arc::new(Fake::new())).await;
     for name in ["a", "b", "c"] {
         assert_eq!(create(&server, None, name).await.status, StatusCode::CREATED);
     }
+    // As many as there are: nobody has to ask once more to learn that this was all.
+    let all = server.get("/v1/sandboxes?limit=3").await.json();
+    assert!(all.get("next_cursor").is_none(), "{all}");
     let mut names = Vec::new();
     let mut address = "/v1/sandboxes?limit=2".to_owned();
     loop {

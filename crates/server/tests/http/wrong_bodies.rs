@@ -29,6 +29,38 @@ async fn case_111_unknown_and_duplicate_fields_are_refused() {
 }
 
 #[tokio::test]
+async fn a17_a_body_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let server =
+        TestServer::start_on(std::sync::Arc::new(sandbar_runtime::fake::Fake::new())).await;
+    let made = server.post(CREATE, r#"{"source":{"kind":"empty"},"name":"one"}"#).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    for address in [CREATE, "/v1/sandboxes/one/stop", "/v1/gc"] {
+        for body in ["{", "[]", r#"{"source""#, r#"{"no_such_field":1}"#, "\u{0}"] {
+            let answer = server.post(address, body).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{address} {body}");
+        }
+    }
+    let listed = server.get(CREATE).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["items"][0]["state"], "running");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn d6_an_id_that_climbs_out_is_no_id() {
+    let server =
+        TestServer::start_on(std::sync::Arc::new(sandbar_runtime::fake::Fake::new())).await;
+    let climbs = ["..", "%2e%2e", "..%2F..%2Fetc%2Fpasswd", "sb_..%2F..", "%2Fetc", "sb_%00", "."];
+    for climb in climbs {
+        for below in ["", "/files", "/execs/..%2F..%2Fx", "/app"] {
+            let answer = server.get(&format!("{CREATE}/{climb}{below}")).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{climb}{below}: {answer:?}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn case_124_odd_values_are_refused() {
     let server = TestServer::start().await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));

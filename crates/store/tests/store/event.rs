@@ -10,7 +10,25 @@ use crate::{
     support::{Fresh, on_both},
 };
 
-on_both!(who_reads_on_after_an_id_misses_nothing_that_is_committed_later);
+on_both!(
+    who_reads_on_after_an_id_misses_nothing_that_is_committed_later,
+    d4_events_of_one_instant_come_in_the_order_in_which_they_happened,
+);
+
+async fn d4_events_of_one_instant_come_in_the_order_in_which_they_happened(
+    Fresh { store, .. }: &Fresh,
+) {
+    let sandbox = row("one");
+    let mut txn = store.begin().await.unwrap();
+    sandbox_insert_in_txn(&mut txn, &sandbox).await.unwrap();
+    for n in 0..9 {
+        let payload = serde_json::json!({ "n": n });
+        event_insert_in_txn(&mut txn, sandbox.id, sandbox.created_at, &payload).await.unwrap();
+    }
+    let listed = event_list(&mut txn, sandbox.id, 0, 20).await.unwrap();
+    let order: Vec<_> = listed.iter().map(|event| event.payload["n"].as_i64().unwrap()).collect();
+    assert_eq!(order, (0..9).collect::<Vec<_>>());
+}
 
 const WRITERS: usize = 4;
 const EVENTS: usize = 25;
