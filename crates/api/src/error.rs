@@ -223,6 +223,8 @@ codes! {
     AccountNameTaken = "account_name_taken", 409;
     /// It is the last administrator of its tenant.
     LastAdmin = "last_admin", 409;
+    /// The store is in a database that is backed up by tools of its own.
+    BackupUnsupported = "backup_unsupported", 409;
 }
 
 impl fmt::Display for ErrorCode {

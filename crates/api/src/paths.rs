@@ -20,6 +20,8 @@ pub const APPROVES: &str = "/v1/approves";
 pub const USAGE: &str = "/v1/usage";
 /// `POST`: cleans up.
 pub const GC: &str = "/v1/gc";
+/// `POST`: sends a backup.
+pub const BACKUP: &str = "/v1/backup";
 
 /// `GET`: whether one can log in, and whether one is.
 pub const AUTH_STATUS: &str = "/v1/auth/status";

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod approve;
+pub(crate) mod backup;
 pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Serve(serve::Args),
     Config(config::Args),
+    Backup(backup::Args),
     Completions(completions::Args),
 }
 
@@ -106,7 +108,11 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Key(args) => key::run(args, context).await,
         Command::Tenant(args) => tenant::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
-        Command::Manifest(_) | Command::Serve(_) | Command::Config(_) | Command::Completions(_) => {
+        Command::Manifest(_)
+        | Command::Serve(_)
+        | Command::Config(_)
+        | Command::Backup(_)
+        | Command::Completions(_) => {
             unreachable!("they ask no server and were carried out before")
         }
     }

@@ -38,8 +38,9 @@ use std::{
 
 use clap::{Parser, error::ErrorKind};
 
-pub use crate::commands::serve::{
-    Listen, ServeFailure, ServeFailureKind, ServeOptions, ServeResult, StoreUrl,
+pub use crate::commands::{
+    backup::{BackupRoles, BackupSummary, ExistingState, RestoreOptions},
+    serve::{Listen, ServeFailure, ServeFailureKind, ServeOptions, ServeResult, StoreUrl},
 };
 use crate::{
     commands::Command,
@@ -56,6 +57,8 @@ pub struct Roles {
     pub serve: fn(ServeOptions) -> ServeResult,
     /// Reads the configuration of a data directory, and says everything that holds, as TOML.
     pub settings_text: fn(&Path) -> Result<String, ServeFailure>,
+    /// Writes, verifies and restores backups.
+    pub backup: BackupRoles,
 }
 
 /// Agents and commands work in a copy-on-write view of your code; nothing reaches it until you approve.
@@ -139,9 +142,12 @@ fn run(args: Vec<OsString>, roles: Roles) -> u8 {
     reason = "every other command asks the server, whatever is added"
 )]
 fn dispatch(cli: Cli, roles: Roles) -> Result<u8, Failure> {
-    let Global { server, data_dir, json, quiet } = cli.global;
-    let talk = if quiet { Talk::Quiet } else { Talk::Normal };
-    let format = if json { Format::Json } else { Format::Text };
+    let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
+    let format = if cli.global.json { Format::Json } else { Format::Text };
+    if let Command::Backup(args) = &cli.command {
+        return commands::backup::run(args, &cli.global, roles, Output::new(talk, format));
+    }
+    let Global { server, data_dir, json: _, quiet: _ } = cli.global;
     let command = match cli.command {
         Command::Serve(args) => return commands::serve::run(args, data_dir.as_deref(), roles),
         Command::Config(args) => {

@@ -13,7 +13,20 @@ const NOTHING: Roles = Roles {
         })
     },
     settings_text: |_data_dir| Ok("[server]\n".to_owned()),
+    backup: BackupRoles {
+        create: |_data_dir, _file| Ok(()),
+        verify: |_file| Err(not_here()),
+        restore: |_options| Err(not_here()),
+    },
 };
+
+fn not_here() -> ServeFailure {
+    ServeFailure {
+        kind: ServeFailureKind::Unexpected,
+        error: "no backups in this test".into(),
+        hint: None,
+    }
+}
 
 fn exit_code(words: &[&str]) -> u8 {
     run(

@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) leaving: CancellationToken,
     /// Held from the check of a create until its actor is known, so that a repeated create finds it.
     pub(crate) creating: Mutex<()>,
+    /// One backup at a time.
+    pub(crate) backing_up: Mutex<()>,
     /// The last event that was written.
     pub(crate) events: watch::Sender<i64>,
     pub(crate) trash_nudge: Notify,
@@ -135,6 +137,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             leaving: CancellationToken::new(),
             creating: Mutex::new(()),
+            backing_up: Mutex::new(()),
             events: watch::Sender::new(0),
             trash_nudge: Notify::new(),
             turns: crate::app::Turns::default(),

@@ -8,6 +8,7 @@
 mod account;
 mod actor;
 mod app;
+mod backup;
 mod config;
 mod engine;
 mod error;

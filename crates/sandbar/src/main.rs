@@ -1,5 +1,6 @@
 //! One file, four roles: the command line, the server, and the hidden ones that the server starts. Only wiring.
 
+mod backup;
 mod caller;
 mod server;
 
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
             // A server that is started in the background must not keep what its caller left open: a lock, or a pipe
             // whose reader waits for its end. Best effort: without it everything works as well.
             sandbar_linux::exec::close_on_exec_from(3).ok();
-            sandbar_cli::main(Roles { serve: server::serve, settings_text: server::settings_text })
+            sandbar_cli::main(Roles {
+                serve: server::serve,
+                settings_text: server::settings_text,
+                backup: backup::ROLES,
+            })
         }
     }
 }

@@ -15,7 +15,7 @@ use sandbar_server::{Config, ConfigError, ServeConfig, ServeError, ServerNetwork
 use sandbar_store_postgres::{AddressError, PostgresAddress, PostgresDriver};
 use sandbar_store_sqlite::SqliteDriver;
 
-use crate::caller;
+use crate::{backup, caller};
 
 /// Our own binary, as it is in memory: a server whose file was replaced by an upgrade goes on starting launchers and
 /// supervisors of its own version, which speak its protocol.
@@ -25,6 +25,7 @@ const POOL_SIZE: usize = 4;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(options: ServeOptions) -> ServeResult {
+    backup::recover(&options.data_dir)?;
     let settings = settings(&options)?;
     let caller = caller::current().map_err(|error| ServeFailure {
         kind: ServeFailureKind::Unexpected,

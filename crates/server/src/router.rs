@@ -8,8 +8,8 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, app, approves, attach, events, execs, files, health, output, ports,
-        pull, review, sandboxes, tenants, usage, users,
+        accounts, api_keys, app, approves, attach, backup, events, execs, files, health, output,
+        ports, pull, review, sandboxes, tenants, usage, users,
     },
     state::AppState,
 };
@@ -29,6 +29,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(approves::router())
         .merge(events::router())
         .merge(usage::router())
+        .merge(backup::router())
         .merge(accounts::router())
         .merge(users::router())
         .merge(api_keys::router())

@@ -1,10 +1,11 @@
 //! One connection that writes, and a few that read.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use sandbar_store::{
-    Connection, Database, DriverError, FailureClass, Param, Row, Transaction, Value,
+    Connection, Database, DriverError, FailureClass, Param, Row, SnapshotContents, SnapshotError,
+    Transaction, Value,
 };
 use sqlx::{
     Column, PgConnection, PgPool, Postgres, Row as _, TypeInfo, ValueRef,
@@ -22,6 +23,8 @@ const READ_ONLY_TRANSACTION: &str = "25006";
 const IO_ERROR: &str = "58030";
 const DATA_CORRUPTED: &str = "XX001";
 const INDEX_CORRUPTED: &str = "XX002";
+/// What to do instead of a backup of ours. `pg_restore` of it is all or nothing.
+pub const BACKUP_HINT: &str = "back the database up with `pg_dump --format=custom --file=sandbar.dump \"$SANDBAR_STORE\"`, restore it into an empty one with `pg_restore --single-transaction --exit-on-error --dbname=\"$SANDBAR_STORE\" sandbar.dump`, and copy `config.toml`, `token` and `secrets.key` of the data directory beside it";
 /// Classes: the connection, resources, what an operator does (a shutdown, a terminated session).
 const CLASSES_UNAVAILABLE: [&str; 3] = ["08", "53", "57"];
 
@@ -51,6 +54,11 @@ impl Database for PostgresDatabase {
 
     async fn read(&self) -> Result<Box<dyn Connection>, DriverError> {
         Ok(Box::new(Reader(self.readers.acquire().await.map_err(failed)?)))
+    }
+
+    /// A dump of a server of another version than this host's tools is best made by that server's own.
+    async fn snapshot(&self, _into: &Path) -> Result<SnapshotContents, SnapshotError> {
+        Err(SnapshotError::Unsupported { hint: BACKUP_HINT.to_owned() })
     }
 
     async fn close(&self) {

@@ -5,4 +5,5 @@ mod database;
 mod driver;
 
 pub use address::{AddressError, PostgresAddress};
+pub use database::BACKUP_HINT;
 pub use driver::{PostgresDriver, PostgresOpenError};

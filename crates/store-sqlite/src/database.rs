@@ -1,10 +1,11 @@
 //! One connection that writes, and a few that read.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use sandbar_store::{
-    Connection, Database, DriverError, FailureClass, Param, Row, Transaction, Value,
+    Connection, Database, DriverError, FailureClass, Param, Row, SnapshotContents, SnapshotError,
+    Transaction, Value,
 };
 use sqlx::{
     Column, Row as _, Sqlite, SqliteConnection, SqlitePool, TypeInfo, ValueRef,
@@ -12,6 +13,8 @@ use sqlx::{
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
+
+use crate::snapshot;
 
 /// Primary result codes of <https://sqlite.org/rescode.html>.
 const SQLITE_BUSY: u32 = 5;
@@ -42,6 +45,12 @@ impl Database for SqliteDatabase {
 
     async fn read(&self) -> Result<Box<dyn Connection>, DriverError> {
         Ok(Box::new(Reader(self.readers.acquire().await.map_err(failed)?)))
+    }
+
+    async fn snapshot(&self, into: &Path) -> Result<SnapshotContents, SnapshotError> {
+        let reader = self.readers.acquire().await;
+        let mut reader = reader.map_err(|err| SnapshotError::Failed(err.into()))?;
+        snapshot::copy(&mut reader, into).await
     }
 
     /// With the last connection, the log is folded into the database.

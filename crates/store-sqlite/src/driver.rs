@@ -24,9 +24,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// The first version without the bug that could lose a checkpointed page when the write-ahead log was reset.
 const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
 /// Where it is in the data directory.
-const FILE: &str = "sandbar.db";
+pub(crate) const FILE: &str = "sandbar.db";
 /// As set by the first migration.
-const APPLICATION_ID: i64 = 0x5362_6172;
+pub(crate) const APPLICATION_ID: i64 = 0x5362_6172;
 /// LIMIT: readers at once; each is a thread and a page cache.
 const READERS_MAX: u32 = 4;
 /// LIMIT: how long one of our own connections waits for another.
@@ -84,8 +84,9 @@ impl SqliteOpenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Corrupt { path, .. } => Some(format!(
-                "stop here and copy `{0}`, `{0}-wal` and `{0}-shm` aside; then put a backup in place, or recover what can be read with `sqlite3 {0} .recover | sqlite3 {0}.new`. The files of sandboxes are not in the database and are untouched",
-                path.display()
+                "put a backup in its place with `sandbar backup restore FILE --replace --data-dir {1}`, which keeps what is there now in a directory beside it; without a backup, copy `{0}`, `{0}-wal` and `{0}-shm` aside and recover what can be read with `sqlite3 {0} .recover | sqlite3 {0}.new`. The files of sandboxes are not in the database and are untouched",
+                path.display(),
+                path.parent().unwrap_or(Path::new(".")).display()
             )),
             Self::Foreign { .. } => Some("choose another data directory".to_owned()),
             Self::Migrate(_) => Some(
@@ -126,7 +127,7 @@ impl Driver for SqliteDriver {
 }
 
 /// Every setting of a connection. `synchronous=FULL`, because with `NORMAL` a power cut loses what was acknowledged.
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -292,7 +293,9 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let err = open(&path).await.unwrap_err();
         assert!(matches!(err, SqliteOpenError::Corrupt { .. }), "{err:?}");
-        assert!(err.hint().unwrap().contains("backup"));
+        let exact =
+            format!("sandbar backup restore FILE --replace --data-dir {}", dir.path().display());
+        assert!(err.hint().unwrap().contains(&exact));
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "it was changed");
     }
 

@@ -2,5 +2,7 @@
 
 mod database;
 mod driver;
+mod snapshot;
 
 pub use driver::{SqliteDriver, SqliteOpenError};
+pub use snapshot::{inspect, snapshot_at_rest};

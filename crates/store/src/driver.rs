@@ -1,11 +1,11 @@
 //! What a database has to offer. One crate for each dialect implements it; the questions are asked in one SQL that both
 //! dialects take, with `$1` to `$n` for parameters.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, path::Path};
 
 use async_trait::async_trait;
 
-use crate::{OpenError, Param, Row, Store};
+use crate::{OpenError, Param, Row, SnapshotContents, SnapshotError, Store};
 
 /// Opens a database: knows where it is, every setting, and every reason to refuse.
 #[async_trait]
@@ -28,6 +28,9 @@ pub trait Database: fmt::Debug + Send + Sync + 'static {
 
     /// Takes a connection that cannot write.
     async fn read(&self) -> Result<Box<dyn Connection>, DriverError>;
+
+    /// Writes everything that is committed now to a new file, and checks it; whoever writes meanwhile goes on.
+    async fn snapshot(&self, into: &Path) -> Result<SnapshotContents, SnapshotError>;
 
     /// Closes every connection.
     async fn close(&self);

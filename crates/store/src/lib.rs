@@ -22,6 +22,7 @@ mod reservation;
 mod row;
 mod sandbox;
 mod session;
+mod snapshot;
 mod store;
 mod tenant;
 mod user;
@@ -69,6 +70,7 @@ pub use session::{
     SessionFound, SessionRow, session_find, session_insert_in_txn, session_prune_in_txn,
     session_remove_in_txn, session_remove_others_in_txn, session_seen_in_txn,
 };
+pub use snapshot::{SnapshotContents, SnapshotError};
 pub use store::Store;
 pub use tenant::{
     TenantRow, tenant_fetch, tenant_find_name, tenant_has_sandbox, tenant_insert_in_txn,

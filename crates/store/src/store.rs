@@ -1,9 +1,9 @@
 //! The handle of an open store.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use crate::{
-    Database, StoreError,
+    Database, SnapshotContents, SnapshotError, StoreError,
     conn::{CommitTimes, Commits, ReadConn, WriteTxn},
 };
 
@@ -54,6 +54,14 @@ impl Store {
         let mut conn = self.read().await?;
         conn.0.fetch("SELECT 1", Vec::new()).await.map_err(StoreError::query("answer"))?;
         Ok(())
+    }
+
+    /// Writes everything that is committed now to a new file, and checks it; whoever writes meanwhile goes on.
+    ///
+    /// # Errors
+    /// The database has tools of its own for it, failed, or the copy is not whole.
+    pub async fn snapshot(&self, into: &Path) -> Result<SnapshotContents, SnapshotError> {
+        self.database.snapshot(into).await
     }
 
     /// Closes every connection, and with the last one folds what is in the log into the database.

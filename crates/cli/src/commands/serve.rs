@@ -173,10 +173,10 @@ impl ServeFailure {
 
 /// `<data>/server.pid`, locked while the server lives: two servers that start at once find out here, before either
 /// has touched anything, and whoever reads the file finds the one that won.
-struct Claim(File);
+pub(crate) struct Claim(File);
 
 impl Claim {
-    fn take(data_dir: &Path) -> Result<Self, Failure> {
+    pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
         let path = data_dir.join("server.pid");
         let cannot = |error: &dyn Error| {
             Failure::unexpected(format!("cannot write `{}`", path.display())).caused_by(error)
@@ -208,12 +208,12 @@ impl Claim {
     }
 
     /// Leaves no number behind that another process may have by then.
-    fn release(self) {
+    pub(crate) fn release(self) {
         self.0.set_len(0).ok();
     }
 }
 
-fn make_private(dir: &Path) -> Result<(), Failure> {
+pub(crate) fn make_private(dir: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         Failure::unexpected(format!("cannot make the directory `{}`", dir.display()))
             .caused_by(&error)

@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod app;
 pub(crate) mod approves;
 pub(crate) mod attach;
+pub(crate) mod backup;
 pub(crate) mod events;
 pub(crate) mod execs;
 pub(crate) mod files;

@@ -164,6 +164,24 @@ async fn health_readiness_metrics_and_doctor_answer() {
 }
 
 #[tokio::test]
+async fn bak5_a_backup_is_sent_whole_or_the_tool_that_makes_one_is_named() {
+    let server = TestServer::start().await;
+    let answer = server.post("/v1/backup", "").await;
+    if answer.status == StatusCode::OK {
+        assert_eq!(answer.headers["content-type"], "application/x-tar");
+        assert!(answer.body.starts_with(b"manifest.json\0"));
+        // The seal, behind the end of the archive.
+        let end = &answer.body[answer.body.len() - 89..];
+        assert!(end.starts_with(b"sandbar-backup-1 sha256 "), "{}", end.escape_ascii());
+    } else {
+        let problem = answer.problem();
+        assert_eq!(problem.code, ErrorCode::BackupUnsupported);
+        assert!(problem.hint.unwrap().contains("pg_dump"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn several_requests_share_a_connection() {
     use http_body_util::BodyExt as _;
 
