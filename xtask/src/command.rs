@@ -26,16 +26,25 @@ pub(crate) fn cargo(args: &[&str]) -> Result<(), Failed> {
 
 /// Runs cargo with `args` and additional environment.
 pub(crate) fn cargo_with(args: &[&str], env: &[(&str, &str)]) -> Result<(), Failed> {
-    note(&format!("+ cargo {}", args.join(" ")));
-    let status = program("cargo")
+    run("cargo", args, env)
+}
+
+/// Runs a script of this checkout with `args`.
+pub(crate) fn script(path: &str, args: &[&str]) -> Result<(), Failed> {
+    run(path, args, &[])
+}
+
+fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Result<(), Failed> {
+    note(&format!("+ {name} {}", args.join(" ")));
+    let status = program(name)
         .args(args)
         .envs(env.iter().copied())
         .status()
-        .map_err(|error| Failed(format!("cargo cannot be started: {error}")))?;
+        .map_err(|error| Failed(format!("{name} cannot be started: {error}")))?;
     status
         .success()
         .then_some(())
-        .ok_or_else(|| Failed(format!("`cargo {}` failed: {status}", args.join(" "))))
+        .ok_or_else(|| Failed(format!("`{name} {}` failed: {status}", args.join(" "))))
 }
 
 /// Runs cargo with `args` and returns what it printed.

@@ -80,7 +80,7 @@ codes! {
     /// The workspace has no `sandbox.yaml`.
     ManifestNotFound = "manifest_not_found", 404;
     /// The `sandbox.yaml` of the workspace cannot be used; nothing was changed.
-    ManifestInvalid = "manifest_invalid", 400;
+    ManifestInvalid = "manifest_invalid", 422;
     /// The workspace has no such file.
     FileNotFound = "file_not_found", 404;
     /// The path is not among the changes.

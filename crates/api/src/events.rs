@@ -24,6 +24,19 @@ pub struct Event {
     pub data: serde_json::Value,
 }
 
+/// One event of a stream, as the rules of server-sent events read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerSentEvent {
+    /// What `Last-Event-ID` takes to go on after it; that of the event before where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its type.
+    pub event: String,
+    /// A JSON value, by type.
+    #[schema(content_media_type = "application/json")]
+    pub data: String,
+}
+
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

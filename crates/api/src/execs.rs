@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use sandbar_types::{EnvName, ExecEnd, ExecId, ExecSpec, ExecState, SandboxId, TerminalSize};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{IntoParams, ToSchema};
 
 /// LIMIT: bytes of stdout, and of stderr, that a waited-for exec returns when the client names no number.
@@ -142,11 +142,20 @@ pub struct SignalRequest {
 #[serde(default, deny_unknown_fields)]
 pub struct OutputQuery {
     /// An offset that an earlier event had as its id; 0 is the beginning. `Last-Event-ID` wins.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "offset")]
     pub offset: Option<u64>,
     /// Whether to go on until the exec has ended (default), or stop at what there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow: Option<bool>,
+}
+
+/// No log is longer than 64 bits with a sign can say.
+fn offset<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let offset = Option::<u64>::deserialize(deserializer)?;
+    if offset.is_some_and(|offset| offset > i64::MAX as u64) {
+        return Err(de::Error::custom(format_args!("`offset` is at most {}", i64::MAX)));
+    }
+    Ok(offset)
 }
 
 /// From where to attach.
@@ -155,6 +164,6 @@ pub struct OutputQuery {
 #[serde(default, deny_unknown_fields)]
 pub struct AttachQuery {
     /// The offset that the last frame had; 0 is the beginning.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "offset")]
     pub offset: Option<u64>,
 }

@@ -32,7 +32,7 @@ pub use app::{
 };
 pub use approves::{Approve, ApproveListQuery};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
-pub use events::{Event, EventsQuery};
+pub use events::{Event, EventsQuery, ServerSentEvent};
 pub use execs::{
     AttachQuery, CapturedOutput, Exec, ExecCreateRequest, ExecResult, LIMIT_OUTPUT_BYTES_DEFAULT,
     LIMIT_OUTPUT_BYTES_MAX, OutputChunk, OutputQuery, SignalRequest,

@@ -13,7 +13,7 @@ use sandbar_types::{ApiKeyId, ApproveId, ExecId, ProcessName, SandboxId, UserId,
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{asker, error::ApiError, json, state::AppState};
+use crate::{asker, error::ApiError, integers, json, objects::Objects, state::AppState};
 
 /// LIMIT: bytes of a body that is not an upload.
 pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
@@ -279,15 +279,19 @@ pub(crate) fn header_text<'a>(
 
 /// Reads the generation or the id that `If-Match` names, without its quotes; `*` is as if it were absent.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    match header_text(headers, &header::IF_MATCH)? {
+    // What is no tag is none that we gave: it does not match (RFC 9110, section 13.1.1).
+    let other = || {
+        ApiError::new(ErrorCode::StaleGeneration, "`If-Match` is not one strong entity tag of ours")
+            .hint("ask for the `ETag` again")
+    };
+    match header_text(headers, &header::IF_MATCH).map_err(|_| other())? {
         None | Some("*") => Ok(None),
         Some(text) => text
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|tag| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_graphic() && b != b'"'))
             .map(Some)
-            .ok_or_else(|| {
-                ApiError::new(ErrorCode::InvalidHeader, "`If-Match` must be one strong entity tag")
-            }),
+            .ok_or_else(other),
     }
 }
 
@@ -326,11 +330,9 @@ async fn read_body(body: Body) -> Result<Bytes, ApiError> {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     json::check(body).map_err(|error| json_error(ErrorCode::InvalidJson, &error))?;
-    // Every body is an object. serde would read one from an array, too, its fields in the order of our own source.
-    if body.trim_ascii_start().starts_with(b"[") {
-        return Err(ApiError::new(ErrorCode::InvalidField, "the body must be an object"));
-    }
-    serde_json::from_slice(body).map_err(|error| json_error(ErrorCode::InvalidField, &error))
+    let body = integers::plain(body);
+    T::deserialize(Objects(&mut serde_json::Deserializer::from_slice(&body)))
+        .map_err(|error| json_error(ErrorCode::InvalidField, &error))
 }
 
 fn json_error(code: ErrorCode, error: &serde_json::Error) -> ApiError {

@@ -1,4 +1,4 @@
-//! What JSON must be before it is looked at any closer: not too deep, and every key once.
+//! What JSON must be before it is looked at any closer: not too deep, every key once, and no integer too large.
 //!
 //! `serde_json` takes the last of two equal keys of a map, so two programs could read one body in two ways.
 
@@ -12,7 +12,7 @@ pub(crate) const LIMIT_DEPTH: u32 = 64;
 /// Checks a whole document.
 ///
 /// # Errors
-/// It is not JSON, has a duplicate key, or is nested too deep.
+/// It is not JSON, has a duplicate key, is nested too deep, or has an integer above [`i64::MAX`].
 pub(crate) fn check(bytes: &[u8]) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     Strict { depth: 0 }.deserialize(&mut deserializer)?;
@@ -56,7 +56,11 @@ impl<'de> Visitor<'de> for Strict {
         Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+    fn visit_u64<E: de::Error>(self, integer: u64) -> Result<(), E> {
+        // What the store holds, and what the document says of every integer.
+        if integer > i64::MAX as u64 {
+            return Err(E::custom(format_args!("an integer is larger than {}", i64::MAX)));
+        }
         Ok(())
     }
 
@@ -108,6 +112,12 @@ mod tests {
             let error = check(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains("duplicate key `a`"), "{error}");
         }
+    }
+
+    #[test]
+    fn integers_have_64_bits_with_a_sign() {
+        check(b"[9223372036854775807,-9223372036854775808]").unwrap();
+        assert!(check(b"9223372036854775808").is_err());
     }
 
     #[test]

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbar_api::{ErrorCode, PROBLEM_JSON, Problem};
 use utoipa::{
-    OpenApi,
+    OpenApi, PartialSchema, ToSchema,
     openapi::{
         Content, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema,
         path::{Operation, Parameter, PathItem},
-        schema::{AdditionalProperties, Type},
+        schema::{AdditionalProperties, KnownFormat, SchemaFormat, Type},
         security::{
             ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
         },
     },
 };
+
+use crate::integers;
 
 /// Where an operation says what it asks of who asks: `none`, `any` (that they are known), a scope, or `instance` (that
 /// they run the server).
@@ -39,6 +41,18 @@ pub(crate) const SCOPE: &str = "x-sandbar-scope";
 )]
 struct Root;
 
+/// A body of bytes that are no JSON.
+pub(crate) struct Bytes;
+
+impl PartialSchema for Bytes {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Bytes {}
+
 /// The document before the routes are added.
 pub(crate) fn root() -> utoipa::openapi::OpenApi {
     Root::openapi()
@@ -49,6 +63,7 @@ pub(crate) fn finish(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi:
     document.info.contact = None;
     let components = document.components.get_or_insert_default();
     close_variants(&mut components.schemas);
+    components.schemas.values_mut().for_each(integers::bound);
     components
         .add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let cookie = ApiKeyValue::new("sandbar_session");
@@ -100,9 +115,9 @@ fn flattened(schema: &RefOr<Schema>) -> Vec<String> {
 /// Says which texts a parameter takes, where that is the same for every route.
 fn bound(parameter: &mut RefOr<Parameter>) {
     let RefOr::T(parameter) = parameter else { return };
+    parameter.schema.iter_mut().for_each(integers::bound);
     let pattern = match parameter.name.as_str() {
         "process" => "^[A-Za-z0-9_-]{1,64}$",
-        "If-Match" => r#"^"[ !#-~]*"$"#,
         "Idempotency-Key" => "^[!-~]{1,255}$",
         "Last-Event-ID" => "^[0-9]{1,18}$",
         _ => return,

@@ -34,7 +34,8 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError
     const NAME: HeaderName = HeaderName::from_static("last-event-id");
     header_text(headers, &NAME)?
         .map(|text| {
-            text.parse().map_err(|_| {
+            let is_number = text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|_| is_number).ok_or_else(|| {
                 ApiError::new(
                     ErrorCode::InvalidHeader,
                     "`Last-Event-ID` is not one that this stream gave",

@@ -2,22 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-/// LIMIT: bytes of a name or an address.
-const FIELD_BYTES_MAX: usize = 256;
+/// LIMIT: characters of a name or an address.
+const FIELD_CHARS_MAX: usize = 256;
 
 /// Who makes a commit, as git writes it down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(try_from = "GitIdentityFields")]
+#[serde(try_from = "GitIdentityFields", deny_unknown_fields)]
 pub struct GitIdentity {
     #[cfg_attr(
         feature = "openapi",
-        schema(min_length = 1, pattern = r"^[^<>\x00-\x1f\x7f\s][^<>\x00-\x1f\x7f]{0,60}$")
+        schema(
+            pattern = r"^[^<>\x00-\x1f\x7f-\x9f\s]([^<>\x00-\x1f\x7f-\x9f]{0,254}[^<>\x00-\x1f\x7f-\x9f\s])?$"
+        )
     )]
     name: String,
     #[cfg_attr(
         feature = "openapi",
-        schema(min_length = 1, pattern = r"^[^<>\x00-\x1f\x7f\s][^<>\x00-\x1f\x7f]{0,60}$")
+        schema(
+            pattern = r"^[^<>\x00-\x1f\x7f-\x9f\s]([^<>\x00-\x1f\x7f-\x9f]{0,254}[^<>\x00-\x1f\x7f-\x9f\s])?$"
+        )
     )]
     email: String,
 }
@@ -33,7 +37,7 @@ struct GitIdentityFields {
 /// A name or an address that git would not write down as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a git identity: name and e-mail are 1 to 256 bytes without `<`, `>` and control characters, and not blank"
+    "not a git identity: name and e-mail are 1 to 256 characters without `<`, `>` and control characters, and not blank"
 )]
 pub struct InvalidGitIdentity;
 
@@ -48,7 +52,7 @@ impl GitIdentity {
     ) -> Result<Self, InvalidGitIdentity> {
         let (name, email) = (name.into(), email.into());
         let fits = |field: &str| {
-            (1..=FIELD_BYTES_MAX).contains(&field.len())
+            (1..=FIELD_CHARS_MAX).contains(&field.chars().count())
                 && field.trim() == field
                 && !field.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
         };

@@ -11,8 +11,8 @@ use utoipa::{
 };
 
 use crate::{
-    ApiKeyId, ApproveId, ExecId, HostPath, HunkId, LineText, LinkTarget, SandboxId, Sha256,
-    TenantId, UserId, WorkspacePath,
+    AccountName, ApiKeyId, ApproveId, EnvName, ExecId, HostPath, HunkId, KeyName, LineText,
+    LinkTarget, SandboxId, SandboxName, Sha256, TenantId, UserId, WorkspacePath,
 };
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
@@ -26,10 +26,19 @@ fn text(pattern: String, description: &str) -> RefOr<Schema> {
 /// Standard base64 (RFC 4648, section 4) of at least one byte; bits that no byte has are zero.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$";
 
+/// No byte is zero: neither the first of a group of three, nor the second, nor the third.
+const WITHOUT_NUL: &str = "^(?!([A-Za-z0-9+/]{4})*(A[A-P]|.[AQgw][A-D]|..[AQgw]A))";
+/// The first byte is `/`.
+const ABSOLUTE: &str = "^(?=L[w-z0-9+/])";
+/// The first byte is not `/`.
+const RELATIVE: &str = "^(?!L[w-z0-9+/])";
+/// No component of a text is `..`.
+const WITHOUT_PARENT: &str = r"^(?!([^\u0000]*/)?\.\.(/|$))";
+
 /// Bytes that are text where they can be: see `path::PathText`.
-fn bytes_or_text(pattern: Option<&str>, description: &str) -> RefOr<Schema> {
+fn bytes_or_text(pattern: Option<&str>, base64: &str, description: &str) -> RefOr<Schema> {
     let encoded = ObjectBuilder::new()
-        .property("b64", ObjectBuilder::new().schema_type(Type::String).pattern(Some(BASE64)))
+        .property("b64", ObjectBuilder::new().schema_type(Type::String).pattern(Some(base64)))
         .required("b64")
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         .description(Some("Bytes that are not UTF-8, in base64."));
@@ -65,21 +74,45 @@ schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names
 schema!(TenantId, text(format!("^{}[0-9a-f]{{32}}$", TenantId::PREFIX), "Names a tenant."));
 schema!(UserId, text(format!("^{}[0-9a-f]{{32}}$", UserId::PREFIX), "Names a user."));
 schema!(ApiKeyId, text(format!("^{}[0-9a-f]{{32}}$", ApiKeyId::PREFIX), "Names an API key."));
+schema!(
+    AccountName,
+    text("^[a-z0-9][a-z0-9._@+-]{0,63}$".to_owned(), "The name of a tenant or a user.")
+);
+schema!(
+    KeyName,
+    text(
+        "^[!-~]([ -~]{0,62}[!-~])?$".to_owned(),
+        "What an API key is for, in words of whoever made it."
+    )
+);
+schema!(
+    SandboxName,
+    text(
+        "^(?!sb_)[a-z0-9][a-z0-9._-]{0,63}$".to_owned(),
+        "The name that a person gives a sandbox."
+    )
+);
+schema!(
+    EnvName,
+    text("^[A-Za-z_][A-Za-z0-9_]{0,255}$".to_owned(), "The name of an environment variable.")
+);
 schema!(HunkId, text("^[0-9a-fA-F]{16}$".to_owned(), "Names a hunk of a change."));
 schema!(Sha256, text("^[0-9a-fA-F]{64}$".to_owned(), "A SHA-256, in hexadecimal."));
 schema!(
     WorkspacePath,
     bytes_or_text(
-        Some(r"^[^/\u0000][^\u0000]*$"),
+        Some(&format!(r"{WITHOUT_PARENT}[^/\u0000][^\u0000]*$")),
+        &[WITHOUT_NUL, RELATIVE, BASE64].concat(),
         "A path below the root of the workspace: relative, without `..`; text where it is UTF-8."
     )
 );
 schema!(
     HostPath,
     bytes_or_text(
-        Some(r"^/[^\u0000]*$"),
+        Some(&format!(r"{WITHOUT_PARENT}/[^\u0000]*$")),
+        &[WITHOUT_NUL, ABSOLUTE, BASE64].concat(),
         "An absolute path of the host, without `..`; text where it is UTF-8."
     )
 );
-schema!(LinkTarget, bytes_or_text(None, "Where a link points; text where it is UTF-8."));
-schema!(LineText, bytes_or_text(None, "A line with its end; text where it is UTF-8."));
+schema!(LinkTarget, bytes_or_text(None, BASE64, "Where a link points; text where it is UTF-8."));
+schema!(LineText, bytes_or_text(None, BASE64, "A line with its end; text where it is UTF-8."));

@@ -153,10 +153,10 @@ impl Engine {
     /// Makes a key that may do at most what `by` may.
     ///
     /// # Errors
-    /// `forbidden`, `invalid_field`, `limit_reached`.
+    /// `forbidden`, `invalid_value`, `limit_reached`.
     pub async fn key_create(&self, by: &Identity, params: KeyCreateParams) -> Result<KeyCreated> {
         let now = self.now();
-        let invalid = |message| Error::new(ErrorKind::Invalid, "invalid_field", message);
+        let invalid = |message| Error::new(ErrorKind::Invalid, "invalid_value", message);
         if params.expires_at.is_some_and(|end| end <= now) {
             return Err(invalid("`expires_at` must be in the future"));
         }

@@ -27,7 +27,7 @@ pub(super) fn check(password: &str) -> Result<()> {
     }
     let (least, most) = (LENGTH.start(), LENGTH.end());
     let message = format!("a password has {least} to {most} bytes");
-    Err(Error::new(ErrorKind::Invalid, "invalid_field", message))
+    Err(Error::new(ErrorKind::Invalid, "invalid_value", message))
 }
 
 impl Inner {

@@ -82,7 +82,7 @@ impl Engine {
     /// Changes the password of whoever has this session, and ends the user's other sessions.
     ///
     /// # Errors
-    /// `invalid_credentials` when `current` is not the password; `invalid_field`; `rate_limited`.
+    /// `invalid_credentials` when `current` is not the password; `invalid_value`; `rate_limited`.
     pub async fn password_change(
         &self,
         identity: &Identity,

@@ -67,7 +67,7 @@ impl Engine {
     /// Makes the first administrator.
     ///
     /// # Errors
-    /// `setup_done` where there is one, `invalid_credentials` for another code, `invalid_field`, `rate_limited`.
+    /// `setup_done` where there is one, `invalid_credentials` for another code, `invalid_value`, `rate_limited`.
     pub async fn setup(
         &self,
         code: &str,

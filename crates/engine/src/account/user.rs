@@ -106,7 +106,7 @@ impl Engine {
     /// Adds a user who may do at most what `by` may.
     ///
     /// # Errors
-    /// `forbidden`, `account_name_taken`, `invalid_field`.
+    /// `forbidden`, `account_name_taken`, `invalid_value`.
     pub async fn user_create(&self, by: &Principal, params: UserCreateParams) -> Result<User> {
         require_within(by, params.role.scopes())?;
         self.user_insert(params, Only::Another).await
@@ -159,7 +159,7 @@ impl Engine {
     /// Changes the role or the password of a user who may do at most what `by` may.
     ///
     /// # Errors
-    /// `user_not_found`, `forbidden`, `last_admin`, `invalid_field`.
+    /// `user_not_found`, `forbidden`, `last_admin`, `invalid_value`.
     pub async fn user_update(
         &self,
         by: &Principal,

@@ -29,7 +29,7 @@ impl Engine {
     /// Starts a command. It runs on when the session is dropped.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `state_conflict` (with the hint to start it), `limit_reached`, `invalid_field`.
+    /// `sandbox_not_found`, `state_conflict` (with the hint to start it), `limit_reached`, `invalid_value`.
     pub async fn exec_start(&self, id: SandboxId, spec: ExecSpec) -> Result<ExecSession> {
         check(&spec)?;
         let (reply, answer) = oneshot::channel();
@@ -149,7 +149,7 @@ impl Engine {
     /// Signals the process group of an exec. One that has ended is left alone, and that is no error.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `exec_not_found`, `invalid_field`.
+    /// `sandbox_not_found`, `exec_not_found`, `invalid_value`.
     pub async fn exec_signal(&self, id: SandboxId, exec: ExecId, signal: u8) -> Result<()> {
         if !(1..=64).contains(&signal) {
             return Err(Error::new(

@@ -59,7 +59,7 @@ impl Engine {
     ///
     /// # Errors
     /// `no_source`, `state_conflict` (it must run), `nothing_to_pull`, `branch_conflict`, `commits_refused`,
-    /// `limit_reached`, `repository_unsupported`, `git_unavailable`, `git_failed`, `invalid_field`.
+    /// `limit_reached`, `repository_unsupported`, `git_unavailable`, `git_failed`, `invalid_value`.
     pub async fn pull(&self, id: SandboxId, params: PullParams) -> Result<PullOutcome> {
         let engine = self.clone();
         // A branch that was begun is set, whoever stops waiting.

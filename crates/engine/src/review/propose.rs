@@ -55,7 +55,7 @@ impl Inner {
     /// Decides about every selected path that the host changed, then narrows the selection to the picked hunks.
     ///
     /// # Errors
-    /// `review_conflict` with every path that needs a person; `invalid_field` for picks and resolutions that fit nothing.
+    /// `review_conflict` with every path that needs a person; `invalid_value` for picks and resolutions that fit nothing.
     pub(super) async fn propose(
         self: &Arc<Self>,
         still: &Still,

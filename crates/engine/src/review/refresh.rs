@@ -37,7 +37,7 @@ impl Engine {
     /// Brings the host's newer state into a sandbox, at every selected path that both changed. All or nothing.
     ///
     /// # Errors
-    /// `review_conflict` with the conflicts, `change_not_found`, `invalid_field`, `stale_generation`, `state_conflict`.
+    /// `review_conflict` with the conflicts, `change_not_found`, `invalid_value`, `stale_generation`, `state_conflict`.
     pub async fn refresh(&self, id: SandboxId, params: RefreshParams) -> Result<RefreshOutcome> {
         let inner = Arc::clone(&self.inner);
         let refreshed = self.inner.tasks.spawn(Box::pin(refresh(inner, id, params)));

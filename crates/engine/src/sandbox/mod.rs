@@ -30,7 +30,7 @@ impl Engine {
     /// Dropping the future does not undo it: a create that was begun is finished.
     ///
     /// # Errors
-    /// `source_*`, `invalid_field`, `name_taken`, `reservation_conflict` (with the overlap), `limit_reached`,
+    /// `source_*`, `invalid_value`, `name_taken`, `reservation_conflict` (with the overlap), `limit_reached`,
     /// `idempotency_key_reused`, `host_unsupported`, `launch_failed`.
     pub async fn sandbox_create(&self, params: SandboxCreateParams) -> Result<SandboxCreated> {
         let created = self.inner.tasks.spawn(create::create(Arc::clone(&self.inner), params));
@@ -115,7 +115,7 @@ impl Engine {
     /// Keeps it from sleeping until then, at most as long as the operator allows. A later one replaces an earlier one.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `invalid_field` for a time that is over.
+    /// `sandbox_not_found`, `invalid_value` for a time that is over.
     pub async fn sandbox_keepalive(&self, id: SandboxId, until: Timestamp) -> Result<Sandbox> {
         let now = self.inner.config.clock.now();
         if until <= now {

@@ -7,7 +7,7 @@ use sandbar_api::{
     KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
     ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview, PreviewLink,
     PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
-    RestartedProcess, Sandbox as SandboxBody,
+    RestartedProcess, Sandbox as SandboxBody, ServerSentEvent,
 };
 use sandbar_engine::{
     AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestFinding as Finding,
@@ -185,7 +185,7 @@ fn log_body(process: ProcessName, tail: LogTail) -> ProcessLog {
     extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ("process" = String, Path), OutputQuery,
         ("Last-Event-ID" = Option<u64>, Header)),
-    responses((status = 200, body = String, content_type = "text/event-stream")))]
+    responses((status = 200, body = ServerSentEvent, content_type = "text/event-stream")))]
 async fn process_output(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,

@@ -7,7 +7,7 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
-use sandbar_api::{ErrorCode, Event, EventsQuery, LIMIT_PAGE_MAX, Page};
+use sandbar_api::{ErrorCode, Event, EventsQuery, LIMIT_PAGE_MAX, Page, ServerSentEvent};
 use sandbar_types::SandboxId;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -29,7 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/events", tag = "sandboxes",
     extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), EventsQuery, ("Last-Event-ID" = Option<u64>, Header)),
-    responses((status = 200, content((Page<Event> = "application/json"), (String = "text/event-stream")))))]
+    responses((status = 200, content((Page<Event> = "application/json"), (ServerSentEvent = "text/event-stream")))))]
 async fn event_list(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
@@ -44,8 +44,9 @@ async fn event_list(
         })?,
     };
     let limit = page_limit(query.limit)?;
+    let last = last_event_id(&headers)?;
     if is_wanted(&headers) {
-        let after = last_event_id(&headers)?.unwrap_or(after);
+        let after = last.unwrap_or(after);
         // Asked here once, so that an unknown sandbox is a problem and not an empty stream.
         state.engine.event_list(id, after, 1).await?;
         return Ok(stream_after(state, id, after, until));

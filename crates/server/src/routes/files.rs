@@ -27,6 +27,7 @@ use crate::{
     extract::{
         Json, Query, Sandbox, header_text, page_limit, workspace_path, workspace_path_required,
     },
+    openapi::Bytes,
     range::{ByteRange, Requested},
     state::AppState,
 };
@@ -100,8 +101,8 @@ async fn file_stat(
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files/content", tag = "files",
     extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), FileQuery, ("Range" = Option<String>, Header)),
-    responses((status = 200, body = [u8], content_type = "application/octet-stream"),
-        (status = 206, body = [u8], content_type = "application/octet-stream", description = "The range.")))]
+    responses((status = 200, body = inline(Bytes), content_type = "application/octet-stream"),
+        (status = 206, body = inline(Bytes), content_type = "application/octet-stream", description = "The range.")))]
 async fn file_read(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
@@ -150,7 +151,7 @@ fn send(content: FileContent, range: Option<ByteRange>) -> Result<Response, ApiE
 #[utoipa::path(put, path = "/v1/sandboxes/{sandbox}/files/content", tag = "files",
     extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), FileWriteQuery),
-    request_body(content = [u8], content_type = "application/octet-stream"),
+    request_body(content = inline(Bytes), content_type = "application/octet-stream"),
     responses((status = 200, body = FileEntry)))]
 async fn file_write(
     State(state): State<AppState>,
@@ -172,7 +173,7 @@ async fn file_write(
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files/archive", tag = "files",
     extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), FileQuery),
-    responses((status = 200, body = [u8], content_type = "application/x-tar")))]
+    responses((status = 200, body = inline(Bytes), content_type = "application/x-tar")))]
 async fn archive_read(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
@@ -196,7 +197,7 @@ async fn archive_read(
 #[utoipa::path(put, path = "/v1/sandboxes/{sandbox}/files/archive", tag = "files",
     extensions(("x-sandbar-scope" = json!("write"))),
     params(("sandbox" = String, Path), FileQuery),
-    request_body(content = [u8], content_type = "application/x-tar"),
+    request_body(content = inline(Bytes), content_type = "application/x-tar"),
     responses((status = 200, body = ArchiveResult)))]
 async fn archive_write(
     State(state): State<AppState>,

@@ -6,7 +6,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http::HeaderMap;
-use sandbar_api::{OutputChunk, OutputQuery};
+use sandbar_api::{OutputChunk, OutputQuery, ServerSentEvent};
 use sandbar_engine::{ExecItem, ExecReader};
 use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -31,7 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs/{exec}/output", tag = "execs",
     extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path), ("exec" = String, Path), OutputQuery, ("Last-Event-ID" = Option<u64>, Header)),
-    responses((status = 200, body = String, content_type = "text/event-stream")))]
+    responses((status = 200, body = ServerSentEvent, content_type = "text/event-stream")))]
 async fn exec_output(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,

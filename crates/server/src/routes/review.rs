@@ -274,8 +274,9 @@ fn seen_generation(
         .split_once('.')
         .and_then(|(generation, seen)| Some((generation.parse().ok()?, DiffId(seen.parse().ok()?))))
         .ok_or_else(|| {
+            // A tag that these changes never had does not match; it is not unreadable.
             let message = "`If-Match` is not the `ETag` of the changes";
-            ApiError::new(ErrorCode::InvalidHeader, message)
+            ApiError::new(ErrorCode::StaleGeneration, message).hint("list them again")
         })?;
     if diff_id.is_some_and(|diff_id| diff_id != seen) {
         let message = "`If-Match` names other changes than the `diff_id` of the body";

@@ -88,7 +88,7 @@ async fn a16_a_broken_manifest_is_shown_with_every_finding_and_starts_nothing() 
     assert!(app["manifest"]["findings"].as_array().unwrap().len() >= 2, "{app}");
     let answer = server.post("/v1/sandboxes/shop/app/apply", "").await;
     let problem: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(problem["code"], "manifest_invalid");
     assert_eq!(problem["details"]["findings"], app["manifest"]["findings"]);
     let check = json!({ "manifest": "version: 1\nworkers: [{name: w, command: x}]\n" });
