@@ -28,7 +28,7 @@ pub struct ReadyCheck {
     pub name: String,
     /// Whether it answers.
     pub is_ok: bool,
-    /// What is wrong.
+    /// What was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

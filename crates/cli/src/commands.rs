@@ -32,6 +32,7 @@ pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod tenant;
+pub(crate) mod top;
 pub(crate) mod undo;
 pub(crate) mod user;
 
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Stop(stop::Args),
     Start(start::Args),
     Rm(rm::Args),
+    Top(top::Args),
     Du(du::Args),
     Gc(gc::Args),
     Manifest(manifest::Args),
@@ -102,6 +104,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Stop(args) => stop::run(args, context).await,
         Command::Start(args) => start::run(args, context).await,
         Command::Rm(args) => Box::pin(rm::run(args, context)).await,
+        Command::Top(args) => Box::pin(top::run(args, context)).await,
         Command::Du(args) => du::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
         Command::User(args) => user::run(args, context).await,

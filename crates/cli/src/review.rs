@@ -6,7 +6,7 @@
 mod choice;
 mod draw;
 mod emphasis;
-mod key;
+pub(crate) mod key;
 mod layout;
 mod perform;
 #[cfg(test)]

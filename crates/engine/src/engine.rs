@@ -6,23 +6,24 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use sandbar_runtime::doctor::Finding;
+use sandbar_runtime::doctor::{Finding, Verdict};
 use sandbar_store::Store;
 use sandbar_types::{ApproveId, HostPath, SandboxId};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    EngineConfig, Error, ErrorKind, Result,
+    EgressCounts, EngineConfig, Error, ErrorKind, Result,
     account::Accounts,
     actor::ActorHandle,
     layout::{self, Layout},
+    metrics::Metrics,
     reconcile,
 };
 
@@ -38,6 +39,9 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) store: Store,
     pub(crate) boot_id: String,
+    pub(crate) metrics: Metrics,
+    /// The worst that the host was found to lack last; `None` before anybody looked.
+    pub(crate) verdict: std::sync::Mutex<Option<Verdict>>,
     /// Every actor and every task that belongs to no sandbox.
     pub(crate) tasks: TaskTracker,
     /// Canceled when the server leaves.
@@ -134,6 +138,8 @@ impl Engine {
             layout,
             store,
             boot_id,
+            metrics: Metrics::default(),
+            verdict: std::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             leaving: CancellationToken::new(),
             creating: Mutex::new(()),
@@ -184,7 +190,47 @@ impl Engine {
 
     /// Probes the host.
     pub async fn doctor(&self) -> Vec<Finding> {
-        self.inner.config.runtime.doctor().await
+        let findings = self.inner.config.runtime.doctor().await;
+        let worst =
+            findings.iter().map(|found| found.verdict).max_by_key(|verdict| match verdict {
+                Verdict::Ok => 0,
+                Verdict::Degraded => 1,
+                Verdict::Missing => 2,
+            });
+        *self.inner.verdict.lock().unwrap_or_else(PoisonError::into_inner) = worst;
+        findings
+    }
+
+    /// The worst that the last [`Engine::doctor`] found; `None` before the first.
+    #[must_use]
+    pub fn doctor_verdict(&self) -> Option<Verdict> {
+        *self.inner.verdict.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// What the way out of sandboxes counted.
+    #[must_use]
+    pub fn egress_counts(&self) -> EgressCounts {
+        self.inner.config.network.counts()
+    }
+
+    /// How often the store could not be used for a moment.
+    #[must_use]
+    pub fn store_unavailable_count(&self) -> u64 {
+        self.inner.store.unavailable_count()
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn store_ping(&self) -> Result<()> {
+        Ok(self.inner.store.ping().await?)
     }
 
     /// What commits of the store took since the start.

@@ -171,6 +171,7 @@ impl EventPayload {
 impl Inner {
     /// Tells everybody who waits for events.
     pub(crate) fn event_written(&self, id: i64) {
+        self.metrics.events_written.add_one();
         self.events.send_modify(|last| *last = id.max(*last));
     }
 

@@ -20,6 +20,7 @@ mod git;
 mod idle;
 mod layout;
 pub mod lifecycle;
+mod metrics;
 mod network;
 pub mod reconcile;
 mod record;
@@ -48,7 +49,10 @@ pub use files::{
 };
 pub use gc::{GcAction, GcMode, GcReport};
 pub use git::{BranchUpdate, GitFds, GitWorker, NoGitWorker, PullParams, WorkerGit};
-pub use network::{EgressDenied, Network, NoNetwork};
+pub use metrics::{
+    Counter, Counters, DURATION_BOUNDS_US, DurationCounts, Durations, Gauge, GaugeGuard, Metrics,
+};
+pub use network::{EgressCounts, EgressDenied, Network, NoNetwork};
 pub use review::{
     Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,
     Declined, FileHunks, InProcessApplier, MergeState, RefreshOutcome, RefreshParams,

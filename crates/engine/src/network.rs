@@ -23,6 +23,15 @@ pub struct EgressDenied {
     pub reason: String,
 }
 
+/// What the way out counted since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EgressCounts {
+    /// Connections that were made.
+    pub allowed: u64,
+    /// Connections that were refused, by the code of the reason.
+    pub denied: BTreeMap<&'static str, u64>,
+}
+
 /// One way out of sandboxes.
 #[async_trait]
 pub trait Network: Send + Sync + fmt::Debug + 'static {
@@ -34,6 +43,11 @@ pub trait Network: Send + Sync + fmt::Debug + 'static {
 
     /// Variables that lead the programs inside to the way out.
     fn environment(&self) -> BTreeMap<EnvName, String>;
+
+    /// What it counted. Apart from the denials that [`Network::serve`] tells, of which some are dropped.
+    fn counts(&self) -> EgressCounts {
+        EgressCounts::default()
+    }
 
     /// Serves what comes to `listener`, which is on the loopback inside, until the future is dropped.
     async fn serve(

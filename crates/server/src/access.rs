@@ -118,6 +118,10 @@ pub(crate) async fn enter(
         Ok(standing) => standing,
         Err(error) => return (None, Err(error)),
     };
+    let is_too_often = standing.as_ref().is_some_and(|standing| standing.admit().is_err());
+    if is_too_often {
+        state.metrics.rate_limited.add_one();
+    }
     let admitted = standing.as_ref().map_or(Ok(()), Standing::admit).and_then(|()| {
         if by_cookie {
             refuse_forged(access, request.method(), request.headers())?;

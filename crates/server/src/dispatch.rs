@@ -1,6 +1,6 @@
 //! Who answers a request on TCP: a preview or the API, by its `Host`. On the unix socket there is the API alone.
 
-use std::{convert::Infallible, pin::Pin};
+use std::{convert::Infallible, pin::Pin, sync::Arc};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -9,7 +9,7 @@ use hyper::{body::Incoming, service::Service};
 use sandbar_proxy::preview::{PreviewBody, PreviewClient, PreviewProxy};
 use tower::ServiceExt as _;
 
-use crate::auth::Transport;
+use crate::{auth::Transport, metrics::Metrics};
 
 /// What an answer on TCP is made of.
 type Answer = http::Response<Either<PreviewBody, Body>>;
@@ -21,16 +21,17 @@ pub(crate) struct Dispatch {
     client: PreviewClient,
     router: Router,
     transport: Transport,
+    metrics: Arc<Metrics>,
 }
 
 impl Dispatch {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         proxy: PreviewProxy,
         client: PreviewClient,
-        router: Router,
-        transport: Transport,
+        (router, transport): (Router, Transport),
+        metrics: Arc<Metrics>,
     ) -> Self {
-        Self { proxy, client, router, transport }
+        Self { proxy, client, router, transport, metrics }
     }
 }
 
@@ -43,7 +44,12 @@ impl Service<Request<Incoming>> for Dispatch {
         // A host that is neither a preview's nor the API's goes to the API, which says so: 421.
         if self.proxy.is_for_previews(&request) {
             let client = self.client.clone();
-            return Box::pin(async move { Ok(client.handle(request).await.map(Either::Left)) });
+            let metrics = Arc::clone(&self.metrics);
+            return Box::pin(async move {
+                let answer = client.handle(request).await;
+                metrics.preview(answer.status());
+                Ok(answer.map(Either::Left))
+            });
         }
         request.extensions_mut().insert(self.transport);
         let answering = self.router.clone().oneshot(request.map(Body::new));

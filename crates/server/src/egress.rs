@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sandbar_engine::{EgressDenied, Network};
+use sandbar_engine::{Counter, Counters, EgressCounts, EgressDenied, Network};
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
     Mode, Policy, Resolver, SystemResolver, Upstreams, environment, split_horizon,
@@ -31,6 +31,7 @@ pub struct ServerNetwork {
     resolver: Arc<dyn Resolver>,
     /// What the network's name servers lead registries to; asked for once, by the first sandbox.
     pinned: OnceCell<Vec<(HostPattern, Vec<IpAddr>)>>,
+    counted: Arc<Counted>,
 }
 
 impl ServerNetwork {
@@ -54,6 +55,7 @@ impl ServerNetwork {
             found,
             resolver: Arc::new(SystemResolver::default()),
             pinned: OnceCell::new(),
+            counted: Arc::default(),
         }
     }
 
@@ -72,6 +74,13 @@ impl ServerNetwork {
         // Checked when the sandbox was made; a rule that a later version no longer reads allows nothing.
         spec.allow.iter().filter_map(|rule| rule.parse().ok()).fold(policy, Policy::allow)
     }
+}
+
+/// What all sandboxes did.
+#[derive(Debug, Default)]
+struct Counted {
+    allowed: Counter,
+    denied: Counters,
 }
 
 /// Where certificates are that every sandbox sees.
@@ -105,6 +114,11 @@ impl Network for ServerNetwork {
         all
     }
 
+    fn counts(&self) -> EgressCounts {
+        let Counted { allowed, denied } = &*self.counted;
+        EgressCounts { allowed: allowed.count(), denied: denied.counts() }
+    }
+
     async fn serve(
         &self,
         sandbox: SandboxId,
@@ -112,7 +126,8 @@ impl Network for ServerNetwork {
         listener: TcpListener,
         denied: mpsc::Sender<EgressDenied>,
     ) {
-        let proxy = EgressProxy::new(self.policy(spec).await, Arc::new(Log(denied)))
+        let log = Log { denied, counted: Arc::clone(&self.counted) };
+        let proxy = EgressProxy::new(self.policy(spec).await, Arc::new(log))
             .with_resolver(Arc::clone(&self.resolver))
             .with_upstreams(Arc::clone(&self.upstreams));
         let cancel = CancellationToken::new();
@@ -124,18 +139,23 @@ impl Network for ServerNetwork {
 
 /// Turns decisions into events of the sandbox, and lines of our own log.
 #[derive(Debug)]
-struct Log(mpsc::Sender<EgressDenied>);
+struct Log {
+    denied: mpsc::Sender<EgressDenied>,
+    counted: Arc<Counted>,
+}
 
 impl EgressLog for Log {
     fn denied(&self, sandbox: SandboxId, denial: &Denial) {
+        self.counted.denied.add_one(denial.reason.code());
         let reason = denial.reason.code().to_owned();
         let host = denial.target.host.to_string();
         tracing::info!(sandbox.id = %sandbox, %host, %reason, "a sandbox asked for a host that it may not reach");
         // Full: a sandbox that asks for everything at once is told, and its history is short of some.
-        drop(self.0.try_send(EgressDenied { host, port: denial.target.port, reason }));
+        drop(self.denied.try_send(EgressDenied { host, port: denial.target.port, reason }));
     }
 
     fn connected(&self, connected: &Connected) {
+        self.counted.allowed.add_one();
         tracing::debug!(sandbox.id = %connected.passage.sandbox, host = %connected.passage.target.host, "a sandbox reached a host");
     }
 

@@ -24,6 +24,8 @@ mod openapi;
 mod previews;
 mod range;
 mod rate;
+mod readiness;
+mod request_log;
 mod router;
 mod routes;
 mod serve;

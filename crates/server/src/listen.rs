@@ -216,7 +216,7 @@ impl Serve {
         let limits = ServeLimits { head_bytes: LIMIT_HEAD_BYTES, ..ServeLimits::default() };
         let client = proxy.client(peer.ip());
         let transport = Transport::Tcp { local, peer: peer.ip(), channel: Channel::Plain };
-        let service = Dispatch::new(proxy, client, router, transport);
+        let service = Dispatch::new(proxy, client, (router, transport), Arc::clone(&metrics));
         preview::serve(stream, service, limits, stop).await;
         metrics.connections.fetch_sub(1, Ordering::Relaxed);
     }

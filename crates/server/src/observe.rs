@@ -16,13 +16,16 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use sandbar_api::{PROBLEM_JSON, REQUEST_ID};
+use sandbar_api::{ErrorCode, PROBLEM_JSON, REQUEST_ID};
+use sandbar_engine::Identity;
+use tracing::Instrument as _;
 
 use crate::{
     access::enter,
     auth::{Transport, admit},
     error::{ApiError, of_status},
     rate::Standing,
+    request_log::RequestLog,
     state::AppState,
 };
 
@@ -40,26 +43,29 @@ pub(crate) async fn observe(
     let request_id = request_id(request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (standing, admitted) = enter_by(&state, &mut request).await;
-    let response = match admitted {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let log = RequestLog::begin(&request_id, &method, route);
+    let answering = async {
+        let (standing, admitted) = enter_by(&state, &mut request).await;
+        let identity = request.extensions().get::<Identity>();
+        log.asked_by(identity.map(|identity| &identity.principal.who));
+        let response = match admitted {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
+        (standing, response)
     };
-    let mut response = finish(response, &request_id);
+    let (standing, response) = answering.instrument(log.span()).await;
+    let (mut response, code) = finish(response, &request_id);
+    if let Some(code) = code {
+        state.metrics.problems.add_one(code.as_str());
+    }
     if let Some(standing) = standing {
         standing.write(response.headers_mut());
     }
     let took = started.elapsed();
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     state.metrics.observe(route, &method, response.status(), took);
-    tracing::debug!(
-        request.id = request_id,
-        http.method = %method,
-        http.route = route,
-        http.status = response.status().as_u16(),
-        duration_us = took.as_micros(),
-        "request answered"
-    );
+    log.answered(response.status(), took);
     response
 }
 
@@ -77,13 +83,16 @@ async fn enter_by(
     }
 }
 
-fn finish(mut response: Response, request_id: &str) -> Response {
+/// Returns the code of an answer that is a problem, too.
+fn finish(mut response: Response, request_id: &str) -> (Response, Option<ErrorCode>) {
     let error = response.extensions_mut().remove::<ApiError>();
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
+    let mut code = None;
     if let Some(ApiError(mut problem)) =
         error.or_else(|| is_error.then(|| foreign(&response)).flatten())
     {
+        code = Some(problem.code);
         request_id.clone_into(&mut problem.request_id);
         let body = serde_json::to_vec(&problem).expect("a problem can be written as JSON");
         *response.body_mut() = Body::from(body);
@@ -101,7 +110,7 @@ fn finish(mut response: Response, request_id: &str) -> Response {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    response
+    (response, code)
 }
 
 /// The problem for an answer that a library wrote; `None` for a document that we wrote ourselves.

@@ -39,6 +39,7 @@ pub struct CommitTimes {
 pub(crate) struct Commits {
     count: AtomicU64,
     sum_us: AtomicU64,
+    unavailable: AtomicU64,
 }
 
 impl Commits {
@@ -48,6 +49,18 @@ impl Commits {
             count: self.count.load(Ordering::Relaxed),
             sum: Duration::from_micros(sum_us),
         }
+    }
+
+    pub(crate) fn unavailable(&self) -> u64 {
+        self.unavailable.load(Ordering::Relaxed)
+    }
+
+    /// Counts an answer that says that the database cannot be used now.
+    pub(crate) fn watch<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if answer.as_ref().is_err_and(StoreError::is_unavailable) {
+            self.unavailable.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     fn add(&self, took: Duration) {
@@ -72,7 +85,8 @@ impl WriteTxn {
             return Err(StoreError::query(WHAT)(spoiled()));
         }
         let started = Instant::now();
-        self.txn.commit().await.map_err(StoreError::query(WHAT))?;
+        let committed = self.txn.commit().await.map_err(StoreError::query(WHAT));
+        self.commits.watch(committed)?;
         self.commits.add(started.elapsed());
         Ok(())
     }

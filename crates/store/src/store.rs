@@ -27,7 +27,8 @@ impl Store {
     /// The database is locked by somebody else, or failed.
     pub async fn begin(&self) -> Result<WriteTxn, StoreError> {
         let txn = self.database.begin().await;
-        let txn = txn.map_err(StoreError::query("begin a transaction"))?;
+        let txn = txn.map_err(StoreError::query("begin a transaction"));
+        let txn = self.commits.watch(txn)?;
         Ok(WriteTxn::new(txn, Arc::clone(&self.commits)))
     }
 
@@ -37,13 +38,19 @@ impl Store {
         self.commits.times()
     }
 
+    /// How often it was asked for a connection or a commit while the database could not be reached, or was busy.
+    #[must_use]
+    pub fn unavailable_count(&self) -> u64 {
+        self.commits.unavailable()
+    }
+
     /// Takes a connection that only reads.
     ///
     /// # Errors
     /// The database failed.
     pub async fn read(&self) -> Result<ReadConn, StoreError> {
         let conn = self.database.read().await;
-        conn.map(ReadConn).map_err(StoreError::query("take a reader"))
+        self.commits.watch(conn.map(ReadConn).map_err(StoreError::query("take a reader")))
     }
 
     /// Asks the database for nothing, to see whether it answers.
@@ -52,7 +59,8 @@ impl Store {
     /// It does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut conn = self.read().await?;
-        conn.0.fetch("SELECT 1", Vec::new()).await.map_err(StoreError::query("answer"))?;
+        let answered = conn.0.fetch("SELECT 1", Vec::new()).await;
+        self.commits.watch(answered.map_err(StoreError::query("answer")))?;
         Ok(())
     }
 

@@ -51,6 +51,14 @@ impl Engine {
     /// # Errors
     /// `invalid_credentials`; `rate_limited` after too many attempts.
     pub async fn login(&self, params: LoginParams) -> Result<LoggedIn> {
+        let logged_in = self.login_checked(params).await;
+        if let Err(refused) = &logged_in {
+            self.inner.metrics.login_failed(refused);
+        }
+        logged_in
+    }
+
+    async fn login_checked(&self, params: LoginParams) -> Result<LoggedIn> {
         let LoginParams { tenant, name, password, address } = params;
         let user_key = Key::User(format!("{tenant}/{name}"));
         self.attempt(std::slice::from_ref(&user_key), address)?;

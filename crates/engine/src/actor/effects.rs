@@ -11,7 +11,7 @@ use crate::{
     engine::Inner,
     event::EventPayload,
     lifecycle::{Effect, Event, transition},
-    record, sandbox,
+    metrics, record, sandbox,
 };
 
 /// The error that a client sees for a failed launch.
@@ -175,7 +175,7 @@ impl Actor {
             tokio::select! {
                 biased;
                 () = canceled.cancelled() => Done::LaunchCanceled,
-                launched = launch(&inner, spec, row) => Done::Launched(launched),
+                launched = launch_counted(&inner, spec, row) => Done::Launched(launched),
             }
         });
     }
@@ -273,6 +273,20 @@ impl Actor {
             Done::Removed(removed.await)
         });
     }
+}
+
+async fn launch_counted(
+    inner: &Inner,
+    spec: LaunchSpec,
+    row: sandbar_store::SandboxRow,
+) -> Result<sandbar_runtime::Launched, LaunchError> {
+    let started = tokio::time::Instant::now();
+    let launched = launch(inner, spec, row).await;
+    match &launched {
+        Ok(_) => inner.metrics.launches.add(started.elapsed()),
+        Err(err) => inner.metrics.launch_failures.add_one(metrics::failed_step(err)),
+    }
+    launched
 }
 
 async fn launch(

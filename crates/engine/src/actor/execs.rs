@@ -21,6 +21,7 @@ use crate::{
     event::EventPayload,
     exec::{Exec, ExecSession, Reporter},
     lifecycle::{Admission, Request, admit},
+    metrics::GaugeGuard,
 };
 
 /// An exec that has not ended as far as we know.
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct RunningExec {
     row: ExecRow,
     follower: Follower,
+    /// Counts it among those that run.
+    _running: GaugeGuard,
     /// Bytes of its log at the last look; a log that grew is that of an exec that runs.
     log_bytes: u64,
 }
@@ -77,7 +80,12 @@ impl Actor {
         let id = row.id;
         self.execs.insert(
             id,
-            RunningExec { row: row.clone(), follower: Follower::Starting, log_bytes: 0 },
+            RunningExec {
+                row: row.clone(),
+                follower: Follower::Starting,
+                _running: self.inner.metrics.execs_running.hold(),
+                log_bytes: 0,
+            },
         );
         let (inner, dir) = (Arc::clone(&self.inner), self.dir.clone());
         self.memory_kills.begin(id);
@@ -137,7 +145,12 @@ impl Actor {
             Ok(rows) => {
                 for row in rows {
                     self.memory_kills.begin(row.id);
-                    let exec = RunningExec { row, follower: Follower::Starting, log_bytes: 0 };
+                    let exec = RunningExec {
+                        row,
+                        follower: Follower::Starting,
+                        _running: self.inner.metrics.execs_running.hold(),
+                        log_bytes: 0,
+                    };
                     self.execs.insert(exec.row.id, exec);
                 }
             }
@@ -236,7 +249,10 @@ async fn start(
     txn.commit().await?;
     inner.event_written(event);
     match inner.config.runtime.exec(dir, id, &row.spec, log.into()).await {
-        Ok(stream) => Ok(ExecSession::live(Exec::of(row), stream, reporter)),
+        Ok(stream) => {
+            inner.metrics.execs_started.add_one();
+            Ok(ExecSession::live(Exec::of(row), stream, reporter))
+        }
         Err(err) => {
             if let Err(undo) = forget(inner, sandbox, id).await {
                 tracing::warn!(exec.id = %id, error = &undo as &dyn std::error::Error, "a refused exec could not be forgotten");

@@ -123,7 +123,13 @@ impl Engine {
                 admit(&row.state, Request::Exec)?;
             }
         }
-        handle.ask(|reply| Ordinary::Start { reply }).await
+        let started = Instant::now();
+        let woken = handle.ask(|reply| Ordinary::Start { reply }).await;
+        match &woken {
+            Ok(()) => self.inner.metrics.wakes.add(started.elapsed()),
+            Err(_) => self.inner.metrics.wake_failures.add_one(),
+        }
+        woken
     }
 
     /// Connects to a port inside: wakes the sandbox where it sleeps, and waits until `deadline` for somebody to serve.
@@ -180,6 +186,7 @@ impl Engine {
             | SandboxState::Stopped
             | SandboxState::Deleting => {}
         }
+        let _held = self.inner.metrics.previews_held.hold();
         // A task of its own: who does not wait any longer does not undo it.
         let engine = self.clone();
         let waking = self.inner.tasks.spawn(async move { engine.sandbox_wake(id).await });

@@ -10,13 +10,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use sandbar_runtime::SandboxDir;
 use sandbar_store::{SandboxRow, sandbox_list_living};
 use sandbar_types::{SandboxId, SandboxState};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 pub use self::diff::{Action, Desired, Owner, diff};
 use crate::{
     Error, Result,
     actor::{Beginning, Ordinary, effects},
     engine::Inner,
+    metrics,
 };
 
 /// Everything that the store records, compared with the host, before anybody is served.
@@ -45,7 +46,11 @@ pub(crate) async fn every_interval(inner: Arc<Inner>) {
             () = inner.leaving.cancelled() => return,
             _now = tick.tick() => {}
         }
-        if let Err(err) = once(&inner).await {
+        let started = Instant::now();
+        let compared = once(&inner).await;
+        inner.metrics.reconciles.add(started.elapsed());
+        if let Err(err) = compared {
+            inner.metrics.reconcile_failures.add_one();
             tracing::warn!(
                 error = &err as &dyn std::error::Error,
                 "the host could not be compared with the store"
@@ -108,6 +113,7 @@ async fn find(
         .collect();
     let mut actions: BTreeMap<SandboxId, Vec<Action>> = BTreeMap::new();
     for (id, action) in diff(&desired, &observed) {
+        inner.metrics.reconcile_actions.add_one(metrics::action_name(&action));
         actions.entry(id).or_default().push(action);
     }
     Ok(actions)

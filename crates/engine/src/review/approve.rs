@@ -22,7 +22,10 @@ use super::{
     end::{end, forget},
     propose::Proposed,
 };
-use crate::{Engine, Error, ErrorKind, Result, engine::Inner, git, workspace_view::blocking};
+use crate::{
+    Engine, Error, ErrorKind, Result, engine::Inner, git, metrics::outcome,
+    workspace_view::blocking,
+};
 
 impl Engine {
     /// Writes changes to the source, all or nothing. The same request again has the same result.
@@ -48,7 +51,9 @@ impl Engine {
     ) -> Result<ApproveOutcome> {
         let inner = Arc::clone(&self.inner);
         let approved = self.inner.tasks.spawn(Box::pin(approve(inner, id, params, actor)));
-        approved.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
+        let approved = approved.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)));
+        self.inner.metrics.approves.add_one(outcome(&approved));
+        approved
     }
 }
 

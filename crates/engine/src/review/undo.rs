@@ -15,7 +15,10 @@ use super::{
     approve::{self, carry_out},
     end::{self, forget, written},
 };
-use crate::{Engine, Error, ErrorKind, Result, engine::Inner, reconcile, workspace_view::blocking};
+use crate::{
+    Engine, Error, ErrorKind, Result, engine::Inner, metrics::outcome, reconcile,
+    workspace_view::blocking,
+};
 
 impl Engine {
     /// Takes the approve `id` of `tenant` back, all or nothing; its sandbox may be gone. The same undo again has the same result.
@@ -31,7 +34,9 @@ impl Engine {
         }
         let inner = Arc::clone(&self.inner);
         let undone = self.inner.tasks.spawn(Box::pin(undo(inner, id, actor)));
-        undone.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
+        let undone = undone.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)));
+        self.inner.metrics.undos.add_one(outcome(&undone));
+        undone
     }
 }
 

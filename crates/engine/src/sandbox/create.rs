@@ -88,7 +88,7 @@ async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) 
         return Ok(Begun::Replayed(id));
     }
     let Glance { base_commit, inode: source_inode } = glance;
-    quota::admit(&mut txn, params.tenant, &params.spec).await?;
+    quota::admit(&mut txn, params.tenant, &params.spec, &inner.metrics).await?;
     let planned = plan_row(inner, &mut txn, &params, now).await?;
     let row = SandboxRow { base_commit, source_inode, ..planned };
     let reserved = admission::reservations(&row.spec)?;

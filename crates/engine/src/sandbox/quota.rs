@@ -3,7 +3,7 @@
 use sandbar_store::{Reads, TenantRow, WriteTxn, tenant_fetch, tenant_list_limits};
 use sandbar_types::{SandboxSpec, Source, TenantId};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, metrics::Metrics};
 
 /// Lets the sandboxes of `tenant` be made over `source`, or says that it may not. Returns the tenant.
 ///
@@ -32,12 +32,18 @@ pub(super) async fn admit_source(
 }
 
 /// Lets `spec` be a sandbox of `tenant`, or says which part of its quota stands in the way.
-pub(super) async fn admit(txn: &mut WriteTxn, tenant: TenantId, spec: &SandboxSpec) -> Result<()> {
+pub(super) async fn admit(
+    txn: &mut WriteTxn,
+    tenant: TenantId,
+    spec: &SandboxSpec,
+    metrics: &Metrics,
+) -> Result<()> {
     let row = admit_source(txn, tenant, &spec.source).await?;
     let held = tenant_list_limits(txn, tenant).await?;
     let Some((kind, used, would_be, most)) = row.quota.exceeded(&held, &spec.limits) else {
         return Ok(());
     };
+    metrics.quota_refused(kind);
     let kind = kind.as_str();
     Err(Error::new(
         ErrorKind::LimitReached,

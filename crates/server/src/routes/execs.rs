@@ -1,7 +1,5 @@
 //! Execs: start, wait for, list, signal.
 
-use std::sync::atomic::Ordering;
-
 use axum::{
     Json as Answer,
     extract::State,
@@ -52,11 +50,9 @@ async fn exec_create(
     }
     if request.wait {
         let result = state.engine.exec_run(id, request.into_spec(), output_bytes_max).await?;
-        state.metrics.execs.fetch_add(1, Ordering::Relaxed);
         return Ok(Answer(waited(result)?).into_response());
     }
     let session = state.engine.exec_start(id, request.into_spec()).await?;
-    state.metrics.execs.fetch_add(1, Ordering::Relaxed);
     Ok(created(id, session.exec))
 }
 

@@ -1,6 +1,6 @@
 //! Whether the server lives and is ready, what it counts, what the host lacks, and this API as a document.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json as Answer,
@@ -8,11 +8,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use sandbar_api::{Doctor, Finding, Health, Ready, ReadyCheck, StateName, Verdict};
+use sandbar_api::{Doctor, Finding, Health, Ready, StateName, Verdict};
 use sandbar_engine::Engine;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::state::AppState;
+use crate::{
+    metrics::{Page, Seen},
+    readiness,
+    state::AppState,
+};
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -45,15 +49,7 @@ async fn healthz_at_root() -> Answer<Health> {
     extensions(("x-sandbar-scope" = json!("read"))),
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
 async fn readyz(State(state): State<AppState>) -> Response {
-    let check = |name: &str, is_ok: bool, message: &str| ReadyCheck {
-        name: name.to_owned(),
-        is_ok,
-        message: (!is_ok).then(|| message.to_owned()),
-    };
-    let checks = vec![
-        check("engine", state.engine.is_ready(), "the store and the host are being compared"),
-        check("server", !state.stop.is_cancelled(), "the server is draining"),
-    ];
+    let checks = readiness::checks(&state).await;
     let is_ready = checks.iter().all(|check| check.is_ok);
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Answer(Ready { is_ready, checks })).into_response()
@@ -73,7 +69,15 @@ async fn readyz_at_root(state: State<AppState>) -> Response {
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(state): State<AppState>) -> Response {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
-    let text = state.metrics.render(&count_by_state(&state.engine), state.engine.commit_times());
+    let engine = &state.engine;
+    let seen = Seen {
+        sandboxes: count_by_state(engine),
+        commits: engine.commit_times(),
+        store_unavailable: engine.store_unavailable_count(),
+        egress: engine.egress_counts(),
+        free_bytes: readiness::free_bytes(Arc::clone(&state.data_dir)).await,
+    };
+    let text = Page { server: &state.metrics, engine: engine.metrics(), seen }.render();
     ([(header::CONTENT_TYPE, FORMAT)], text).into_response()
 }
 

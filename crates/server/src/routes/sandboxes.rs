@@ -1,6 +1,6 @@
 //! Sandboxes: create, list, look at, start, stop, pause, resume, delete.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json as Answer,
@@ -65,7 +65,7 @@ async fn sandbox_create(
     };
     match state.engine.sandbox_create(params).await? {
         SandboxCreated::New(record) => {
-            state.metrics.creates.fetch_add(1, Ordering::Relaxed);
+            state.metrics.creates.add_one();
             let location = paths::sandbox(&record.id.to_string());
             let location = HeaderValue::try_from(location).expect("an id is plain text");
             let answer = (StatusCode::CREATED, [(header::LOCATION, location)], tagged(*record));
@@ -73,7 +73,7 @@ async fn sandbox_create(
         }
         SandboxCreated::Replayed(record) => {
             const REPLAYED: HeaderName = HeaderName::from_static(IDEMPOTENCY_REPLAYED);
-            state.metrics.replays.fetch_add(1, Ordering::Relaxed);
+            state.metrics.replays.add_one();
             let replayed = [(REPLAYED, HeaderValue::from_static("true"))];
             Ok((replayed, tagged(*record)).into_response())
         }

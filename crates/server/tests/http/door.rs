@@ -151,14 +151,21 @@ async fn health_readiness_metrics_and_doctor_answer() {
     let server = TestServer::start().await;
     assert_eq!(server.get("/healthz").await.json()["status"], "ok");
     assert_eq!(server.get("/v1/readyz").await.json()["is_ready"], true);
+    let ready = server.get("/readyz").await.json();
+    let names: Vec<_> = ready["checks"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+    assert_eq!(names, ["engine", "server", "store", "disk", "runtime"]);
     let doctor = server.get("/v1/doctor").await.json();
     assert_eq!(doctor["verdict"], "missing");
     assert_eq!(doctor["findings"][0]["hint"], "use another host");
+    // What the doctor found last counts: this host can make no sandbox.
+    let ready = server.get("/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready.json()["checks"][4]["is_ok"], false);
     let metrics = server.get("/metrics").await;
     assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4");
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     let series =
-        r#"sandbar_request_duration_seconds_count{route="/v1/doctor",method="GET",status="200"} 1"#;
+        r#"sandbar_request_duration_seconds_count{route="/v1/doctor",method="GET",status="2xx"} 1"#;
     assert!(text.lines().any(|line| line == series), "{text}");
     server.stop().await;
 }
