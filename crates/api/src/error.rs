@@ -225,6 +225,12 @@ codes! {
     LastAdmin = "last_admin", 409;
     /// The store is in a database that is backed up by tools of its own.
     BackupUnsupported = "backup_unsupported", 409;
+    /// The sandbox has no setting or secret of this name.
+    ConfigNotFound = "config_not_found", 404;
+    /// The sandbox has a setting or secret of this name already.
+    ConfigExists = "config_exists", 409;
+    /// The key file of secrets is missing, damaged or open to others, or lacks the key of a secret.
+    SecretsKeyUnusable = "secrets_key_unusable", 503;
 }
 
 impl fmt::Display for ErrorCode {

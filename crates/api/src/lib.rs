@@ -8,6 +8,7 @@ mod accounts;
 mod app;
 mod approves;
 pub mod attach;
+mod config;
 mod error;
 mod events;
 mod execs;
@@ -31,6 +32,10 @@ pub use app::{
     ProcessLog, ProcessLogLine, ProcessLogQuery, RestartedProcess,
 };
 pub use approves::{Approve, ApproveListQuery};
+pub use config::{
+    ConfigChangeQuery, ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved,
+    ConfigUpdateRequest, SecretRotation,
+};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery, ServerSentEvent};
 pub use execs::{

@@ -42,6 +42,9 @@ pub const API_KEYS: &str = "/v1/api-keys";
 /// `GET` lists, `POST` makes one.
 pub const TENANTS: &str = "/v1/tenants";
 
+/// `POST`: seals every secret with a new key.
+pub const SECRETS_ROTATE: &str = "/v1/secrets/rotate";
+
 /// One of a list, for example a user: `PATCH`, `DELETE`.
 #[must_use]
 pub fn one_of(list: &str, id: &str) -> String {
@@ -71,7 +74,7 @@ pub fn sandbox(sandbox: &str) -> String {
 
 /// One thing below a sandbox, for example `start`, `stop`, `pause`, `resume`, `execs`, `files`, `files/stat`,
 /// `files/content`, `files/mkdir`, `files/move`, `files/archive`, `files/search`, `changes`, `changes/hunks`, `diff`,
-/// `approve`, `reject`, `pull`, `events`, `usage`, `keepalive`, `app`, `app/apply`.
+/// `approve`, `reject`, `pull`, `events`, `usage`, `keepalive`, `app`, `app/apply`, `config`, `config/KEY`.
 #[must_use]
 pub fn below_sandbox(name: &str, what: &str) -> String {
     format!("{}/{what}", sandbox(name))

@@ -168,7 +168,8 @@ impl Client {
             .map_err(|error| lost("the server closed the connection").caused_by(&error))
     }
 
-    async fn call<T: DeserializeOwned>(
+    /// Sends `body` as JSON, where there is one, and reads JSON.
+    pub(crate) async fn call<T: DeserializeOwned>(
         &mut self,
         method: Method,
         path: &str,

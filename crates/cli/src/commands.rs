@@ -26,6 +26,7 @@ pub(crate) mod reject;
 pub(crate) mod review;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod shell;
 pub(crate) mod show;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Du(du::Args),
     Gc(gc::Args),
     Manifest(manifest::Args),
+    Secret(secret::Args),
     User(user::Args),
     Key(key::Args),
     Tenant(tenant::Args),
@@ -107,6 +109,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Top(args) => Box::pin(top::run(args, context)).await,
         Command::Du(args) => du::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
+        Command::Secret(args) => secret::run(args, context).await,
         Command::User(args) => user::run(args, context).await,
         Command::Key(args) => key::run(args, context).await,
         Command::Tenant(args) => tenant::run(args, context).await,

@@ -27,6 +27,8 @@ impl Clock for SystemClock {
 pub struct EngineConfig {
     /// Holds everything; made with mode 0700 when it is not there.
     pub data_dir: PathBuf,
+    /// The keys of secrets; made with the first secret.
+    pub secrets_key: PathBuf,
     /// Where everything is recorded.
     pub store: Arc<dyn Driver>,
     /// How sandboxes are isolated.
@@ -70,6 +72,7 @@ impl EngineConfig {
     ) -> Self {
         const DAY: Duration = Duration::from_hours(24);
         Self {
+            secrets_key: data_dir.join("secrets.key"),
             data_dir,
             store,
             runtime,

@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     /// Whose turn it is to check a build.
     pub(crate) turns: crate::app::Turns,
     pub(crate) accounts: Accounts,
+    pub(crate) secrets: crate::secret::Keys,
     /// One approve at a time for each source.
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
     /// Approves whose stage is kept because somebody wrote to what they replaced; said once in the life of a server.
@@ -133,6 +134,7 @@ impl Engine {
             .ok_or_else(|| StartError::Locked { path: path() })?;
         let boot_id = layout::boot_id().map_err(failed)?;
         let store = config.store.open().await.map_err(StartError::Store)?;
+        let secrets = crate::secret::Keys::new(config.secrets_key.clone());
         let inner = Arc::new(Inner {
             config,
             layout,
@@ -148,6 +150,7 @@ impl Engine {
             trash_nudge: Notify::new(),
             turns: crate::app::Turns::default(),
             accounts: Accounts::default(),
+            secrets,
             sources: Mutex::default(),
             kept: Mutex::default(),
             actors: RwLock::default(),
@@ -158,6 +161,7 @@ impl Engine {
         inner.tasks.spawn(reconcile::every_interval(Arc::clone(&inner)));
         inner.tasks.spawn(crate::gc::empty_trash(Arc::clone(&inner)));
         inner.tasks.spawn(crate::size::measure_all(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::secret::resume(Arc::clone(&inner)));
         inner.tasks.spawn(crate::idle::watch_memory(Arc::clone(&inner)));
         inner.is_ready.store(true, Ordering::Release);
         Ok(Self { inner })

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use sandbar_store::{event_insert_in_txn, event_list, sandbox_fetch};
 use sandbar_types::{
-    ApproveId, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId, StopReason,
-    WorkspacePath,
+    ApproveId, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId,
+    StopReason, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,11 @@ pub enum EventPayload {
         port: u16,
         /// Why, as a stable code; `docs/network.md` tells how to allow it.
         reason: String,
+    },
+    /// A setting or a secret was made, changed or removed.
+    ConfigChanged {
+        /// Its name, and nothing else of it.
+        key: EnvName,
     },
     /// The upper layer is nearly as large as it may be.
     DiskWarning {

@@ -26,6 +26,7 @@ pub mod reconcile;
 mod record;
 mod review;
 mod sandbox;
+mod secret;
 mod size;
 mod source;
 mod workspace_view;
@@ -67,4 +68,8 @@ pub use sandbar_store::{CommitTimes, Driver};
 pub use sandbar_workspace::Sizes;
 pub use sandbox::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
+};
+pub use secret::{
+    AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigUpdateParams, ConfigWhich,
+    Rotation, SecretString,
 };

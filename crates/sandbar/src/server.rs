@@ -118,12 +118,20 @@ fn config(
         pool_size: POOL_SIZE,
     });
     let applier = WorkerApplier { exe: exe.clone() };
+    let key = credential(std::env::var_os("CREDENTIALS_DIRECTORY"));
     let mut engine =
         EngineConfig::new(options.data_dir, store, Arc::new(runtime), Arc::new(applier));
+    engine.secrets_key = key.unwrap_or(engine.secrets_key);
     engine.git = Arc::new(WorkerGit { exe });
     engine.network = Arc::new(network);
     settings.apply(&mut engine);
     ServeConfig { engine, caller, socket: options.socket, settings }
+}
+
+/// The key file of secrets that the service manager hands over, where it does.
+fn credential(dir: Option<std::ffi::OsString>) -> Option<PathBuf> {
+    let path = PathBuf::from(dir?).join("sandbar.secrets.key");
+    path.exists().then_some(path)
 }
 
 /// Names the servers of one host apart by their data directories, the same after every restart and upgrade, because

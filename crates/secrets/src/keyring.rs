@@ -123,6 +123,12 @@ impl Keyring {
         KeyId::of(&self.keys[0])
     }
 
+    /// Whether it has keys that only open: a rotation has not ended.
+    #[must_use]
+    pub fn has_old(&self) -> bool {
+        self.keys.len() > 1
+    }
+
     /// Whether it can open what was sealed with `key`.
     #[must_use]
     pub fn has(&self, key: KeyId) -> bool {

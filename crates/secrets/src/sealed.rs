@@ -79,6 +79,12 @@ impl Sealed {
         &self.0
     }
 
+    /// What is to be stored.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The key that opens it.
     #[must_use]
     pub fn key(&self) -> KeyId {

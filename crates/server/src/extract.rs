@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::{ErrorCode, LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX};
-use sandbar_types::{ApiKeyId, ApproveId, ExecId, ProcessName, SandboxId, UserId, WorkspacePath};
+use sandbar_types::{
+    ApiKeyId, ApproveId, EnvName, ExecId, ProcessName, SandboxId, UserId, WorkspacePath,
+};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -143,6 +145,22 @@ impl FromRequestParts<AppState> for Process {
         text.parse().map(Self).map_err(|error: sandbar_types::InvalidProcessName| {
             ApiError::new(ErrorCode::InvalidName, error.to_string())
                 .hint("`GET …/app` lists the processes")
+        })
+    }
+}
+
+/// The setting or secret that `{key}` of a configuration in the path names.
+#[derive(Debug)]
+pub(crate) struct ConfigKey(pub(crate) EnvName);
+
+impl FromRequestParts<AppState> for ConfigKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "key").await?;
+        text.parse().map(Self).map_err(|error: sandbar_types::InvalidEnvName| {
+            ApiError::new(ErrorCode::InvalidName, error.to_string())
+                .hint("`GET …/config` lists what there is")
         })
     }
 }

@@ -35,6 +35,7 @@ pub(crate) const SCOPE: &str = "x-sandbar-scope";
         (name = "execs", description = "Commands in a sandbox, with or without a terminal."),
         (name = "files", description = "Files of a workspace."),
         (name = "review", description = "What changed, and the decision about it."),
+        (name = "config", description = "Settings and secrets."),
         (name = "accounts", description = "Who may ask: users, sessions, API keys, tenants."),
         (name = "server", description = "The server itself."),
     ),

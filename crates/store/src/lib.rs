@@ -9,6 +9,7 @@
 mod api_key;
 mod approve;
 mod approved_path;
+mod config_item;
 mod conn;
 mod driver;
 mod error;
@@ -37,6 +38,10 @@ pub use approve::{
     approve_list_open, approve_outcome_in_txn,
 };
 pub use approved_path::{ApprovedPathRow, approved_path_list, approved_path_put_in_txn};
+pub use config_item::{
+    ConfigItemRow, ConfigKey, config_fetch, config_list, config_list_sealed, config_put_in_txn,
+    config_remove_all_in_txn, config_remove_in_txn, config_reseal_in_txn,
+};
 pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
 pub use error::{OpenError, StoreError};

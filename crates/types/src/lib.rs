@@ -6,6 +6,7 @@
 mod acceptance;
 mod account;
 mod change;
+mod config_access;
 mod decision;
 mod exec;
 mod git;
@@ -30,6 +31,7 @@ pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
 };
+pub use config_access::ConfigAccess;
 pub use decision::{
     ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
     Resolution, Selection, Side, Skipped, Take,

@@ -1,7 +1,5 @@
 //! Who asks, on behalf of which tenant, and what they may ask for.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
 use crate::{Actor, TenantId};
@@ -10,7 +8,7 @@ use crate::{Actor, TenantId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not one of {known}")]
 pub struct UnknownWord {
-    known: &'static str,
+    pub(crate) known: &'static str,
 }
 
 macro_rules! words {
@@ -26,25 +24,27 @@ macro_rules! words {
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownWord;
+        impl std::str::FromStr for $name {
+            type Err = $crate::UnknownWord;
 
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+            fn from_str(text: &str) -> Result<Self, $crate::UnknownWord> {
                 Self::ALL
                     .iter()
                     .copied()
                     .find(|word| word.as_str() == text)
-                    .ok_or(UnknownWord { known: $known })
+                    .ok_or($crate::UnknownWord { known: $known })
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 /// What somebody is in a tenant. Ordered: each may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

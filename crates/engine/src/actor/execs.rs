@@ -11,7 +11,7 @@ use sandbar_store::{
     ExecRow, Update, event_insert_in_txn, exec_insert_in_txn, exec_list_running,
     exec_remove_in_txn, exec_update_in_txn,
 };
-use sandbar_types::{ExecEnd, ExecId, ExecSpec, ExecState, Generation, SandboxId};
+use sandbar_types::{ExecEnd, ExecId, ExecSpec, ExecState, Generation, SandboxId, TenantId};
 use tokio::sync::oneshot;
 
 use super::{Actor, Done};
@@ -90,9 +90,10 @@ impl Actor {
         let (inner, dir) = (Arc::clone(&self.inner), self.dir.clone());
         self.memory_kills.begin(id);
         let (actor, kills) = (self.handle.0.clone(), Arc::clone(&self.memory_kills));
+        let tenant = self.row.tenant_id;
         let reporter = Reporter::new(&self.inner, actor, kills, (self.row.id, id));
         self.work.spawn(async move {
-            let started = start(&inner, &dir, row, reporter).await;
+            let started = start(&inner, &dir, (tenant, row), reporter).await;
             let is_running = started.is_ok();
             // When the client went away meanwhile, dropping its session says that nobody reads the exec.
             drop(reply.send(started));
@@ -228,10 +229,12 @@ impl Actor {
 async fn start(
     inner: &Inner,
     dir: &sandbar_runtime::SandboxDir,
-    row: ExecRow,
+    (tenant, row): (TenantId, ExecRow),
     reporter: Reporter,
 ) -> Result<ExecSession> {
     let (sandbox, id) = (row.sandbox_id, row.id);
+    // The record keeps what was asked for, without what is added here.
+    let told = crate::secret::of_agent(inner, (tenant, sandbox), &row.spec).await?;
     let log = inner.layout.log_create(sandbox, id).map_err(|err| match err.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::new(
             ErrorKind::Unavailable,
@@ -248,7 +251,7 @@ async fn start(
     let event = event_insert_in_txn(&mut txn, sandbox, row.started_at, &event.to_value()).await?;
     txn.commit().await?;
     inner.event_written(event);
-    match inner.config.runtime.exec(dir, id, &row.spec, log.into()).await {
+    match inner.config.runtime.exec(dir, id, &told, log.into()).await {
         Ok(stream) => {
             inner.metrics.execs_started.add_one();
             Ok(ExecSession::live(Exec::of(row), stream, reporter))

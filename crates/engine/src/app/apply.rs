@@ -39,7 +39,7 @@ pub(super) async fn apply(
         let manifest = ManifestState::Invalid { findings: reading.findings };
         return enter(inner, handle, id, manifest, None).await;
     };
-    run(inner, id, &spec).await?;
+    run(inner, handle, id, &spec).await?;
     let manifest = ManifestState::Applied { warnings };
     enter(inner, handle, id, manifest, Some(spec)).await
 }
@@ -76,14 +76,30 @@ async fn read(inner: &Arc<Inner>, id: SandboxId) -> Result<Option<Vec<u8>>> {
     .await?
 }
 
-async fn run(inner: &Arc<Inner>, id: SandboxId, spec: &AppSpec) -> Result<()> {
+/// Gives the processes of a running app the settings and secrets that there are now: those that differ are restarted.
+pub(crate) async fn renew(inner: &Arc<Inner>, handle: &ActorHandle, id: SandboxId) -> Result<()> {
+    let _applying = handle.app.applying.lock().await;
+    match &handle.app.app().spec {
+        Some(spec) => run(inner, handle, id, spec).await,
+        None => Ok(()),
+    }
+}
+
+async fn run(
+    inner: &Arc<Inner>,
+    handle: &ActorHandle,
+    id: SandboxId,
+    spec: &AppSpec,
+) -> Result<()> {
     let dir = inner.layout.sandbox(id);
     let runtime = &inner.config.runtime;
     for process in &spec.processes {
         let log = inner.layout.process_log_open(id, &process.name).map_err(Error::internal)?;
         runtime.app_log(&dir, &process.name, log.into()).await.map_err(refusal)?;
     }
-    runtime.app_apply(&dir, spec).await.map_err(refusal)
+    let tenant = handle.row().tenant_id;
+    let told = crate::secret::of_runtime(inner, (tenant, id), spec).await?;
+    runtime.app_apply(&dir, &told).await.map_err(refusal)
 }
 
 async fn enter(

@@ -17,6 +17,7 @@ use sandbar_runtime::{ProcessAction, client};
 use sandbar_types::{AppStart, ProcessName, ProcessStatus, SandboxId, SandboxState};
 
 pub(crate) use self::{
+    apply::renew,
     board::Board,
     check::{Turns, sweep as sweep_checks},
 };

@@ -18,5 +18,6 @@ mod lifecycle;
 mod reservations;
 mod restart;
 mod review;
+mod secrets;
 mod support;
 mod undo;

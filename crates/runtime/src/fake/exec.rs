@@ -1,4 +1,4 @@
-//! Commands of the fake: `echo <text>`, `exit <code>`, and `sleep`, which runs until a signal comes; by a login shell, too.
+//! Commands of the fake: `echo <text>`, `printenv <name>`, `exit <code>`, and `sleep`, which runs until a signal comes; by a login shell, too.
 
 use std::{
     fs::File,
@@ -49,6 +49,15 @@ impl FakeExec {
         let end = match argv.first().copied().unwrap_or_default() {
             "echo" => {
                 shared.append(&encode_output(Output::Stdout, 1, argument.as_bytes()), false)?;
+                Some(ExitStatus::Exited { code: 0 })
+            }
+            "printenv" => {
+                let name = argument.parse().map_err(io::Error::other)?;
+                let value = spec.env.get(&name).map_or("", String::as_str);
+                if !value.is_empty() {
+                    let record = encode_output(Output::Stdout, 1, value.as_bytes());
+                    shared.append(&record, false)?;
+                }
                 Some(ExitStatus::Exited { code: 0 })
             }
             "exit" => Some(ExitStatus::Exited { code: argument.parse().unwrap_or(255) }),

@@ -6,6 +6,7 @@ pub(crate) mod app;
 pub(crate) mod approves;
 pub(crate) mod attach;
 pub(crate) mod backup;
+pub(crate) mod config;
 pub(crate) mod events;
 pub(crate) mod execs;
 pub(crate) mod files;

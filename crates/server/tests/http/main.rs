@@ -9,6 +9,7 @@
 mod accounts;
 mod approves;
 mod apps;
+mod config;
 mod contract;
 mod door;
 mod files;

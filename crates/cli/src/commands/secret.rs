@@ -1,0 +1,277 @@
+//! `sandbar secret`: settings and secrets of a sandbox. A value is read from stdin or a file: an argument is seen by
+//! every user of the host.
+
+mod env_file;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use hyper::Method;
+use jiff::Timestamp;
+use sandbar_api::{
+    ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved, ConfigUpdateRequest, ErrorCode,
+    Page, Secret, SecretRotation, paths,
+};
+use sandbar_types::{ConfigAccess, EnvName, ProcessName};
+
+use crate::{
+    commands::ls::age,
+    context::Context,
+    failure::Failure,
+    output::{table::Table, units::counted},
+    select,
+};
+
+/// LIMIT: bytes that are read of a value or a file of values; more than the server takes.
+const READ_BYTES_MAX: u64 = 20 << 20;
+
+/// Look after the settings and secrets of a sandbox. Values are read from stdin or a file, never from arguments.
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  sandbar secret set API_KEY --access runtime_access < key.txt\n  sandbar secret import .env --access both\n  sandbar secret ls"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Keep a value, over the one that is there. The newline at its end is not part of it.
+    Set(SetArgs),
+    /// List names. Columns: name, access, changed, value; of a secret the value is not shown.
+    Ls(ListArgs),
+    /// Remove some.
+    Rm(RemoveArgs),
+    /// Keep every variable of a .env file.
+    Import(ImportArgs),
+    /// Seal every secret of the server with a new key. For who runs the server.
+    Rotate,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Name or id of the sandbox; default: the only one over the current directory.
+    #[arg(long, value_name = "SANDBOX")]
+    sandbox: Option<String>,
+}
+
+/// What shall become of it.
+#[derive(Debug, clap::Args)]
+struct KeepArgs {
+    /// Who gets it: control_plane_only, agent_access, runtime_access, both; default: as before, else nobody.
+    #[arg(long, value_name = "ACCESS")]
+    access: Option<ConfigAccess>,
+    /// It is no secret: whoever may look sees it.
+    #[arg(long)]
+    plain: bool,
+    /// Restart the processes of the app that have the value.
+    #[arg(long)]
+    restart: bool,
+    #[command(flatten)]
+    of: ListArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    /// Its name: that of the environment variable.
+    name: EnvName,
+    /// Read the value from here; default: stdin.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// The file; `-` is stdin.
+    file: PathBuf,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct RemoveArgs {
+    /// Their names.
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<EnvName>,
+    /// Restart the processes of the app that have the value.
+    #[arg(long)]
+    restart: bool,
+    #[command(flatten)]
+    of: ListArgs,
+}
+
+pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
+    match args.command {
+        Command::Set(args) => {
+            let mut value = read(args.file.as_deref().filter(|path| *path != Path::new("-")))?;
+            if value.ends_with('\n') {
+                value.pop();
+            }
+            keep(context, &args.keep, vec![(args.name, value)]).await?;
+        }
+        Command::Import(args) => {
+            let text = read(Some(&*args.file).filter(|path| *path != Path::new("-")))?;
+            let found = env_file::parse(&text).map_err(|error| {
+                Failure::usage(format!("{}: {error}", args.file.display()))
+                    .hint("one NAME=VALUE on a line; quote what has spaces")
+            })?;
+            keep(context, &args.keep, found).await?;
+        }
+        Command::Ls(args) => list(&args, context).await?,
+        Command::Rm(args) => remove(args, context).await?,
+        Command::Rotate => {
+            let done: SecretRotation =
+                context.client.post(paths::SECRETS_ROTATE, &serde_json::json!({})).await?;
+            if context.out.is_json() {
+                context.out.json(&done)?;
+            } else {
+                let count = usize::try_from(done.resealed).unwrap_or(usize::MAX);
+                context.out.say(&format!("sealed {} with {}", counted(count, "secret"), done.key));
+                if done.left > 0 {
+                    context.out.say(&format!("{} do not open and were left", done.left));
+                }
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Reads a whole text; `None` is stdin.
+fn read(path: Option<&Path>) -> Result<String, Failure> {
+    let failed = |error: io::Error| {
+        let what = path.map_or_else(|| "stdin".to_owned(), |path| path.display().to_string());
+        Failure::usage(format!("cannot read the value from {what}")).caused_by(&error)
+    };
+    let mut text = String::new();
+    match path {
+        None => io::stdin().lock().take(READ_BYTES_MAX).read_to_string(&mut text),
+        Some(path) => {
+            File::open(path).map_err(failed)?.take(READ_BYTES_MAX).read_to_string(&mut text)
+        }
+    }
+    .map_err(failed)?;
+    Ok(text)
+}
+
+async fn keep(
+    context: &mut Context,
+    args: &KeepArgs,
+    values: Vec<(EnvName, String)>,
+) -> Result<(), Failure> {
+    let sandbox = select::reference(context, args.of.sandbox.as_deref()).await?;
+    let mut kept = Vec::new();
+    let last = values.len().saturating_sub(1);
+    for (index, (key, value)) in values.into_iter().enumerate() {
+        // Once, when all are there.
+        let restart = query(args.restart && index == last);
+        let changed = put(context, (&sandbox, restart), args, (key, value)).await?;
+        context.out.say(&format!("kept {}", changed.item.key));
+        kept.push(changed);
+    }
+    if context.out.is_json() {
+        return context.out.json(&kept);
+    }
+    let stale = kept.last().map(|changed| changed.stale_processes.as_slice());
+    say_stale(context, stale.unwrap_or_default());
+    Ok(())
+}
+
+/// Makes it, or changes the one that is there.
+async fn put(
+    context: &mut Context,
+    (sandbox, restart): (&str, &str),
+    args: &KeepArgs,
+    (key, value): (EnvName, String),
+) -> Result<ConfigChanged, Failure> {
+    let below = |what: &str| paths::below_sandbox(sandbox, &format!("{what}{restart}"));
+    let request = ConfigCreateRequest {
+        key: key.clone(),
+        value: Secret(value),
+        is_sensitive: !args.plain,
+        access: args.access.unwrap_or_default(),
+    };
+    let made = context.client.post(&below("config"), &request).await;
+    let is_there = |failure: &Failure| {
+        failure.problem().is_some_and(|problem| problem.code == ErrorCode::ConfigExists)
+    };
+    match made {
+        Err(failure) if is_there(&failure) => {
+            let request = ConfigUpdateRequest {
+                value: Some(request.value),
+                is_sensitive: Some(request.is_sensitive),
+                access: args.access,
+            };
+            let path = below(&format!("config/{key}"));
+            context.client.call(Method::PATCH, &path, Some(&request)).await
+        }
+        made => made,
+    }
+}
+
+async fn remove(args: RemoveArgs, context: &mut Context) -> Result<(), Failure> {
+    let sandbox = select::reference(context, args.of.sandbox.as_deref()).await?;
+    let mut stale = Vec::new();
+    let last = args.names.len() - 1;
+    for (index, name) in args.names.iter().enumerate() {
+        let what = format!("config/{name}{}", query(args.restart && index == last));
+        let path = paths::below_sandbox(&sandbox, &what);
+        let removed: ConfigRemoved =
+            context.client.call(Method::DELETE, &path, None::<&()>).await?;
+        context.out.say(&format!("removed {name}"));
+        stale = removed.stale_processes;
+    }
+    say_stale(context, &stale);
+    Ok(())
+}
+
+fn say_stale(context: &Context, processes: &[ProcessName]) {
+    if processes.is_empty() {
+        return;
+    }
+    let names: Vec<_> = processes.iter().map(ProcessName::as_str).collect();
+    let names = names.join(", ");
+    context.out.say(&format!(
+        "{names} still run with what was before: `--restart`, or `sandbar app apply`"
+    ));
+}
+
+const fn query(restart: bool) -> &'static str {
+    if restart { "?restart=true" } else { "" }
+}
+
+async fn list(args: &ListArgs, context: &mut Context) -> Result<(), Failure> {
+    let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
+    let mut items: Vec<ConfigItem> = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = paths::below_sandbox(&sandbox, &format!("config?limit=200{cursor}"));
+        let page: Page<ConfigItem> = context.client.fetch(&path).await?;
+        items.extend(page.items);
+        match page.next_cursor {
+            None => break,
+            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
+        }
+    }
+    if context.out.is_json() {
+        return context.out.json(&items);
+    }
+    let now = Timestamp::now();
+    let mut table = Table::new(&["NAME", "ACCESS", "CHANGED", "VALUE"]);
+    for item in &items {
+        table.push([
+            item.key.as_str(),
+            item.access.as_str(),
+            &age(item.updated_at, now),
+            item.value.as_deref().unwrap_or("(secret)"),
+        ]);
+    }
+    Ok(context.out.table(&table)?)
+}

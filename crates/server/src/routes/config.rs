@@ -1,0 +1,141 @@
+//! Settings and secrets of a sandbox, and the key that secrets are sealed with.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use sandbar_api::{
+    ConfigChangeQuery, ConfigChanged as Body, ConfigCreateRequest, ConfigItem, ConfigRemoved,
+    ConfigUpdateRequest, ErrorCode, Page, PageQuery, SecretRotation,
+};
+use sandbar_engine::{
+    AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem as Record, ConfigUpdateParams,
+    ConfigWhich, Rotation,
+};
+use sandbar_types::{EnvName, Generation};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    extract::{ConfigKey, Json, Query, Sandbox, if_match, page_limit},
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(config_list, config_create))
+        .routes(routes!(config_update, config_remove))
+        .routes(routes!(secrets_rotate))
+}
+
+/// Lists the settings and secrets of a sandbox by name. The value of a secret is never shown.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/config", tag = "config",
+    extensions(("x-sandbar-scope" = json!("read"))),
+    params(("sandbox" = String, Path), PageQuery),
+    responses((status = 200, body = Page<ConfigItem>)))]
+async fn config_list(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Query(query): Query<PageQuery>,
+) -> Result<Answer<Page<ConfigItem>>, ApiError> {
+    let limit = page_limit(query.limit)? as usize;
+    let after = query.cursor.as_deref().map(str::parse::<EnvName>).transpose().map_err(|_| {
+        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
+    })?;
+    let mut found = state.engine.config_list(id).await?;
+    found.retain(|item| after.as_ref().is_none_or(|after| item.key > *after));
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| has_more).map(|last| last.key.to_string());
+    Ok(Answer(Page { items: found.into_iter().map(item).collect(), next_cursor }))
+}
+
+/// Gives a sandbox a setting or a secret, a secret by default.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/config", tag = "config",
+    extensions(("x-sandbar-scope" = json!("write"))),
+    params(("sandbox" = String, Path), ConfigChangeQuery),
+    request_body = ConfigCreateRequest, responses((status = 201, body = Body)))]
+async fn config_create(
+    State(state): State<AppState>,
+    Sandbox(id): Sandbox,
+    Query(query): Query<ConfigChangeQuery>,
+    Json(request): Json<ConfigCreateRequest>,
+) -> Result<Response, ApiError> {
+    let ConfigCreateRequest { key, value, is_sensitive, access } = request;
+    let params = ConfigCreateParams { key, value: value.0.into(), is_sensitive, access };
+    let made = state.engine.config_create(id, params, after(&query)).await?;
+    Ok((StatusCode::CREATED, changed(made)).into_response())
+}
+
+/// Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is. `If-Match`
+/// with the `ETag` is honored.
+#[utoipa::path(patch, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
+    extensions(("x-sandbar-scope" = json!("write"))),
+    params(("sandbox" = String, Path), ("key" = String, Path), ConfigChangeQuery),
+    request_body = ConfigUpdateRequest, responses((status = 200, body = Body)))]
+async fn config_update(
+    State(state): State<AppState>,
+    Sandbox(sandbox): Sandbox,
+    ConfigKey(key): ConfigKey,
+    Query(query): Query<ConfigChangeQuery>,
+    headers: HeaderMap,
+    Json(request): Json<ConfigUpdateRequest>,
+) -> Result<Response, ApiError> {
+    let ConfigUpdateRequest { value, is_sensitive, access } = request;
+    let value = value.map(|value| value.0.into());
+    let params = ConfigUpdateParams { value, is_sensitive, access };
+    let which = ConfigWhich { sandbox, key, generation: generation(&headers)? };
+    Ok(changed(state.engine.config_update(which, params, after(&query)).await?))
+}
+
+/// Removes a setting or a secret. `If-Match` with the `ETag` is honored.
+#[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
+    extensions(("x-sandbar-scope" = json!("write"))),
+    params(("sandbox" = String, Path), ("key" = String, Path), ConfigChangeQuery),
+    responses((status = 200, body = ConfigRemoved)))]
+async fn config_remove(
+    State(state): State<AppState>,
+    Sandbox(sandbox): Sandbox,
+    ConfigKey(key): ConfigKey,
+    Query(query): Query<ConfigChangeQuery>,
+    headers: HeaderMap,
+) -> Result<Answer<ConfigRemoved>, ApiError> {
+    let which = ConfigWhich { sandbox, key, generation: generation(&headers)? };
+    let stale_processes = state.engine.config_remove(which, after(&query)).await?;
+    Ok(Answer(ConfigRemoved { stale_processes }))
+}
+
+/// Seals every secret of the server with a new key, while everything runs, and drops the old one.
+#[utoipa::path(post, path = "/v1/secrets/rotate", tag = "config",
+    extensions(("x-sandbar-scope" = json!("instance"))),
+    responses((status = 200, body = SecretRotation)))]
+async fn secrets_rotate(State(state): State<AppState>) -> Result<Answer<SecretRotation>, ApiError> {
+    let Rotation { key, resealed, left } = state.engine.secrets_rotate().await?;
+    Ok(Answer(SecretRotation { key, resealed, left }))
+}
+
+fn after(query: &ConfigChangeQuery) -> AfterChange {
+    if query.restart == Some(true) { AfterChange::Restart } else { AfterChange::RunOn }
+}
+
+fn generation(headers: &HeaderMap) -> Result<Option<Generation>, ApiError> {
+    let Some(tag) = if_match(headers)? else { return Ok(None) };
+    tag.parse().map(|number| Some(Generation(number))).map_err(|_| {
+        let message = "`If-Match` is not the `ETag` of a setting or a secret";
+        ApiError::new(ErrorCode::InvalidHeader, message)
+    })
+}
+
+fn changed(changed: ConfigChanged) -> Response {
+    let ConfigChanged { item: record, stale_processes } = changed;
+    let etag = format!("\"{}\"", record.generation);
+    ([(header::ETAG, etag)], Answer(Body { item: item(record), stale_processes })).into_response()
+}
+
+fn item(record: Record) -> ConfigItem {
+    let Record { key, value, access, generation, created_at, updated_at } = record;
+    let is_sensitive = value.is_none();
+    ConfigItem { key, value, is_sensitive, access, generation, created_at, updated_at }
+}
