@@ -62,8 +62,10 @@ fn check() -> Result<(), Failed> {
 fn test() -> Result<(), Failed> {
     cargo(&["nextest", "run", "--workspace"])?;
     // The suites that ask the store most, once more on the other database.
-    let packages = ["nextest", "run", "--package", "sandbar-engine", "--package", "sandbar-server"];
-    command::cargo_with(&packages, &[("SANDBAR_TEST_STORE", "postgres")])?;
+    // Of the whole workspace, so that what is built for the first run serves this one.
+    let suites = "package(sandbar-engine) + package(sandbar-server)";
+    let again = ["nextest", "run", "--workspace", "-E", suites];
+    command::cargo_with(&again, &[("SANDBAR_TEST_STORE", "postgres")])?;
     if command::is_root()? {
         cargo(&["build", "--package", "sandbar"])?;
         cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])?;

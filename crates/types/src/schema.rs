@@ -26,6 +26,10 @@ fn text(pattern: String, description: &str) -> RefOr<Schema> {
 /// Standard base64 (RFC 4648, section 4) of at least one byte; bits that no byte has are zero.
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$";
 
+/// As [`BASE64`], or no byte at all.
+const BASE64_OR_NOTHING: &str =
+    "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
 /// No byte is zero: neither the first of a group of three, nor the second, nor the third.
 const WITHOUT_NUL: &str = "^(?!([A-Za-z0-9+/]{4})*(A[A-P]|.[AQgw][A-D]|..[AQgw]A))";
 /// The first byte is `/`.
@@ -115,4 +119,7 @@ schema!(
     )
 );
 schema!(LinkTarget, bytes_or_text(None, BASE64, "Where a link points; text where it is UTF-8."));
-schema!(LineText, bytes_or_text(None, BASE64, "A line with its end; text where it is UTF-8."));
+schema!(
+    LineText,
+    bytes_or_text(None, BASE64_OR_NOTHING, "A line with its end; text where it is UTF-8.")
+);

@@ -9,7 +9,7 @@ use http::{HeaderValue, header};
 use tokio_util::io::ReaderStream;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{error::ApiError, state::AppState};
+use crate::{error::ApiError, openapi::Bytes, state::AppState};
 
 /// Bytes that are read from the archive at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// the data directory.
 #[utoipa::path(post, path = "/v1/backup", tag = "server",
     extensions(("x-sandbar-scope" = json!("instance"))),
-    responses((status = 200, body = [u8], content_type = "application/x-tar")))]
+    responses((status = 200, body = inline(Bytes), content_type = "application/x-tar")))]
 async fn backup(State(state): State<AppState>) -> Result<Response, ApiError> {
     let archive = state.engine.backup().await?;
     let len = archive.metadata().map_err(|error| ApiError::internal(&error))?.len();

@@ -73,7 +73,7 @@ async fn config_create(
 /// with the `ETag` is honored.
 #[utoipa::path(patch, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("sandbox" = String, Path), ("key" = String, Path), ConfigChangeQuery),
+    params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
     request_body = ConfigUpdateRequest, responses((status = 200, body = Body)))]
 async fn config_update(
     State(state): State<AppState>,
@@ -93,7 +93,7 @@ async fn config_update(
 /// Removes a setting or a secret. `If-Match` with the `ETag` is honored.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("sandbox" = String, Path), ("key" = String, Path), ConfigChangeQuery),
+    params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
     responses((status = 200, body = ConfigRemoved)))]
 async fn config_remove(
     State(state): State<AppState>,

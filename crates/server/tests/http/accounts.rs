@@ -69,7 +69,7 @@ async fn a14_the_first_to_come_needs_the_code_that_the_server_wrote() {
     let code = std::fs::read_to_string(&file).unwrap();
     let short = json!({ "code": code, "name": "ada", "password": "short" });
     let refused = send(&server, "/v1/auth/setup", &[], short).await;
-    assert_eq!(refused.problem().code, ErrorCode::InvalidField);
+    assert_eq!(refused.problem().code, ErrorCode::InvalidValue);
     setup(&server).await;
     assert!(!file.exists(), "the code is left");
     let again = json!({ "code": code, "name": "eve", "password": PASSWORD });
@@ -258,7 +258,7 @@ async fn nobody_gives_what_they_do_not_have() {
     assert_eq!(refused.problem().code, ErrorCode::Forbidden);
     let past = json!({ "name": "old", "expires_at": "2001-01-01T00:00:00Z" }).to_string();
     let refused = town.ask(admin, Method::POST, "/v1/api-keys", &past).await;
-    assert_eq!(refused.problem().code, ErrorCode::InvalidField);
+    assert_eq!(refused.problem().code, ErrorCode::InvalidValue);
     // Another tenant is there for who runs the server only, and answered as one that is not.
     for tenant in ["blue", "nowhere"] {
         let path = format!("/v1/users?tenant={tenant}");
