@@ -29,11 +29,6 @@ pub(crate) fn cargo_with(args: &[&str], env: &[(&str, &str)]) -> Result<(), Fail
     run("cargo", args, env)
 }
 
-/// Runs a script of this checkout with `args`.
-pub(crate) fn script(path: &str, args: &[&str]) -> Result<(), Failed> {
-    run(path, args, &[])
-}
-
 fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Result<(), Failed> {
     note(&format!("+ {name} {}", args.join(" ")));
     let status = program(name)

@@ -15,7 +15,7 @@ usage: cargo xtask <chore>
   check     everything that needs no kernel: format, lints, layers, licenses, openapi.json, file sizes
   layers    who may import whom
   openapi   writes openapi.json from the code
-  test      the tests of the crates, those of engine and server also on PostgreSQL, then (as root) those of the host and scripts/contract
+  test      the tests of the crates, those of engine and server also on PostgreSQL, then (as root) those of the host
   build     the release binary, static, in target/<triple>/release/sandbar
 ";
 
@@ -68,10 +68,9 @@ fn test() -> Result<(), Failed> {
     command::cargo_with(&again, &[("SANDBAR_TEST_STORE", "postgres")])?;
     if command::is_root()? {
         cargo(&["build", "--package", "sandbar"])?;
-        cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])?;
-        command::script("scripts/contract", &["25"])
+        cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])
     } else {
-        note("skipped: tests/host and scripts/contract (they need root; run `sudo -E make test`)");
+        note("skipped: tests/host (they need root; run `sudo -E make test`)");
         Ok(())
     }
 }

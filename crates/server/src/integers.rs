@@ -25,6 +25,8 @@ fn bound_schema(schema: &mut Schema) {
                 bound(items);
             }
             array.prefix_items.iter_mut().for_each(bound_schema);
+            // A set takes what is said twice.
+            array.unique_items = false;
         }
         Schema::OneOf(parts) => parts.items.iter_mut().for_each(bound),
         Schema::AllOf(parts) => parts.items.iter_mut().for_each(bound),

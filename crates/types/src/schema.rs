@@ -31,7 +31,7 @@ const BASE64_OR_NOTHING: &str =
     "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
 
 /// No byte is zero: neither the first of a group of three, nor the second, nor the third.
-const WITHOUT_NUL: &str = "^(?!([A-Za-z0-9+/]{4})*(A[A-P]|.[AQgw][A-D]|..[AQgw]A))";
+const WITHOUT_NUL: &str = "^(?!([A-Za-z0-9+/]{4})*(A[A-P]|.[AQgw][A-D]|..[AEIMQUYcgkosw048]A))";
 /// The first byte is `/`.
 const ABSOLUTE: &str = "^(?=L[w-z0-9+/])";
 /// The first byte is not `/`.
