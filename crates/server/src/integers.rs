@@ -45,8 +45,12 @@ fn bound_object(object: &mut Object) {
         return;
     }
     let most = match object.format {
-        Some(SchemaFormat::KnownFormat(KnownFormat::Int32)) => u32::MAX as usize,
-        Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) => i64::MAX as usize,
+        Some(SchemaFormat::KnownFormat(KnownFormat::Int32)) => {
+            usize::try_from(u32::MAX).unwrap_or(usize::MAX)
+        }
+        Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) => {
+            usize::try_from(i64::MAX).unwrap_or(usize::MAX)
+        }
         Some(SchemaFormat::KnownFormat(_) | SchemaFormat::Custom(_)) | None => return,
     };
     object.format = Some(SchemaFormat::KnownFormat(KnownFormat::Int64));

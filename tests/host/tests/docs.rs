@@ -1,5 +1,10 @@
 //! Do the documents say what is so? The lines of their sessions are run as they stand.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts programs and waits for them as a user does"
+)]
+
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use sandbar_host_tests::Server;
