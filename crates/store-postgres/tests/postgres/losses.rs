@@ -90,7 +90,9 @@ async fn who_has_lost_the_lock_to_another_server_writes_no_more() {
         sqlx::query("SELECT pg_advisory_lock(x'53626172'::bigint)").execute(&mut other),
         async {
             // Not before the other one waits: what waits gets it first.
-            let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+            // In this database: other tests of the cluster wait for locks of theirs.
+            let waits = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database \
+                 WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted";
             while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut person).await.unwrap() == 0 {
                 tokio::task::yield_now().await;
             }
