@@ -72,11 +72,17 @@ impl Engine {
         handle.send(Ordinary::Touch)?;
         let dir = self.inner.layout.sandbox(id);
         let runtime = &self.inner.config.runtime;
+        let before = handle.app.app();
         runtime.app_process(&dir, &name, action).await.map_err(|err| {
             if err.kind() == io::ErrorKind::NotFound { unknown(&name) } else { refusal(err) }
         })?;
         let processes = runtime.app_processes(&dir).await.map_err(refusal)?;
-        handle.app.update(|app| app.processes.clone_from(&processes));
+        handle.app.update(|app| {
+            // What was heard meanwhile is newer than what was asked for: it may be the last that is heard for long.
+            if app.processes == before.processes {
+                app.processes.clone_from(&processes);
+            }
+        });
         processes.into_iter().find(|process| process.name == name).ok_or_else(|| unknown(&name))
     }
 
