@@ -8,7 +8,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sandbar_api::{ErrorCode, LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX};
+use sandbar_api::ErrorCode;
 use sandbar_types::{
     ApiKeyId, ApproveId, EnvName, ExecId, ProcessName, SandboxId, UserId, WorkspacePath,
 };
@@ -232,18 +232,6 @@ async fn segment(parts: &mut Parts, state: &AppState, name: &str) -> Result<Stri
     text.ok_or_else(unreadable)
 }
 
-/// Reads how many items a page has.
-pub(crate) fn page_limit(limit: Option<u32>) -> Result<u32, ApiError> {
-    match limit {
-        None => Ok(LIMIT_PAGE_DEFAULT),
-        Some(limit @ 1..=LIMIT_PAGE_MAX) => Ok(limit),
-        Some(_) => Err(ApiError::new(
-            ErrorCode::InvalidQuery,
-            format!("`limit` must be 1 to {LIMIT_PAGE_MAX}"),
-        )),
-    }
-}
-
 /// Reads a path of the workspace from `path` or `path_b64`; `None` is the root.
 pub(crate) fn workspace_path(
     path: Option<&str>,
@@ -361,13 +349,6 @@ fn json_error(code: ErrorCode, error: &serde_json::Error) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_has_at_least_one_item_and_not_too_many() {
-        assert_eq!(page_limit(None).unwrap(), 50);
-        assert_eq!(page_limit(Some(200)).unwrap(), 200);
-        assert!(page_limit(Some(0)).is_err() && page_limit(Some(201)).is_err());
-    }
 
     #[test]
     fn a_path_has_one_spelling() {

@@ -21,6 +21,7 @@ mod metrics;
 mod objects;
 mod observe;
 mod openapi;
+mod page;
 mod previews;
 mod range;
 mod rate;

@@ -11,10 +11,10 @@ const PREFIX: &str = "SANDBAR_";
 ///
 /// Other variables that begin with `SANDBAR_` are the command line's.
 pub(super) fn set(table: &mut Table, name: &str, text: &str) -> Result<bool, ConfigError> {
-    let defaults = Table::try_from(Config::default()).expect("every section is a table");
     let Some((section, key)) = name.strip_prefix(PREFIX).and_then(|rest| {
         let rest = rest.to_ascii_lowercase();
         let (section, key) = rest.split_once('_')?;
+        let defaults = Table::try_from(Config::default()).expect("every section is a table");
         defaults.contains_key(section).then(|| (section.to_owned(), key.to_owned()))
     }) else {
         return Ok(false);

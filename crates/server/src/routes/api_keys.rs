@@ -7,8 +7,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use sandbar_api::{
-    ApiKey as Body, ApiKeyCreateRequest, ApiKeyCreated, ErrorCode, Page, Secret, TenantPageQuery,
-    TenantQuery,
+    ApiKey as Body, ApiKeyCreateRequest, ApiKeyCreated, Page, Secret, TenantPageQuery, TenantQuery,
 };
 use sandbar_engine::{ApiKey as Record, KeyCreateParams};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,7 +15,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     asker::{AskedBy, IdentifiedBy},
     error::ApiError,
-    extract::{Json, Key, Query, page_limit},
+    extract::{Json, Key, Query},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -36,15 +36,10 @@ async fn api_key_list(
     Query(query): Query<TenantPageQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
     let limit = page_limit(query.limit)?;
-    let after = query.cursor.as_deref().map(str::parse).transpose().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-    })?;
+    let after = page_cursor(query.cursor.as_deref())?;
     let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
-    let mut found = state.engine.key_list(tenant, after, limit + 1).await?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next_cursor = found.last().filter(|_| has_more).map(|last| last.id.to_string());
-    Ok(Answer(Page { items: found.into_iter().map(body).collect(), next_cursor }))
+    let found = state.engine.key_list(tenant, after, limit + 1).await?;
+    Ok(Answer(page(found, limit, |last| last.id.to_string(), body)))
 }
 
 /// Makes an API key that may do at most what one may oneself. The key is in this answer, and never again.

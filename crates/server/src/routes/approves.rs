@@ -12,7 +12,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     asker::AskedBy,
     error::ApiError,
-    extract::{Approve, Query, page_limit, workspace_path},
+    extract::{Approve, Query, workspace_path},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -37,15 +38,12 @@ async fn approve_list(
         source: source(query.source.as_deref(), query.source_b64.as_deref())?,
         path: workspace_path(query.path.as_deref(), query.path_b64.as_deref())?,
         sandbox: query.sandbox,
-        before: query.cursor.as_deref().map(parse_cursor).transpose()?,
+        before: page_cursor(query.cursor.as_deref())?,
         // One more, which says whether there is another page.
         limit: limit + 1,
     };
-    let mut records = state.engine.approve_list(principal.tenant, params).await?;
-    let has_more = records.len() > limit as usize;
-    records.truncate(limit as usize);
-    let next_cursor = records.last().filter(|_| has_more).map(|last| last.position.to_string());
-    Ok(Answer(Page { items: records.into_iter().map(body).collect(), next_cursor }))
+    let records = state.engine.approve_list(principal.tenant, params).await?;
+    Ok(Answer(page(records, limit, |last| last.position.to_string(), body)))
 }
 
 /// Looks at one approve, with every path.
@@ -93,12 +91,6 @@ fn source(text: Option<&str>, encoded: Option<&str>) -> Result<Option<HostPath>,
     HostPath::parse(path)
         .map(Some)
         .map_err(|error| ApiError::new(ErrorCode::InvalidPath, format!("`source`: {error}")))
-}
-
-fn parse_cursor(text: &str) -> Result<i64, ApiError> {
-    text.parse().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-    })
 }
 
 fn body(record: ApproveRecord) -> Body {

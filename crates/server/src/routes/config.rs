@@ -19,7 +19,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    extract::{ConfigKey, Json, Query, Sandbox, if_match, page_limit},
+    extract::{ConfigKey, Json, Query, Sandbox, if_match},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -40,16 +41,11 @@ async fn config_list(
     Sandbox(id): Sandbox,
     Query(query): Query<PageQuery>,
 ) -> Result<Answer<Page<ConfigItem>>, ApiError> {
-    let limit = page_limit(query.limit)? as usize;
-    let after = query.cursor.as_deref().map(str::parse::<EnvName>).transpose().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-    })?;
+    let limit = page_limit(query.limit)?;
+    let after: Option<EnvName> = page_cursor(query.cursor.as_deref())?;
     let mut found = state.engine.config_list(id).await?;
     found.retain(|item| after.as_ref().is_none_or(|after| item.key > *after));
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| has_more).map(|last| last.key.to_string());
-    Ok(Answer(Page { items: found.into_iter().map(item).collect(), next_cursor }))
+    Ok(Answer(page(found, limit, |last| last.key.to_string(), item)))
 }
 
 /// Gives a sandbox a setting or a secret, a secret by default.

@@ -7,14 +7,15 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
-use sandbar_api::{ErrorCode, Event, EventsQuery, LIMIT_PAGE_MAX, Page, ServerSentEvent};
+use sandbar_api::{Event, EventsQuery, LIMIT_PAGE_MAX, Page, ServerSentEvent};
 use sandbar_types::SandboxId;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     asker::Until,
     error::ApiError,
-    extract::{Query, Sandbox, page_limit},
+    extract::{Query, Sandbox},
+    page::{page, page_cursor, page_limit},
     sse::{is_wanted, last_event_id, respond},
     state::AppState,
 };
@@ -37,12 +38,7 @@ async fn event_list(
     until: Until,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let after = match query.cursor.as_deref() {
-        None => 0,
-        Some(cursor) => cursor.parse().map_err(|_| {
-            ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-        })?,
-    };
+    let after = page_cursor(query.cursor.as_deref())?.unwrap_or(0);
     let limit = page_limit(query.limit)?;
     let last = last_event_id(&headers)?;
     if is_wanted(&headers) {
@@ -52,13 +48,9 @@ async fn event_list(
         return Ok(stream_after(state, id, after, until));
     }
     // One more than asked for tells whether another page follows.
-    let mut found = state.engine.event_list(id, after, limit + 1).await?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let items: Vec<_> = found.iter().map(wire).collect();
-    let last = items.last().filter(|_| has_more);
-    let next_cursor = last.map(|event| event.id.to_string());
-    Ok(Answer(Page { items, next_cursor }).into_response())
+    let found = state.engine.event_list(id, after, limit + 1).await?;
+    let page = page(found, limit, |last| last.id.to_string(), |event| wire(&event));
+    Ok(Answer(page).into_response())
 }
 
 fn stream_after(state: AppState, id: SandboxId, after: u64, until: Until) -> Response {

@@ -24,10 +24,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    extract::{
-        Json, Query, Sandbox, header_text, page_limit, workspace_path, workspace_path_required,
-    },
+    extract::{Json, Query, Sandbox, header_text, workspace_path, workspace_path_required},
     openapi::Bytes,
+    page::page_limit,
     range::{ByteRange, Requested},
     state::AppState,
 };

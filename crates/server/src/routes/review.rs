@@ -22,9 +22,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     asker::AskedBy,
     error::ApiError,
-    extract::{
-        Json, Query, Sandbox, if_match, page_limit, workspace_path, workspace_path_required,
-    },
+    extract::{Json, Query, Sandbox, if_match, workspace_path, workspace_path_required},
+    page::{foreign_cursor, page_limit},
     state::AppState,
 };
 
@@ -82,9 +81,7 @@ async fn continued(
     let (diff_id, first) = cursor
         .split_once('.')
         .and_then(|(diff_id, first)| Some((DiffId(diff_id.parse().ok()?), first.parse().ok()?)))
-        .ok_or_else(|| {
-            ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-        })?;
+        .ok_or_else(foreign_cursor)?;
     if let Some(kept) = state.listed.find(id, diff_id) {
         return Ok((kept, first));
     }

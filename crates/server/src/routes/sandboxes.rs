@@ -20,7 +20,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     asker::AskedBy,
     error::ApiError,
-    extract::{JsonWithBytes, OptionalJson, Query, Sandbox, header_text, page_limit},
+    extract::{JsonWithBytes, OptionalJson, Query, Sandbox, header_text},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -99,8 +100,8 @@ async fn sandbox_list(
     AskedBy(principal): AskedBy,
     Query(query): Query<SandboxListQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
-    let limit = page_limit(query.limit)? as usize;
-    let before: Option<SandboxId> = query.cursor.as_deref().map(parse_cursor).transpose()?;
+    let limit = page_limit(query.limit)?;
+    let before: Option<SandboxId> = page_cursor(query.cursor.as_deref())?;
     let source = query.source.as_deref().map(parse_source).transpose()?;
     let is_wanted = |record: &Record| {
         before.is_none_or(|before| record.id < before)
@@ -114,18 +115,7 @@ async fn sandbox_list(
     let own = state.engine.sandbox_list(principal.tenant);
     let mut records: Vec<_> = own.into_iter().filter(is_wanted).collect();
     records.sort_unstable_by_key(|record| std::cmp::Reverse(record.id));
-    let has_more = records.len() > limit;
-    records.truncate(limit);
-    let last = records.last().filter(|_| has_more);
-    let next_cursor = last.map(|record| record.id.to_string());
-    let items = records.into_iter().map(body).collect();
-    Ok(Answer(Page { items, next_cursor }))
-}
-
-fn parse_cursor(text: &str) -> Result<SandboxId, ApiError> {
-    text.parse().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-    })
+    Ok(Answer(page(records, limit, |last| last.id.to_string(), body)))
 }
 
 fn parse_source(text: &str) -> Result<HostPath, ApiError> {

@@ -4,12 +4,14 @@ use axum::{Json as Answer, extract::State};
 use http::StatusCode;
 use sandbar_api::{Page, PageQuery, Tenant as Body, TenantCreateRequest, TenantUpdateRequest};
 use sandbar_engine::{Tenant as Record, TenantCreateParams, TenantUpdateParams};
+use sandbar_types::TenantId;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     asker::AskedBy,
     error::ApiError,
-    extract::{Json, Query, TenantName, page_limit},
+    extract::{Json, Query, TenantName},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -25,15 +27,11 @@ async fn tenant_list(
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
-    let limit = page_limit(query.limit)? as usize;
-    let after = query.cursor.unwrap_or_default();
-    let all = state.engine.tenant_list().await?;
-    let mut found: Vec<_> =
-        all.into_iter().filter(|tenant| tenant.id.to_string() > after).collect();
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| has_more).map(|last| last.id.to_string());
-    Ok(Answer(Page { items: found.into_iter().map(body).collect(), next_cursor }))
+    let limit = page_limit(query.limit)?;
+    let after: Option<TenantId> = page_cursor(query.cursor.as_deref())?;
+    let mut found = state.engine.tenant_list().await?;
+    found.retain(|tenant| after.is_none_or(|after| tenant.id > after));
+    Ok(Answer(page(found, limit, |last| last.id.to_string(), body)))
 }
 
 /// Makes a tenant. Its first user is added with `POST /v1/users?tenant=`.

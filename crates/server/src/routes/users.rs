@@ -3,8 +3,7 @@
 use axum::{Json as Answer, extract::State};
 use http::StatusCode;
 use sandbar_api::{
-    ErrorCode, Page, TenantPageQuery, TenantQuery, User as Body, UserCreateRequest,
-    UserUpdateRequest,
+    Page, TenantPageQuery, TenantQuery, User as Body, UserCreateRequest, UserUpdateRequest,
 };
 use sandbar_engine::{User as Record, UserCreateParams, UserUpdateParams};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,7 +11,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     asker::AskedBy,
     error::ApiError,
-    extract::{Json, Query, User, page_limit},
+    extract::{Json, Query, User},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -32,15 +32,10 @@ async fn user_list(
     Query(query): Query<TenantPageQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
     let limit = page_limit(query.limit)?;
-    let after = query.cursor.as_deref().map(str::parse).transpose().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidCursor, "the cursor is not one that this list gave")
-    })?;
+    let after = page_cursor(query.cursor.as_deref())?;
     let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
-    let mut found = state.engine.user_list(tenant, after, limit + 1).await?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next_cursor = found.last().filter(|_| has_more).map(|last| last.id.to_string());
-    Ok(Answer(Page { items: found.into_iter().map(body).collect(), next_cursor }))
+    let found = state.engine.user_list(tenant, after, limit + 1).await?;
+    Ok(Answer(page(found, limit, |last| last.id.to_string(), body)))
 }
 
 /// Adds a user to a tenant, who may do at most what one may oneself.

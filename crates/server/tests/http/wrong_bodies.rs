@@ -61,6 +61,18 @@ async fn d6_an_id_that_climbs_out_is_no_id() {
 }
 
 #[tokio::test]
+async fn a_cursor_of_another_list_is_refused_by_every_list() {
+    let server = TestServer::start().await;
+    for list in [CREATE, "/v1/approves", "/v1/tenants", "/v1/users", "/v1/api-keys"] {
+        for cursor in ["x", "ex_0", "-"] {
+            let answer = server.get(&format!("{list}?cursor={cursor}")).await;
+            assert_eq!(answer.problem().code, ErrorCode::InvalidCursor, "{list} {cursor}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn case_124_odd_values_are_refused() {
     let server = TestServer::start().await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
