@@ -5,7 +5,6 @@
 //! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
 
 mod accounts;
-mod app;
 mod approves;
 pub mod attach;
 mod config;
@@ -16,6 +15,7 @@ mod files;
 mod health;
 mod page;
 pub mod paths;
+mod processes;
 mod review;
 mod sandboxes;
 mod usage;
@@ -24,12 +24,6 @@ pub use accounts::{
     ApiKey, ApiKeyCreateRequest, ApiKeyCreated, AuthStatus, CSRF, LoginRequest, Me,
     PasswordRequest, Secret, Session, SetupRequest, Tenant, TenantCreateRequest, TenantPageQuery,
     TenantQuery, TenantUpdateRequest, User, UserCreateRequest, UserUpdateRequest,
-};
-pub use app::{
-    App, AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, KeepaliveRequest,
-    LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest,
-    ManifestFinding, ManifestStatus, Preview, PreviewLink, PreviewLinkRequest, PreviewStatus,
-    ProcessLog, ProcessLogLine, ProcessLogQuery, RestartedProcess,
 };
 pub use approves::{Approve, ApproveListQuery};
 pub use config::{
@@ -48,6 +42,12 @@ pub use files::{
 };
 pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
 pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
+pub use processes::{
+    AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, AppStatus, KeepaliveRequest,
+    LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest,
+    ManifestFinding, ManifestStatus, Preview, PreviewLink, PreviewLinkRequest, PreviewStatus,
+    ProcessLog, ProcessLogLine, ProcessLogQuery, RestartedProcess,
+};
 pub use review::{
     ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, FileHunks, Hunk,
     HunkLine, HunksQuery, LineKind, MergeState, PullRequest, RefreshOutcome, RefreshRequest,

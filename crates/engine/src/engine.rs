@@ -54,7 +54,7 @@ pub(crate) struct Inner {
     pub(crate) events: watch::Sender<i64>,
     pub(crate) trash_nudge: Notify,
     /// Whose turn it is to check a build.
-    pub(crate) turns: crate::app::Turns,
+    pub(crate) turns: crate::processes::Turns,
     pub(crate) accounts: Accounts,
     pub(crate) secrets: crate::secret::Keys,
     /// One approve at a time for each source.
@@ -148,7 +148,7 @@ impl Engine {
             backing_up: Mutex::new(()),
             events: watch::Sender::new(0),
             trash_nudge: Notify::new(),
-            turns: crate::app::Turns::default(),
+            turns: crate::processes::Turns::default(),
             accounts: Accounts::default(),
             secrets,
             sources: Mutex::default(),

@@ -7,7 +7,6 @@
 
 mod account;
 mod actor;
-mod app;
 mod backup;
 mod config;
 mod engine;
@@ -22,6 +21,7 @@ mod layout;
 pub mod lifecycle;
 mod metrics;
 mod network;
+mod processes;
 pub mod reconcile;
 mod record;
 mod review;
@@ -34,10 +34,6 @@ mod workspace_view;
 pub use account::{
     ApiKey, Credential, Identity, KeyCreateParams, KeyCreated, LoggedIn, LoginParams, Tenant,
     TenantCreateParams, TenantUpdateParams, User, UserCreateParams, UserUpdateParams,
-};
-pub use app::{
-    AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview, PreviewError,
-    PreviewStatus, PreviewViewer, Restarted, manifest_check,
 };
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use engine::{Engine, StartError};
@@ -54,6 +50,10 @@ pub use metrics::{
     Counter, Counters, DURATION_BOUNDS_US, DurationCounts, Durations, Gauge, GaugeGuard, Metrics,
 };
 pub use network::{EgressCounts, EgressDenied, Network, NoNetwork};
+pub use processes::{
+    AfterCheck, AppStatus, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview,
+    PreviewError, PreviewStatus, PreviewViewer, Restarted, manifest_check,
+};
 pub use review::{
     Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,
     Declined, FileHunks, InProcessApplier, MergeState, RefreshOutcome, RefreshParams,

@@ -8,8 +8,8 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, app, approves, attach, backup, config, events, execs, files, health,
-        output, ports, pull, review, sandboxes, tenants, usage, users,
+        accounts, api_keys, approves, attach, backup, config, events, execs, files, health, output,
+        ports, processes, pull, review, sandboxes, tenants, usage, users,
     },
     state::AppState,
 };
@@ -18,7 +18,7 @@ fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::root())
         .merge(health::router())
         .merge(sandboxes::router())
-        .merge(app::router())
+        .merge(processes::router())
         .merge(config::router())
         .merge(ports::router())
         .merge(execs::router())

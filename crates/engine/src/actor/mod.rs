@@ -25,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 use self::execs::RunningExec;
 use crate::{
     Error, ErrorKind, Result,
-    app::Board,
     engine::Inner,
     exec::{ExecSession, MemoryKills},
+    processes::Board,
     reconcile::Action,
 };
 

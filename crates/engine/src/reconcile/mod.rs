@@ -29,7 +29,7 @@ pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
         inner.actor_spawn(row, Beginning::Found(found));
     }
     kill_strangers(inner, actions);
-    crate::app::sweep_checks(inner).await;
+    crate::processes::sweep_checks(inner).await;
     // After the actors, which it asks to freeze; before anybody is served, because it decides what the source is.
     approve::recover_all(inner).await;
     approve::forget_all(inner).await;
@@ -56,7 +56,7 @@ pub(crate) async fn every_interval(inner: Arc<Inner>) {
                 "the host could not be compared with the store"
             );
         }
-        crate::app::sweep_checks(&inner).await;
+        crate::processes::sweep_checks(&inner).await;
         approve::recover_all(&inner).await;
         approve::forget_all(&inner).await;
         crate::gc::expire(&inner).await;

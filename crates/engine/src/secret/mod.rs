@@ -30,7 +30,7 @@ pub use self::{
     },
     rotation::Rotation,
 };
-use crate::{Engine, Error, ErrorKind, Result, app, event::EventPayload};
+use crate::{Engine, Error, ErrorKind, Result, event::EventPayload, processes};
 
 /// LIMIT: items of one sandbox.
 const ITEMS_MAX: usize = 256;
@@ -196,7 +196,7 @@ impl Engine {
             AfterChange::RunOn => true,
             // The change is made, whatever becomes of the app: the answer says that it runs with the old one.
             AfterChange::Restart => {
-                let renewed = app::renew(&self.inner, &handle, id).await;
+                let renewed = processes::renew(&self.inner, &handle, id).await;
                 if let Err(err) = &renewed {
                     tracing::warn!(sandbox.id = %id, error = err as &dyn std::error::Error, "an app could not be restarted");
                 }

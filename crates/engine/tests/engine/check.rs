@@ -16,7 +16,7 @@ async fn sandbox(house: &House, engine: &Engine, build: &str) -> SandboxId {
     std::fs::write(house.source().join("sandbox.yaml"), manifest(build)).unwrap();
     let id = create(engine, house.spec()).await.unwrap().id;
     eventually("the app is ready", async || {
-        let app = engine.app_fetch(id).unwrap();
+        let app = engine.app_status(id).unwrap();
         app.preview(&SandboxState::Running, None).status == PreviewStatus::Ready
     })
     .await;

@@ -7,7 +7,6 @@
 )]
 
 mod accounts;
-mod app;
 mod bad_input;
 mod check;
 mod execs;
@@ -15,6 +14,7 @@ mod forgetting;
 mod histories;
 mod hunks;
 mod lifecycle;
+mod processes;
 mod reservations;
 mod restart;
 mod review;

@@ -38,7 +38,7 @@ async fn seen(engine: &Engine, id: SandboxId, key: &str) -> String {
 
 async fn app_is_ready(engine: &Engine, id: SandboxId) {
     eventually("the app is ready", async || {
-        let app = engine.app_fetch(id).unwrap();
+        let app = engine.app_status(id).unwrap();
         app.preview(&SandboxState::Running, None).status == PreviewStatus::Ready
     })
     .await;
@@ -104,7 +104,7 @@ async fn sec1_a_planted_value_is_nowhere_in_the_data_directory_the_events_or_an_
     engine.config_create(id, params, AfterChange::Restart).await.unwrap();
     assert_eq!(engine.exec_run(id, command(&["exit", "0"]), 10).await.unwrap().stdout.bytes, b"");
     engine.app_apply(id).await.unwrap();
-    let app = engine.app_fetch(id).unwrap();
+    let app = engine.app_status(id).unwrap();
     let shown = format!(
         "{:?} {:?} {app:?} {:?} {:?}",
         engine.config_list(id).await.unwrap(),

@@ -2,7 +2,6 @@
 
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
-pub(crate) mod app;
 pub(crate) mod approves;
 pub(crate) mod attach;
 pub(crate) mod backup;
@@ -13,6 +12,7 @@ pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod output;
 pub(crate) mod ports;
+pub(crate) mod processes;
 pub(crate) mod pull;
 pub(crate) mod review;
 pub(crate) mod sandboxes;

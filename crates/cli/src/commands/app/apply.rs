@@ -1,6 +1,6 @@
 //! `sandbar app apply`: the manifest, carried out.
 
-use sandbar_api::{App, paths};
+use sandbar_api::{AppStatus, paths};
 
 use super::status;
 use crate::{context::Context, failure::Failure, select};
@@ -19,7 +19,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
     let path = paths::below_sandbox(&sandbox, "app/apply");
     let nothing = serde_json::json!({});
     let work = context.client.post(&path, &nothing);
-    let app: App = context.out.during("applying sandbox.yaml", work).await?;
+    let app: AppStatus = context.out.during("applying sandbox.yaml", work).await?;
     status::show(&app, context.out)?;
     Ok(0)
 }

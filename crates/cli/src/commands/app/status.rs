@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use sandbar_api::{App, ManifestStatus, PreviewStatus, paths};
+use sandbar_api::{AppStatus, ManifestStatus, PreviewStatus, paths};
 use sandbar_types::{ProcessState, ProcessStatus};
 
 use crate::{
@@ -25,13 +25,13 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
-    let app: App = context.client.fetch(&paths::below_sandbox(&sandbox, "app")).await?;
+    let app: AppStatus = context.client.fetch(&paths::below_sandbox(&sandbox, "app")).await?;
     show(&app, context.out)?;
     Ok(0)
 }
 
 /// Prints an app: as JSON, or for people.
-pub(super) fn show(app: &App, out: Output) -> Result<(), Failure> {
+pub(super) fn show(app: &AppStatus, out: Output) -> Result<(), Failure> {
     if out.is_json() {
         return out.json(app);
     }
@@ -56,7 +56,7 @@ pub(super) fn show(app: &App, out: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn head(app: &App) -> String {
+fn head(app: &AppStatus) -> String {
     let mut text = String::new();
     let line = match app.manifest.status {
         ManifestStatus::Unread => "the app was not started; `sandbar app apply` starts it",

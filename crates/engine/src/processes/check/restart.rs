@@ -8,7 +8,7 @@ use sandbar_types::{
 };
 use tokio::time::Instant;
 
-use crate::{Engine, Result, app::App};
+use crate::{Engine, Result, processes::AppStatus};
 
 /// LIMIT: how long is waited for web processes to be ready again, all together.
 const READY_DEADLINE: Duration = Duration::from_secs(90);
@@ -38,7 +38,7 @@ impl Engine {
         }
         let deadline = Instant::now() + READY_DEADLINE;
         let mut app = handle.app.subscribe();
-        let is_settled = |app: &std::sync::Arc<App>| {
+        let is_settled = |app: &std::sync::Arc<AppStatus>| {
             begun.iter().all(|(kind, name, before)| {
                 *kind != ProcessKind::Web || verdict(app, name, *before).is_some()
             })
@@ -66,7 +66,7 @@ impl Run {
 }
 
 /// What is to be restarted, and which run of it there was last.
-fn to_restart(app: &App) -> Vec<(ProcessName, Run)> {
+fn to_restart(app: &AppStatus) -> Vec<(ProcessName, Run)> {
     let specs = app.spec.iter().flat_map(|spec| &spec.processes);
     let wanted = specs.filter(|spec| spec.restart_after_task);
     let restart = wanted.filter_map(|ProcessSpec { name, .. }| {
@@ -88,7 +88,7 @@ fn to_restart(app: &App) -> Vec<(ProcessName, Run)> {
 
 /// Whether a process is ready after its restart; `None`: it may still come. What it was before, which it may be while
 /// it ends, does not count.
-fn verdict(app: &App, name: &ProcessName, before: Run) -> Option<bool> {
+fn verdict(app: &AppStatus, name: &ProcessName, before: Run) -> Option<bool> {
     let Some(process) = app.processes.iter().find(|process| process.name == *name) else {
         return Some(false);
     };
@@ -114,7 +114,7 @@ fn verdict(app: &App, name: &ProcessName, before: Run) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn app(manifest: &str, states: &[(&str, ProcessState)]) -> App {
+    fn app(manifest: &str, states: &[(&str, ProcessState)]) -> AppStatus {
         let spec = sandbar_manifest::read(manifest).spec.unwrap();
         let processes = spec.processes.iter().map(|process| ProcessStatus {
             name: process.name.clone(),
@@ -129,7 +129,7 @@ mod tests {
             last_exit: None,
             hint: None,
         });
-        App { processes: processes.collect(), spec: Some(spec), ..App::default() }
+        AppStatus { processes: processes.collect(), spec: Some(spec), ..AppStatus::default() }
     }
 
     const SHOP: &str = "version: 1
@@ -141,12 +141,12 @@ workers:
 
     #[test]
     fn what_says_so_is_restarted_unless_a_person_stopped_it() {
-        let names = |app: &App| to_restart(app).into_iter().map(|(name, _)| name.to_string());
+        let names = |app: &AppStatus| to_restart(app).into_iter().map(|(name, _)| name.to_string());
         assert_eq!(names(&app(SHOP, &[])).collect::<Vec<_>>(), ["web", "beat"]);
         let given_up = ProcessState::GivenUp { reason: "x".to_owned(), last_lines: Vec::new() };
         let states = [("web", given_up), ("beat", ProcessState::Stopped)];
         assert_eq!(names(&app(SHOP, &states)).collect::<Vec<_>>(), ["web"]);
-        assert!(to_restart(&App::default()).is_empty());
+        assert!(to_restart(&AppStatus::default()).is_empty());
     }
 
     #[test]

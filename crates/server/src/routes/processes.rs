@@ -3,14 +3,14 @@
 use axum::{Json as Answer, extract::State, response::Response};
 use http::HeaderMap;
 use sandbar_api::{
-    App as Body, AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, ErrorCode,
+    AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, AppStatus as Body, ErrorCode,
     KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
     ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview, PreviewLink,
     PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
     RestartedProcess, Sandbox as SandboxBody, ServerSentEvent,
 };
 use sandbar_engine::{
-    AfterCheck, App, Check, CheckStatus, LogLine, LogTail, ManifestFinding as Finding,
+    AfterCheck, AppStatus, Check, CheckStatus, LogLine, LogTail, ManifestFinding as Finding,
     ManifestState, PreviewStatus as Status, ProcessAction,
 };
 use sandbar_types::{ExitStatus, ProcessName, ProcessStatus, SandboxId, Scope};
@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(app_fetch))
+        .routes(routes!(app_status))
         .routes(routes!(app_apply))
         .routes(routes!(app_check))
         .routes(routes!(process_start))
@@ -44,7 +44,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app", tag = "apps",
     extensions(("x-sandbar-scope" = json!("read"))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
-async fn app_fetch(
+async fn app_status(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
 ) -> Result<Answer<Body>, ApiError> {
@@ -221,7 +221,7 @@ async fn preview_link(
         ApiError::new(ErrorCode::StateConflict, "the server has no listener for previews")
             .hint("start it without `--listen none`")
     })?;
-    let own = state.engine.app_fetch(id)?.preview(&record.state, record.stop_reason).port;
+    let own = state.engine.app_status(id)?.preview(&record.state, record.stop_reason).port;
     let port = request.port.or(own).filter(|port| *port != 0).ok_or_else(|| {
         ApiError::new(ErrorCode::InvalidValue, "the app has no preview of its own: say the `port`")
     })?;
@@ -263,7 +263,7 @@ async fn manifest_check(Json(request): Json<ManifestCheckRequest>) -> Answer<Man
 }
 
 fn body(state: &AppState, id: SandboxId) -> Result<Body, ApiError> {
-    let app = state.engine.app_fetch(id)?;
+    let app = state.engine.app_status(id)?;
     let record = state.engine.sandbox_fetch(id)?;
     let preview = app.preview(&record.state, record.stop_reason);
     Ok(Body {
@@ -281,7 +281,7 @@ fn body(state: &AppState, id: SandboxId) -> Result<Body, ApiError> {
     })
 }
 
-fn manifest(app: &App) -> Manifest {
+fn manifest(app: &AppStatus) -> Manifest {
     let (status, findings) = match &app.manifest {
         ManifestState::Unread => (ManifestStatus::Unread, Vec::new()),
         ManifestState::Absent => (ManifestStatus::Absent, Vec::new()),

@@ -6,7 +6,7 @@ use sandbar_manifest::{FILE_NAME, Severity, TEXT_BYTES_MAX};
 use sandbar_types::{AppSpec, ProcessState, ProcessStatus, SandboxId, WorkspacePath};
 use serde::{Deserialize, Serialize};
 
-use super::{App, ManifestState, follow, refusal};
+use super::{AppStatus, ManifestState, follow, refusal};
 use crate::{
     Error, ErrorKind, Result, actor::ActorHandle, engine::Inner, event::EventPayload,
     workspace_view::blocking,
@@ -26,7 +26,7 @@ pub(super) async fn apply(
     inner: &Arc<Inner>,
     handle: &ActorHandle,
     id: SandboxId,
-) -> Result<Arc<App>> {
+) -> Result<Arc<AppStatus>> {
     let _applying = handle.app.applying.lock().await;
     let Some(bytes) = read(inner, id).await? else {
         return enter(inner, handle, id, ManifestState::Absent, None).await;
@@ -108,7 +108,7 @@ async fn enter(
     id: SandboxId,
     manifest: ManifestState,
     spec: Option<AppSpec>,
-) -> Result<Arc<App>> {
+) -> Result<Arc<AppStatus>> {
     handle.app.update(|app| {
         app.manifest = manifest;
         app.spec = spec.or(app.spec.take());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// An app, as it is at one instant.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct App {
+pub struct AppStatus {
     /// What is known of its manifest.
     pub manifest: ManifestState,
     /// What it is made of, since the last manifest that could be used.
@@ -63,7 +63,7 @@ pub enum PreviewStatus {
     Stopped,
 }
 
-impl App {
+impl AppStatus {
     /// How it looks from outside, in a sandbox that is in `state`.
     #[must_use]
     pub fn preview(&self, state: &SandboxState, stopped: Option<StopReason>) -> Preview {
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    fn web(state: ProcessState) -> App {
+    fn web(state: ProcessState) -> AppStatus {
         let spec = AppSpec {
             processes: vec![process("web", ProcessKind::Web), process("w", ProcessKind::Worker)],
             ..AppSpec::default()
@@ -169,7 +169,7 @@ mod tests {
             hint: None,
         };
         let manifest = ManifestState::Applied { warnings: Vec::new() };
-        App { manifest, spec: Some(spec), processes: vec![status] }
+        AppStatus { manifest, spec: Some(spec), processes: vec![status] }
     }
 
     fn process(name: &str, kind: ProcessKind) -> ProcessSpec {

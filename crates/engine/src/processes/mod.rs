@@ -24,7 +24,7 @@ pub(crate) use self::{
 pub use self::{
     check::{AfterCheck, Check, CheckStatus, Restarted},
     log::{LogLine, LogTail},
-    model::{App, ManifestState, Preview, PreviewStatus},
+    model::{AppStatus, ManifestState, Preview, PreviewStatus},
     wake::{PreviewError, PreviewViewer},
 };
 use crate::{
@@ -39,7 +39,7 @@ impl Engine {
     ///
     /// # Errors
     /// `sandbox_not_found`.
-    pub fn app_fetch(&self, id: SandboxId) -> Result<Arc<App>> {
+    pub fn app_status(&self, id: SandboxId) -> Result<Arc<AppStatus>> {
         Ok(self.inner.actor(id)?.app.app())
     }
 
@@ -47,7 +47,7 @@ impl Engine {
     ///
     /// # Errors
     /// `sandbox_not_found`, `state_conflict` (it must run), `manifest_invalid` (with every finding), `manifest_not_found`.
-    pub async fn app_apply(&self, id: SandboxId) -> Result<Arc<App>> {
+    pub async fn app_apply(&self, id: SandboxId) -> Result<Arc<AppStatus>> {
         let handle = self.app_of_running(id)?;
         handle.send(Ordinary::Touch)?;
         let app = apply::apply(&self.inner, &handle, id).await?;
@@ -116,7 +116,7 @@ impl Inner {
         let Some(apply::Kept { manifest, spec }) = self.layout.app_read(id) else {
             return;
         };
-        board.update(|app| *app = App::recalled(manifest, spec));
+        board.update(|app| *app = AppStatus::recalled(manifest, spec));
     }
 
     /// Goes on following the app of a sandbox that runs; also where a later manifest was refused, and the earlier one's runs on.

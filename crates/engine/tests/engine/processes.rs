@@ -31,7 +31,7 @@ fn name(text: &str) -> ProcessName {
 
 async fn is_ready(engine: &Engine, id: SandboxId) {
     eventually("the app is ready", async || {
-        let app = engine.app_fetch(id).unwrap();
+        let app = engine.app_status(id).unwrap();
         app.preview(&SandboxState::Running, None).status == PreviewStatus::Ready
     })
     .await;
@@ -48,7 +48,7 @@ async fn what_the_manifest_declares_is_started_with_the_sandbox() {
     let engine = house.engine().await;
     let id = create(&engine, house.spec()).await.unwrap().id;
     is_ready(&engine, id).await;
-    let app = engine.app_fetch(id).unwrap();
+    let app = engine.app_status(id).unwrap();
     let names: Vec<_> = app.processes.iter().map(|process| process.name.as_str()).collect();
     assert_eq!(names, ["web", "mail"]);
     assert_eq!(app.preview(&SandboxState::Running, None).port, Some(4000));
@@ -61,10 +61,10 @@ async fn a16_a_manifest_that_cannot_be_used_starts_nothing_and_says_why() {
     let engine = house.engine().await;
     let id = create(&engine, house.spec()).await.unwrap().id;
     eventually("it was read", async || {
-        matches!(engine.app_fetch(id).unwrap().manifest, ManifestState::Invalid { .. })
+        matches!(engine.app_status(id).unwrap().manifest, ManifestState::Invalid { .. })
     })
     .await;
-    let app = engine.app_fetch(id).unwrap();
+    let app = engine.app_status(id).unwrap();
     assert!(app.processes.is_empty() && app.spec.is_none());
     assert_eq!(app.preview(&SandboxState::Running, None).status, PreviewStatus::Error);
     let ManifestState::Invalid { findings } = &app.manifest else { panic!("{app:?}") };
@@ -81,7 +81,7 @@ async fn a16_a_manifest_that_cannot_be_used_starts_nothing_and_says_why() {
     is_ready(&engine, id).await;
     house.host.write(&dir, "sandbox.yaml", b"version: 2\n").unwrap();
     engine.app_apply(id).await.unwrap_err();
-    assert_eq!(engine.app_fetch(id).unwrap().processes.len(), 2);
+    assert_eq!(engine.app_status(id).unwrap().processes.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +90,7 @@ async fn a_sandbox_without_a_manifest_or_that_wants_none_runs_no_app() {
     let engine = house.engine().await;
     let without = create(&engine, house.spec()).await.unwrap().id;
     eventually("it was looked for", async || {
-        engine.app_fetch(without).unwrap().manifest == ManifestState::Absent
+        engine.app_status(without).unwrap().manifest == ManifestState::Absent
     })
     .await;
     assert_eq!(engine.app_apply(without).await.unwrap_err().code(), "manifest_not_found");
@@ -98,7 +98,7 @@ async fn a_sandbox_without_a_manifest_or_that_wants_none_runs_no_app() {
     let mut spec = house.spec();
     spec.app = AppStart::Manual;
     let manual = create(&engine, spec).await.unwrap().id;
-    assert_eq!(engine.app_fetch(manual).unwrap().manifest, ManifestState::Unread);
+    assert_eq!(engine.app_status(manual).unwrap().manifest, ManifestState::Unread);
     engine.app_apply(manual).await.unwrap();
     is_ready(&engine, manual).await;
 }
@@ -130,7 +130,7 @@ async fn d11_of_a_stopped_sandbox_no_process_is_shown_as_running() {
     is_ready(&engine, id).await;
     engine.sandbox_stop(id, None).await.unwrap();
     eventually("its processes rest", async || {
-        let app = engine.app_fetch(id).unwrap();
+        let app = engine.app_status(id).unwrap();
         app.processes.iter().all(|process| process.state == ProcessState::Stopped)
     })
     .await;
@@ -154,7 +154,7 @@ fn a_killed_server_finds_the_app_again_running_or_not() {
     in_a_server_that_is_killed(async {
         let engine = house.engine().await;
         is_ready(&engine, running).await;
-        let app = engine.app_fetch(stopped).unwrap();
+        let app = engine.app_status(stopped).unwrap();
         let record = engine.sandbox_fetch(stopped).unwrap();
         let preview = app.preview(&record.state, record.stop_reason);
         assert_eq!((preview.port, preview.status), (Some(4000), PreviewStatus::Stopped));
@@ -264,7 +264,7 @@ fn an_app_whose_later_manifest_was_refused_is_followed_by_the_next_server() {
     in_a_server_that_is_killed(async {
         let engine = house.engine().await;
         is_ready(&engine, id).await;
-        let manifest = &engine.app_fetch(id).unwrap().manifest;
+        let manifest = &engine.app_status(id).unwrap().manifest;
         assert!(matches!(manifest, ManifestState::Invalid { .. }), "{manifest:?}");
     });
 }

@@ -12,7 +12,7 @@ use sandbar_runtime::DialError;
 use sandbar_types::{ProcessState, ProcessStatus, SandboxId, SandboxState, StopReason};
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{App, ManifestState, apply, refusal};
+use super::{AppStatus, ManifestState, apply, refusal};
 use crate::{
     Engine, Error, Result,
     actor::{ActorHandle, Ordinary},
@@ -201,7 +201,7 @@ impl Engine {
         }
     }
 
-    async fn last_lines(&self, id: SandboxId, app: &App, port: u16) -> Vec<String> {
+    async fn last_lines(&self, id: SandboxId, app: &AppStatus, port: u16) -> Vec<String> {
         let Some(name) = app.serving(port).or_else(|| app.processes.first()).map(|p| &p.name)
         else {
             return Vec::new();
@@ -212,7 +212,7 @@ impl Engine {
 }
 
 /// Waits for the app to change, or for the time after which a port is worth another look.
-async fn wait(handle: &ActorHandle, seen: &Arc<App>) {
+async fn wait(handle: &ActorHandle, seen: &Arc<AppStatus>) {
     let mut app = handle.app.subscribe();
     let changed = app.wait_for(|app| app != seen);
     // Late, or gone: both mean to look again.
@@ -231,7 +231,7 @@ enum Verdict {
     Never(PreviewError),
 }
 
-impl App {
+impl AppStatus {
     /// The process that is to serve `port`.
     fn serving(&self, port: u16) -> Option<&ProcessStatus> {
         let spec = self.spec.as_ref()?.processes.iter().find(|spec| spec.ports.contains(&port))?;
@@ -239,7 +239,7 @@ impl App {
     }
 }
 
-fn verdict(app: &App, port: u16, listening: Vec<u16>) -> Verdict {
+fn verdict(app: &AppStatus, port: u16, listening: Vec<u16>) -> Verdict {
     let failed = |reason: String, last_lines: &[String]| {
         Verdict::Never(PreviewError::Failed { reason, last_lines: last_lines.to_vec() })
     };

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// The app of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct App {
+pub struct AppStatus {
     /// What is known of its `sandbox.yaml`.
     pub manifest: Manifest,
     /// How it looks from outside.

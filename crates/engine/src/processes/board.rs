@@ -8,12 +8,12 @@ use std::sync::{
 use sandbar_types::{ProcessState, ProcessStatus};
 use tokio::sync::{Mutex, watch};
 
-use super::{App, PreviewViewer};
+use super::{AppStatus, PreviewViewer};
 
 /// The last state of an app, for everybody who asks.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    app: watch::Sender<Arc<App>>,
+    app: watch::Sender<Arc<AppStatus>>,
     /// Held while a manifest is read and carried out, so that the later one wins.
     pub(super) applying: Mutex<()>,
     /// Who looks at a preview now.
@@ -25,11 +25,11 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn app(&self) -> Arc<App> {
+    pub(crate) fn app(&self) -> Arc<AppStatus> {
         self.app.borrow().clone()
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<App>> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<AppStatus>> {
         self.app.subscribe()
     }
 
@@ -69,9 +69,9 @@ impl Board {
     }
 
     /// Changes what is published; nobody is told where nothing changed.
-    pub(super) fn update(&self, change: impl FnOnce(&mut App)) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut AppStatus)) {
         self.app.send_if_modified(|published| {
-            let mut app = App::clone(published);
+            let mut app = AppStatus::clone(published);
             change(&mut app);
             let has_changed = app != **published;
             *published = Arc::new(app);
