@@ -1,7 +1,7 @@
 //! The history of a sandbox.
 
 use jiff::Timestamp;
-use sandbar_types::SandboxId;
+use sandbar_types::{AppId, SandboxId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,8 +13,12 @@ pub struct Event {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Whose it is.
-    pub sandbox_id: SandboxId,
+    /// The app that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<AppId>,
+    /// The sandbox that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox_id: Option<SandboxId>,
     /// What happened, for example `running`. New ones may come; skip what you do not know.
     #[serde(rename = "type")]
     pub kind: String,

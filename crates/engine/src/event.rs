@@ -1,9 +1,9 @@
 //! What happened to a sandbox, in words that a program can read.
 
 use jiff::Timestamp;
-use sandbar_store::{event_insert_in_txn, event_list, sandbox_fetch};
+use sandbar_store::{event_insert_of_sandbox_in_txn, event_list, sandbox_fetch};
 use sandbar_types::{
-    ApproveId, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId,
+    AppId, ApproveId, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId,
     StopReason, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,10 @@ use crate::{CheckStatus, Engine, Error, ErrorKind, Result, engine::Inner};
 pub struct Event {
     /// Grows with every event.
     pub id: u64,
-    /// What it is about.
-    pub sandbox_id: SandboxId,
+    /// The app that it is about.
+    pub app_id: Option<AppId>,
+    /// The sandbox that it is about.
+    pub sandbox_id: Option<SandboxId>,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
@@ -184,9 +186,13 @@ impl Inner {
     pub(crate) async fn event_append(&self, id: SandboxId, payload: &EventPayload) {
         let written = async {
             let mut txn = self.store.begin().await?;
-            let event =
-                event_insert_in_txn(&mut txn, id, self.config.clock.now(), &payload.to_value())
-                    .await?;
+            let event = event_insert_of_sandbox_in_txn(
+                &mut txn,
+                id,
+                self.config.clock.now(),
+                &payload.to_value(),
+            )
+            .await?;
             txn.commit().await?;
             Ok::<_, Error>(event)
         };
@@ -219,7 +225,8 @@ impl Engine {
             .map(|row| {
                 Ok(Event {
                     id: row.id.unsigned_abs(),
-                    sandbox_id: row.sandbox_id,
+                    app_id: row.subject.app_id,
+                    sandbox_id: row.subject.sandbox_id,
                     at: row.at,
                     payload: serde_json::from_value(row.payload).map_err(Error::internal)?,
                 })

@@ -1,10 +1,10 @@
-//! What happened to a sandbox, append-only; ids only ever grow.
+//! What happened to a tenant, to an app of it, to a sandbox: append-only, and ids only ever grow.
 
 use jiff::Timestamp;
-use sandbar_types::SandboxId;
+use sandbar_types::{AppId, SandboxId, TenantId};
 
 use crate::{
-    Reads, StoreError, WriteTxn,
+    Reads, Row, StoreError, WriteTxn,
     query::query,
     row::{self, to_json},
 };
@@ -14,12 +14,36 @@ use crate::{
 pub struct EventRow {
     /// Grows with every event of the server.
     pub id: i64,
-    /// What it is about.
-    pub sandbox_id: SandboxId,
+    /// In whose history it is.
+    pub subject: EventSubject,
     /// When it happened.
     pub at: Timestamp,
     /// What happened; the engine's own form, never output or secrets.
     pub payload: serde_json::Value,
+}
+
+/// In whose history an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventSubject {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The app that it is about.
+    pub app_id: Option<AppId>,
+    /// The sandbox that it is about.
+    pub sandbox_id: Option<SandboxId>,
+}
+
+fn read(found: &Row) -> Result<EventRow, StoreError> {
+    Ok(EventRow {
+        id: row::column(found, "id")?,
+        subject: EventSubject {
+            tenant_id: row::parsed(found, "tenant_id")?,
+            app_id: row::parsed_opt(found, "app_id")?,
+            sandbox_id: row::parsed_opt(found, "sandbox_id")?,
+        },
+        at: row::time(found, "at")?,
+        payload: row::json(found, "payload")?,
+    })
 }
 
 /// Appends an event and returns its id.
@@ -28,18 +52,44 @@ pub struct EventRow {
 /// The database failed.
 pub async fn event_insert_in_txn(
     txn: &mut WriteTxn,
+    subject: &EventSubject,
+    at: Timestamp,
+    payload: &serde_json::Value,
+) -> Result<i64, StoreError> {
+    let done = query(
+        "INSERT INTO event (tenant_id, app_id, sandbox_id, at, payload) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+    )
+    .bind(subject.tenant_id.to_string())
+    .bind(subject.app_id.map(|id| id.to_string()))
+    .bind(subject.sandbox_id.map(|id| id.to_string()))
+    .bind(at.as_microsecond())
+    .bind(to_json(payload))
+    .fetch_one(txn)
+    .await
+    .map_err(StoreError::query("append an event"))?;
+    row::column(&done, "id")
+}
+
+/// Appends an event to the history of a sandbox, its app and its tenant, and returns its id.
+///
+/// # Errors
+/// The database failed, or there is no such sandbox.
+pub async fn event_insert_of_sandbox_in_txn(
+    txn: &mut WriteTxn,
     id: SandboxId,
     at: Timestamp,
     payload: &serde_json::Value,
 ) -> Result<i64, StoreError> {
-    let done =
-        query("INSERT INTO event (sandbox_id, at, payload) VALUES ($1, $2, $3) RETURNING id")
-            .bind(id.to_string())
-            .bind(at.as_microsecond())
-            .bind(to_json(payload))
-            .fetch_one(txn)
-            .await
-            .map_err(StoreError::query("append an event"))?;
+    let done = query(
+        "INSERT INTO event (tenant_id, app_id, sandbox_id, at, payload) \
+         SELECT tenant_id, app_id, id, $2, $3 FROM sandbox WHERE id = $1 RETURNING id",
+    )
+    .bind(id.to_string())
+    .bind(at.as_microsecond())
+    .bind(to_json(payload))
+    .fetch_one(txn)
+    .await
+    .map_err(StoreError::query("append an event"))?;
     row::column(&done, "id")
 }
 
@@ -60,16 +110,7 @@ pub async fn event_list(
         .fetch_all(conn)
         .await
         .map_err(StoreError::query("list events"))?;
-    rows.iter()
-        .map(|found| {
-            Ok(EventRow {
-                id: row::column(found, "id")?,
-                sandbox_id: row::parsed(found, "sandbox_id")?,
-                at: row::time(found, "at")?,
-                payload: row::json(found, "payload")?,
-            })
-        })
-        .collect()
+    rows.iter().map(read).collect()
 }
 
 /// Forgets events before `before`. Returns how many.

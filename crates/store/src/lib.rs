@@ -45,7 +45,10 @@ pub use config_item::{
 pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
 pub use error::{OpenError, StoreError};
-pub use event::{EventRow, event_insert_in_txn, event_list, event_prune_in_txn};
+pub use event::{
+    EventRow, EventSubject, event_insert_in_txn, event_insert_of_sandbox_in_txn, event_list,
+    event_prune_in_txn,
+};
 pub use exec::{
     ExecRow, exec_fetch, exec_insert_in_txn, exec_list, exec_list_running, exec_remove_in_txn,
     exec_update_in_txn,

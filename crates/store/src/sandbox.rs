@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState, StopReason,
-    TenantId,
+    AppId, Generation, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState,
+    StopReason, TenantId,
 };
 
 use crate::{
@@ -19,6 +19,10 @@ pub struct SandboxRow {
     pub id: SandboxId,
     /// Whose it is.
     pub tenant_id: TenantId,
+    /// The app that it is of.
+    pub app_id: Option<AppId>,
+    /// Whether it is the one that its app is about: at most one living sandbox of an app is.
+    pub is_current: bool,
     /// Its name, unique among the living of its tenant.
     pub name: SandboxName,
     /// What was asked for, its defaults filled in.
@@ -69,6 +73,8 @@ fn read(found: &Row) -> Result<SandboxRow, StoreError> {
     Ok(SandboxRow {
         id: row::parsed(found, "id")?,
         tenant_id: row::parsed(found, "tenant_id")?,
+        app_id: row::parsed_opt(found, "app_id")?,
+        is_current: row::column::<i64>(found, "is_current")? != 0,
         name: row::parsed(found, "name")?,
         spec: row::json(found, "spec")?,
         caller: row::json(found, "caller")?,
@@ -101,8 +107,8 @@ fn read(found: &Row) -> Result<SandboxRow, StoreError> {
 pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Result<(), StoreError> {
     query(
         "INSERT INTO sandbox (id, name, spec, caller, state, generation, review_generation, nonce, boot_id, uid_base, \
-         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, stop_reason, keepalive_until, last_active_at, upper_bytes, upper_files, deleted_at, tenant_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+         isolation, created_at, beginning_ns, base_commit, source_inode, updated_at, lease_until, stop_reason, keepalive_until, last_active_at, upper_bytes, upper_files, deleted_at, tenant_id, app_id, is_current) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
@@ -128,6 +134,8 @@ pub async fn sandbox_insert_in_txn(txn: &mut WriteTxn, new: &SandboxRow) -> Resu
     .bind(to_int(new.upper_files))
     .bind(new.deleted_at.map(Timestamp::as_microsecond))
     .bind(new.tenant_id.to_string())
+    .bind(new.app_id.map(|id| id.to_string()))
+    .bind(i64::from(new.is_current))
     .execute(txn)
     .await
     .map_err(StoreError::query("insert a sandbox"))?;
@@ -147,7 +155,7 @@ pub async fn sandbox_update_in_txn(
     let next = row.generation.next();
     let done = query(
         "UPDATE sandbox SET state = $1, generation = $2, nonce = $3, boot_id = $4, isolation = $5, uid_base = $6, updated_at = $7, lease_until = $8, \
-         stop_reason = $9, keepalive_until = $10, last_active_at = $11, upper_bytes = $12, upper_files = $13, deleted_at = $14 WHERE id = $15 AND generation = $16",
+         stop_reason = $9, keepalive_until = $10, last_active_at = $11, upper_bytes = $12, upper_files = $13, deleted_at = $14, is_current = $15 WHERE id = $16 AND generation = $17",
     )
     .bind(to_json(&row.state))
     .bind(to_int(next.0))
@@ -163,6 +171,7 @@ pub async fn sandbox_update_in_txn(
     .bind(to_int(row.upper_bytes))
     .bind(to_int(row.upper_files))
     .bind(row.deleted_at.map(Timestamp::as_microsecond))
+    .bind(i64::from(row.is_current))
     .bind(row.id.to_string())
     .bind(to_int(row.generation.0))
     .execute(txn)

@@ -76,6 +76,11 @@ id!(
     "sb_"
 );
 id!(
+    /// Names an app: a project that outlives its sandboxes.
+    AppId,
+    "app_"
+);
+id!(
     /// Names one exec of a sandbox.
     ExecId,
     "ex_"

@@ -42,7 +42,8 @@ pub use git::{
 };
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{
-    ApiKeyId, ApproveId, ExecId, Generation, InvalidId, SandboxId, SessionId, TenantId, UserId,
+    ApiKeyId, AppId, ApproveId, ExecId, Generation, InvalidId, SandboxId, SessionId, TenantId,
+    UserId,
 };
 pub use isolation::{
     CacheDenied, CacheOffer, Enforcement, IsolationLevel, IsolationReport, LimitEnforcement,

@@ -11,7 +11,7 @@ use utoipa::{
 };
 
 use crate::{
-    AccountName, ApiKeyId, ApproveId, EnvName, ExecId, HostPath, HunkId, KeyName, LineText,
+    AccountName, ApiKeyId, AppId, ApproveId, EnvName, ExecId, HostPath, HunkId, KeyName, LineText,
     LinkTarget, SandboxId, SandboxName, Sha256, TenantId, UserId, WorkspacePath,
 };
 
@@ -74,6 +74,7 @@ schema!(
     ExecId,
     text(format!("^{}[0-9a-f]{{32}}$", ExecId::PREFIX), "Names one exec of a sandbox.")
 );
+schema!(AppId, text(format!("^{}[0-9a-f]{{32}}$", AppId::PREFIX), "Names an app."));
 schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names one approve."));
 schema!(TenantId, text(format!("^{}[0-9a-f]{{32}}$", TenantId::PREFIX), "Names a tenant."));
 schema!(UserId, text(format!("^{}[0-9a-f]{{32}}$", UserId::PREFIX), "Names a user."));

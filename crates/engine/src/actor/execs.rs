@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sandbar_runtime::client::{Body, LogReader};
 use sandbar_store::{
-    ExecRow, Update, event_insert_in_txn, exec_insert_in_txn, exec_list_running,
+    ExecRow, Update, event_insert_of_sandbox_in_txn, exec_insert_in_txn, exec_list_running,
     exec_remove_in_txn, exec_update_in_txn,
 };
 use sandbar_types::{ExecEnd, ExecId, ExecSpec, ExecState, Generation, SandboxId, TenantId};
@@ -248,7 +248,9 @@ async fn start(
     let mut txn = inner.store.begin().await?;
     exec_insert_in_txn(&mut txn, &row).await?;
     let event = EventPayload::ExecStarted { exec_id: id };
-    let event = event_insert_in_txn(&mut txn, sandbox, row.started_at, &event.to_value()).await?;
+    let event =
+        event_insert_of_sandbox_in_txn(&mut txn, sandbox, row.started_at, &event.to_value())
+            .await?;
     txn.commit().await?;
     inner.event_written(event);
     match inner.config.runtime.exec(dir, id, &told, log.into()).await {
@@ -306,7 +308,9 @@ async fn record_end(inner: &Inner, mut row: ExecRow, end: Option<ExecEnd>) {
             return Ok::<_, Error>(None);
         };
         let event = EventPayload::ExecEnded { exec_id: row.id, end };
-        let event = event_insert_in_txn(&mut txn, row.sandbox_id, now, &event.to_value()).await?;
+        let event =
+            event_insert_of_sandbox_in_txn(&mut txn, row.sandbox_id, now, &event.to_value())
+                .await?;
         txn.commit().await?;
         Ok(Some(event))
     };

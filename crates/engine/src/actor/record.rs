@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sandbar_store::{
-    Update, config_remove_all_in_txn, event_insert_in_txn, idempotency_forget_in_txn,
+    Update, config_remove_all_in_txn, event_insert_of_sandbox_in_txn, idempotency_forget_in_txn,
     operation_end_in_txn, operation_insert_in_txn, reservation_release_in_txn, sandbox_fetch,
     sandbox_update_in_txn,
 };
@@ -80,9 +80,10 @@ impl Actor {
             Operation::End => operation_end_in_txn(&mut txn, self.row.id, None, now).await?,
         }
         let event = match payload {
-            Some(payload) => {
-                Some(event_insert_in_txn(&mut txn, self.row.id, now, &payload.to_value()).await?)
-            }
+            Some(payload) => Some(
+                event_insert_of_sandbox_in_txn(&mut txn, self.row.id, now, &payload.to_value())
+                    .await?,
+            ),
             None => None,
         };
         txn.commit().await?;
@@ -135,9 +136,13 @@ impl Actor {
                 // A create that failed may be tried again with the same key.
                 idempotency_forget_in_txn(&mut txn, self.row.id).await?;
             }
-            let event =
-                event_insert_in_txn(&mut txn, self.row.id, now, &EventPayload::Deleted.to_value())
-                    .await?;
+            let event = event_insert_of_sandbox_in_txn(
+                &mut txn,
+                self.row.id,
+                now,
+                &EventPayload::Deleted.to_value(),
+            )
+            .await?;
             let update = sandbox_update_in_txn(&mut txn, &self.row).await?;
             txn.commit().await?;
             Ok::<_, crate::Error>((update, event))

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs::File};
 use sandbar_store::{
     ApprovePathRow, ApproveRow, ApprovedPathRow, Update, WriteTxn, approve_end_in_txn,
     approve_path_insert_in_txn, approve_set_kept_in_txn, approve_set_undone_in_txn,
-    approved_path_list, approved_path_put_in_txn, event_insert_in_txn, sandbox_fetch,
+    approved_path_list, approved_path_put_in_txn, event_insert_of_sandbox_in_txn, sandbox_fetch,
     sandbox_update_review_in_txn,
 };
 use sandbar_types::{ApproveId, SandboxId, WorkspacePath};
@@ -57,7 +57,9 @@ pub(crate) async fn end(
         };
         if sandbox.is_some() {
             let payload = payload.to_value();
-            event = Some(event_insert_in_txn(&mut txn, row.sandbox_id, now, &payload).await?);
+            event = Some(
+                event_insert_of_sandbox_in_txn(&mut txn, row.sandbox_id, now, &payload).await?,
+            );
         }
     }
     txn.commit().await?;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sandbar_store::event_insert_in_txn;
+use sandbar_store::event_insert_of_sandbox_in_txn;
 use sandbar_types::{Change, Confirmed, Generation, SandboxId, Selection, WorkspacePath};
 use sandbar_workspace::rebase::Rebase;
 
@@ -63,7 +63,9 @@ async fn refresh(
         let mut txn = inner.store.begin().await?;
         count_decision(&mut txn, id).await?;
         let payload = EventPayload::Refreshed { paths }.to_value();
-        let event = event_insert_in_txn(&mut txn, id, inner.config.clock.now(), &payload).await?;
+        let event =
+            event_insert_of_sandbox_in_txn(&mut txn, id, inner.config.clock.now(), &payload)
+                .await?;
         txn.commit().await?;
         inner.event_written(event);
     }

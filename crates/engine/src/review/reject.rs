@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, os::fd::AsFd, sync::Arc};
 
 use sandbar_runtime::View;
-use sandbar_store::event_insert_in_txn;
+use sandbar_store::event_insert_of_sandbox_in_txn;
 use sandbar_types::{ChangeSet, Part, SandboxId, Selection, WorkspacePath};
 use sandbar_workspace::{
     ChangeLimits, diff,
@@ -73,7 +73,9 @@ async fn reject(inner: Arc<Inner>, id: SandboxId, params: RejectParams) -> Resul
         let mut txn = inner.store.begin().await?;
         count_decision(&mut txn, id).await?;
         let payload = EventPayload::Rejected { paths }.to_value();
-        let event = event_insert_in_txn(&mut txn, id, inner.config.clock.now(), &payload).await?;
+        let event =
+            event_insert_of_sandbox_in_txn(&mut txn, id, inner.config.clock.now(), &payload)
+                .await?;
         txn.commit().await?;
         inner.event_written(event);
     }

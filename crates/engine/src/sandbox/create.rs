@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sandbar_store::{
-    IdempotencyRow, SandboxRow, WriteTxn, event_insert_in_txn, idempotency_fetch,
+    IdempotencyRow, SandboxRow, WriteTxn, event_insert_of_sandbox_in_txn, idempotency_fetch,
     idempotency_insert_in_txn, idempotency_replayed_in_txn, operation_insert_in_txn,
     reservation_insert_in_txn, reservation_list, sandbox_count_living, sandbox_find_name,
     sandbox_insert_in_txn,
@@ -112,7 +112,8 @@ async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) 
     }
     operation_insert_in_txn(&mut txn, row.id, "launch", &LAUNCH_STEPS, &row.nonce, now).await?;
     let event =
-        event_insert_in_txn(&mut txn, row.id, now, &EventPayload::Created.to_value()).await?;
+        event_insert_of_sandbox_in_txn(&mut txn, row.id, now, &EventPayload::Created.to_value())
+            .await?;
     txn.commit().await?;
     inner.event_written(event);
     let (reply, answer) = oneshot::channel();
@@ -189,6 +190,8 @@ async fn plan_row(
     Ok(SandboxRow {
         id,
         tenant_id: params.tenant,
+        app_id: None,
+        is_current: false,
         name,
         spec,
         caller: serde_json::to_value(&params.caller).map_err(Error::internal)?,

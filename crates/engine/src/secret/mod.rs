@@ -12,7 +12,7 @@ mod rotation;
 use sandbar_secrets::{ExposeSecret as _, Place};
 use sandbar_store::{
     ConfigItemRow, ConfigKey, WriteTxn, config_fetch, config_list, config_put_in_txn,
-    config_remove_in_txn, event_insert_in_txn, sandbox_fetch,
+    config_remove_in_txn, event_insert_of_sandbox_in_txn, sandbox_fetch,
 };
 use sandbar_types::{
     EnvName, Generation, ProcessName, ProcessState, SandboxId, SandboxState, TenantId,
@@ -175,7 +175,8 @@ impl Engine {
 
     async fn commit(&self, mut txn: WriteTxn, id: SandboxId, key: &EnvName) -> Result<()> {
         let payload = EventPayload::ConfigChanged { key: key.clone() };
-        let event = event_insert_in_txn(&mut txn, id, self.now(), &payload.to_value()).await?;
+        let event =
+            event_insert_of_sandbox_in_txn(&mut txn, id, self.now(), &payload.to_value()).await?;
         txn.commit().await?;
         self.inner.event_written(event);
         Ok(())

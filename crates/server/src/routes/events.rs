@@ -80,6 +80,7 @@ fn wire(event: &sandbar_engine::Event) -> Event {
     Event {
         id: event.id,
         at: event.at,
+        app_id: event.app_id,
         sandbox_id: event.sandbox_id,
         kind: payload["type"].as_str().unwrap_or("unknown").to_owned(),
         data: payload.get("data").cloned().unwrap_or_else(|| serde_json::json!({})),

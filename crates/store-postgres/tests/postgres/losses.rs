@@ -25,6 +25,8 @@ fn row(name: &str) -> SandboxRow {
     SandboxRow {
         id: SandboxId::generate(),
         tenant_id: TenantId::DEFAULT,
+        app_id: None,
+        is_current: false,
         name: name.parse().unwrap(),
         spec: SandboxSpec::over(Source::Empty),
         caller: serde_json::json!({}),

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sandbar_store::{event_insert_in_txn, event_list, event_prune_in_txn, sandbox_insert_in_txn};
+use sandbar_store::{
+    event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn, sandbox_insert_in_txn,
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -23,7 +25,9 @@ async fn d4_events_of_one_instant_come_in_the_order_in_which_they_happened(
     sandbox_insert_in_txn(&mut txn, &sandbox).await.unwrap();
     for n in 0..9 {
         let payload = serde_json::json!({ "n": n });
-        event_insert_in_txn(&mut txn, sandbox.id, sandbox.created_at, &payload).await.unwrap();
+        event_insert_of_sandbox_in_txn(&mut txn, sandbox.id, sandbox.created_at, &payload)
+            .await
+            .unwrap();
     }
     let listed = event_list(&mut txn, sandbox.id, 0, 20).await.unwrap();
     let order: Vec<_> = listed.iter().map(|event| event.payload["n"].as_i64().unwrap()).collect();
@@ -48,7 +52,7 @@ async fn who_reads_on_after_an_id_misses_nothing_that_is_committed_later(
             for n in 0..EVENTS {
                 let mut txn = store.begin().await.unwrap();
                 let payload = serde_json::json!({ "writer": writer, "n": n });
-                event_insert_in_txn(&mut txn, id, at, &payload).await.unwrap();
+                event_insert_of_sandbox_in_txn(&mut txn, id, at, &payload).await.unwrap();
                 // One that is taken back leaves a gap, and nothing that comes later into it.
                 if n % 5 == 0 {
                     drop(txn);
