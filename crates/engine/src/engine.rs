@@ -13,7 +13,7 @@ use std::{
 };
 
 use sandbar_runtime::doctor::{Finding, Verdict};
-use sandbar_store::Store;
+use sandbar_store::{EventBatches, EventWriter, Store};
 use sandbar_types::{ApproveId, HostPath, SandboxId};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -61,9 +61,32 @@ pub(crate) struct Inner {
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
     /// Approves whose stage is kept because somebody wrote to what they replaced; said once in the life of a server.
     pub(crate) kept: Mutex<BTreeSet<ApproveId>>,
+    pub(crate) event_writer: EventWriter,
+    recording: Recording,
     actors: RwLock<BTreeMap<SandboxId, ActorHandle>>,
     is_ready: AtomicBool,
     _lock: File,
+}
+
+/// The task that writes what is handed to [`EventWriter`]. It ends after whoever may have an event to tell.
+#[derive(Debug)]
+struct Recording {
+    task: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Recording {
+    fn begin(batches: EventBatches, store: Store) -> Self {
+        let recording = Self { task: TaskTracker::new(), ending: CancellationToken::new() };
+        recording.task.spawn(batches.write(store, recording.ending.clone()));
+        recording.task.close();
+        recording
+    }
+
+    async fn end(&self) {
+        self.ending.cancel();
+        self.task.wait().await;
+    }
 }
 
 /// Why the engine did not start.
@@ -135,6 +158,8 @@ impl Engine {
         let boot_id = layout::boot_id().map_err(failed)?;
         let store = config.store.open().await.map_err(StartError::Store)?;
         let secrets = crate::secret::Keys::new(config.secrets_key.clone());
+        let (event_writer, batches) = EventWriter::new();
+        let recording = Recording::begin(batches, store.clone());
         let inner = Arc::new(Inner {
             config,
             layout,
@@ -153,6 +178,8 @@ impl Engine {
             secrets,
             sources: Mutex::default(),
             kept: Mutex::default(),
+            event_writer,
+            recording,
             actors: RwLock::default(),
             is_ready: AtomicBool::new(false),
             _lock: lock,
@@ -189,6 +216,7 @@ impl Engine {
             );
         }
         self.inner.actors_mut().clear();
+        drop(tokio::time::timeout(deadline, self.inner.recording.end()).await);
         drop(tokio::time::timeout(deadline, self.inner.store.close()).await);
     }
 

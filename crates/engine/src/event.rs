@@ -1,7 +1,7 @@
 //! What happened to a sandbox, in words that a program can read.
 
 use jiff::Timestamp;
-use sandbar_store::{event_insert_of_sandbox_in_txn, event_list, sandbox_fetch};
+use sandbar_store::{NewEvent, event_list, sandbox_fetch};
 use sandbar_types::{
     AppId, ApproveId, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId,
     StopReason, WorkspacePath,
@@ -182,24 +182,13 @@ impl Inner {
         self.events.send_modify(|last| *last = id.max(*last));
     }
 
-    /// Appends an event by itself.
+    /// Appends an event by itself, with all that are appended at the same time.
     pub(crate) async fn event_append(&self, id: SandboxId, payload: &EventPayload) {
-        let written = async {
-            let mut txn = self.store.begin().await?;
-            let event = event_insert_of_sandbox_in_txn(
-                &mut txn,
-                id,
-                self.config.clock.now(),
-                &payload.to_value(),
-            )
-            .await?;
-            txn.commit().await?;
-            Ok::<_, Error>(event)
-        };
-        match written.await {
+        let (at, payload) = (self.config.clock.now(), payload.to_value());
+        match self.event_writer.append(NewEvent { sandbox_id: id, at, payload }).await {
             Ok(event) => self.event_written(event),
             Err(err) => {
-                tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an event could not be written");
+                tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an event is lost");
             }
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sandbar_types::{AppId, SandboxId, TenantId};
 
 use crate::{
-    Reads, Row, StoreError, WriteTxn,
+    NewEvent, Reads, Row, StoreError, WriteTxn,
     query::query,
     row::{self, to_json},
 };
@@ -70,6 +70,9 @@ pub async fn event_insert_in_txn(
     row::column(&done, "id")
 }
 
+const INSERT_OF_SANDBOX: &str = "INSERT INTO event (tenant_id, app_id, sandbox_id, at, payload) \
+    SELECT tenant_id, app_id, id, $2, $3 FROM sandbox WHERE id = $1 RETURNING id";
+
 /// Appends an event to the history of a sandbox, its app and its tenant, and returns its id.
 ///
 /// # Errors
@@ -80,17 +83,29 @@ pub async fn event_insert_of_sandbox_in_txn(
     at: Timestamp,
     payload: &serde_json::Value,
 ) -> Result<i64, StoreError> {
-    let done = query(
-        "INSERT INTO event (tenant_id, app_id, sandbox_id, at, payload) \
-         SELECT tenant_id, app_id, id, $2, $3 FROM sandbox WHERE id = $1 RETURNING id",
-    )
-    .bind(id.to_string())
-    .bind(at.as_microsecond())
-    .bind(to_json(payload))
-    .fetch_one(txn)
-    .await
-    .map_err(StoreError::query("append an event"))?;
+    let done = query(INSERT_OF_SANDBOX)
+        .bind(id.to_string())
+        .bind(at.as_microsecond())
+        .bind(to_json(payload))
+        .fetch_one(txn)
+        .await
+        .map_err(StoreError::query("append an event"))?;
     row::column(&done, "id")
+}
+
+/// As [`event_insert_of_sandbox_in_txn`]; `None`: there is no such sandbox, and the transaction goes on.
+pub(crate) async fn event_insert_if_sandbox_in_txn(
+    txn: &mut WriteTxn,
+    event: &NewEvent,
+) -> Result<Option<i64>, StoreError> {
+    let done = query(INSERT_OF_SANDBOX)
+        .bind(event.sandbox_id.to_string())
+        .bind(event.at.as_microsecond())
+        .bind(to_json(&event.payload))
+        .fetch_optional(txn)
+        .await
+        .map_err(StoreError::query("append an event"))?;
+    done.as_ref().map(|done| row::column(done, "id")).transpose()
 }
 
 /// Lists at most `limit` events of `id` after the event `after`, oldest first.

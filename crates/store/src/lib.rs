@@ -14,6 +14,7 @@ mod conn;
 mod driver;
 mod error;
 mod event;
+mod event_writer;
 mod exec;
 mod idempotency;
 mod operation;
@@ -49,6 +50,7 @@ pub use event::{
     EventRow, EventSubject, event_insert_in_txn, event_insert_of_sandbox_in_txn, event_list,
     event_prune_in_txn,
 };
+pub use event_writer::{EventBatches, EventLost, EventWriter, NewEvent};
 pub use exec::{
     ExecRow, exec_fetch, exec_insert_in_txn, exec_list, exec_list_running, exec_remove_in_txn,
     exec_update_in_txn,

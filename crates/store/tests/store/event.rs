@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sandbar_store::{
-    event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn, sandbox_insert_in_txn,
+    EventWriter, NewEvent, event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn,
+    sandbox_insert_in_txn,
 };
+use sandbar_types::SandboxId;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     sandbox::row,
@@ -15,6 +18,7 @@ use crate::{
 on_both!(
     who_reads_on_after_an_id_misses_nothing_that_is_committed_later,
     d4_events_of_one_instant_come_in_the_order_in_which_they_happened,
+    what_is_told_at_once_is_written_together_and_one_that_cannot_be_costs_the_others_nothing,
 );
 
 async fn d4_events_of_one_instant_come_in_the_order_in_which_they_happened(
@@ -89,4 +93,37 @@ async fn who_reads_on_after_an_id_misses_nothing_that_is_committed_later(
     assert!(seen.is_sorted(), "{seen:?}");
     let mut txn = store.begin().await.unwrap();
     assert_eq!(event_prune_in_txn(&mut txn, at).await.unwrap(), 0);
+}
+
+async fn what_is_told_at_once_is_written_together_and_one_that_cannot_be_costs_the_others_nothing(
+    Fresh { store, .. }: &Fresh,
+) {
+    const TOLD: usize = 400;
+    let sandbox = row("one");
+    let mut txn = store.begin().await.unwrap();
+    sandbox_insert_in_txn(&mut txn, &sandbox).await.unwrap();
+    txn.commit().await.unwrap();
+    let before = store.commit_times().count;
+    let (writer, batches) = EventWriter::new();
+    let leaving = CancellationToken::new();
+    let writing = tokio::spawn(batches.write(store.clone(), leaving.clone()));
+    let mut told = JoinSet::new();
+    for n in 0..TOLD {
+        let (writer, at) = (writer.clone(), sandbox.created_at);
+        // Every tenth is of a sandbox that nobody knows.
+        let sandbox_id = if n % 10 == 0 { SandboxId::generate() } else { sandbox.id };
+        let payload = serde_json::json!({ "n": n });
+        told.spawn(async move { writer.append(NewEvent { sandbox_id, at, payload }).await });
+    }
+    let ids: Vec<_> = told.join_all().await.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(ids.len(), TOLD - TOLD / 10);
+    let listed = event_list(&mut store.read().await.unwrap(), sandbox.id, 0, 500).await.unwrap();
+    assert_eq!(listed.len(), ids.len());
+    assert!(ids.iter().all(|id| listed.iter().any(|event| event.id == *id)));
+    assert!(store.commit_times().count - before < 20, "a commit holds many");
+    leaving.cancel();
+    writing.await.unwrap();
+    let (sandbox_id, at) = (sandbox.id, sandbox.created_at);
+    let late = NewEvent { sandbox_id, at, payload: serde_json::json!({}) };
+    writer.append(late).await.expect_err("nobody writes any more");
 }
