@@ -1,6 +1,6 @@
 //! Measures the promised figures of `SPEC.md` beside their peers, interleaved in one run, and prints ratios.
 //!
-//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app]`; `bench/run` prepares these.
+//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|control]`; `bench/run` prepares these.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,6 +10,7 @@
 
 mod app;
 mod client;
+mod control;
 mod floor;
 mod peers;
 mod review;
@@ -27,21 +28,28 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (places, is_app_alone) = match args[..] {
-        [_, sandbar, ext4, tmpfs, rounds] => ((sandbar, ext4, tmpfs, rounds), false),
-        [_, sandbar, ext4, tmpfs, rounds, "app"] => ((sandbar, ext4, tmpfs, rounds), true),
+    let (places, alone) = match args[..] {
+        [_, sandbar, ext4, tmpfs, rounds] => ((sandbar, ext4, tmpfs, rounds), None),
+        [_, sandbar, ext4, tmpfs, rounds, alone @ ("app" | "control")] => {
+            ((sandbar, ext4, tmpfs, rounds), Some(alone))
+        }
         _ => {
             return Err(
-                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app]".into(),
+                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|control]"
+                    .into(),
             );
         }
     };
     let (sandbar, ext4, tmpfs, rounds) = places;
     let (sandbar, rounds) = (PathBuf::from(sandbar), rounds.parse()?);
-    if is_app_alone {
+    if let Some(alone) = alone {
         let mut table = Table::default();
-        let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
-        app::measure(&server, rounds, &mut table)?;
+        if alone == "app" {
+            let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
+            app::measure(&server, rounds, &mut table)?;
+        } else {
+            control::measure(&sandbar, Path::new(ext4), &mut table)?;
+        }
         print!("{table}");
         return Ok(());
     }

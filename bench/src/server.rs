@@ -19,22 +19,35 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(sandbar: &Path, data: &Path) -> Result<Self> {
-        let child = Command::new(sandbar)
-            .arg("serve")
-            .env("SANDBAR_DATA_DIR", data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let child = spawn(sandbar, data)?;
         let server = Self { sandbar: sandbar.to_owned(), data: data.to_owned(), child };
+        server.ready()?;
+        Ok(server)
+    }
+
+    /// Stops it; [`Server::revive`] starts it again with what it had.
+    pub(crate) fn halt(&mut self) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again.
+    pub(crate) fn revive(&mut self) -> Result<()> {
+        self.child = spawn(&self.sandbar, &self.data)?;
+        self.ready()
+    }
+
+    fn ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while server.client().and_then(|mut client| client.ask("GET", "/readyz", None)).is_err() {
+        while self.client().and_then(|mut client| client.ask("GET", "/readyz", None)).is_err() {
             if Instant::now() > deadline {
                 return Err("the server is not ready in time".into());
             }
             std::thread::yield_now();
         }
-        Ok(server)
+        Ok(())
     }
 
     pub(crate) fn client(&self) -> Result<Client> {
@@ -63,10 +76,15 @@ impl Drop for Server {
                 client.ask("DELETE", &format!("/v1/sandboxes/{id}"), None).ok();
             }
         }
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
-        self.child.wait().ok();
+        self.halt().ok();
     }
+}
+
+fn spawn(sandbar: &Path, data: &Path) -> Result<Child> {
+    let mut command = Command::new(sandbar);
+    command.arg("serve").env("SANDBAR_DATA_DIR", data);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.spawn()?)
 }
 
 /// Creates a sandbox over `source`, and returns its id.

@@ -185,7 +185,7 @@ fn processes_kib() -> Result<u64> {
     Ok(sum)
 }
 
-fn proportional_kib(pid: u32) -> u64 {
+pub(crate) fn proportional_kib(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
