@@ -12,6 +12,7 @@ mod app;
 mod browser;
 pub mod git;
 mod leaks;
+mod planted;
 mod preview;
 mod project;
 mod server;
@@ -27,6 +28,7 @@ pub use crate::{
     app::App,
     browser::Browser,
     leaks::Leaks,
+    planted::{Planted, command_line},
     preview::{Page, visit},
     project::Project,
     server::Server,

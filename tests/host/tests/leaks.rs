@@ -1,0 +1,184 @@
+//! Planted secrets are searched for in every place where a secret leaks.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use sandbar_host_tests::{Planted, Project, Reply, Server, command_line};
+use serde_json::{Value, json};
+
+/// The process that has its secret says so by the length of it.
+const APP: &str = "\
+version: 1
+web:
+  command: exec python3 -u -m http.server 8124 --bind 127.0.0.1
+  port: 8124
+";
+
+fn planted(what: &str) -> Planted {
+    Planted(format!("planted-{what}-c41f0e77a9"))
+}
+
+/// Every process of the sandboxes of a server, keepers and process 1 included, by its command line.
+fn processes(server: &Server) -> BTreeMap<u32, String> {
+    let parents: BTreeMap<u32, u32> = fs::read_dir("/proc")
+        .expect("proc is there")
+        .filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            Some((pid, parent))
+        })
+        .collect();
+    // A keeper outlives the server, and is nobody's child; it has files of the data directory open.
+    let is_keeper = |pid: u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        command_line(pid).contains("__launch")
+            && open.any(|path| path.starts_with(server.data_dir()))
+    };
+    let is_below = |pid: u32| {
+        let above = |below: &u32| parents.get(below).copied();
+        std::iter::successors(Some(pid), above).any(is_keeper)
+    };
+    let below = parents.keys().copied().filter(|pid| is_below(*pid));
+    below.map(|pid| (pid, command_line(pid))).collect()
+}
+
+fn shows(reply: &Reply, secrets: &[&Planted]) -> bool {
+    let shown = [reply.head.as_bytes(), &reply.body].concat();
+    secrets.iter().any(|secret| secret.is_in(&shown))
+}
+
+/// Reads everything that can be read of a sandbox and of the server without knowing more than their names.
+fn everything_readable(server: &Server, sandbox: &str) -> Vec<(String, Reply)> {
+    let document = server.api("GET", "/v1/openapi.json", None).expect(200);
+    let paths = document["paths"].as_object().expect("paths");
+    let readable = paths.iter().filter(|(_path, item)| item["get"].is_object());
+    let paths = readable.map(|(path, _item)| {
+        path.replace("{sandbox}", sandbox).replace("{process}", "web").replace("{app}", "shop")
+    });
+    let closed = paths.filter(|path| !path.contains('{') && !path.ends_with("/output"));
+    closed.map(|path| (path.clone(), server.api("GET", &path, None))).collect()
+}
+
+/// What is refused, with the secret where somebody may have put it by mistake.
+fn mistakes(server: &Server, sandbox: &str, secret: &Planted) -> Vec<(String, Reply)> {
+    let config = format!("/v1/sandboxes/{sandbox}/config");
+    let value = secret.0.as_str();
+    let bodies: [(&str, &str, Value); 7] = [
+        ("POST", &config, json!({ "key": "TOKEN", "value": { "of": value } })),
+        ("POST", &config, json!({ "key": "TOKEN", "value": [value] })),
+        ("POST", &config, json!({ "key": "NO SUCH NAME", "value": value })),
+        ("POST", &config, json!({ "key": "TOKEN", "value": format!("{value}\0") })),
+        ("POST", &config, json!({ "key": "TOKEN", "value": value, "access": "nobody" })),
+        ("POST", "/v1/users", json!({ "name": "ada", "role": "king", "password": value })),
+        ("POST", "/v1/auth/login", json!({ "name": "ada", "password": value })),
+    ];
+    let asked = bodies.into_iter().map(|(method, path, body)| {
+        (format!("{method} {path} {body}"), server.api(method, path, Some(&body)))
+    });
+    asked.collect()
+}
+
+/// What was planted: by what it is for.
+struct Secrets {
+    /// Of a setting that no process gets.
+    closed: Planted,
+    /// Of a setting that the app gets.
+    to_app: Planted,
+    /// Of settings that were removed or changed, of a user, of a key, of a session.
+    others: Vec<Planted>,
+}
+
+fn plant(server: &Server, name: &str) -> Secrets {
+    let (closed, to_app, password) = (planted("closed"), planted("app"), planted("password"));
+    let (gone, before) = (planted("gone"), planted("before"));
+    let config = format!("/v1/sandboxes/{name}/config");
+    let set = |key: &str, value: &Planted, access: &str| {
+        let body = json!({ "key": key, "value": value.0, "access": access });
+        drop(server.api("POST", &format!("{config}?restart=true"), Some(&body)).expect(201));
+    };
+    set("CLOSED", &closed, "control_plane_only");
+    set("FOR_APP", &to_app, "runtime_access");
+    set("GONE", &gone, "control_plane_only");
+    set("CHANGED", &before, "control_plane_only");
+    drop(server.api("DELETE", &format!("{config}/GONE"), None).expect(200));
+    let value = json!({ "value": closed.0 });
+    drop(server.api("PATCH", &format!("{config}/CHANGED"), Some(&value)).expect(200));
+    let user = json!({ "name": "grace", "role": "admin", "password": password.0 });
+    drop(server.api("POST", "/v1/users", Some(&user)).expect(201));
+    let key = server.api("POST", "/v1/api-keys", Some(&json!({ "name": "ci", "role": "viewer" })));
+    let key = Planted(key.expect(201)["secret"].as_str().expect("a key").to_owned());
+    let login = json!({ "name": "grace", "password": password.0 });
+    let login = server.api("POST", "/v1/auth/login", Some(&login));
+    let cookie = login.head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie =
+        cookie.and_then(|line| Some(line.split_once('=')?.1.split(';').next()?.to_owned()));
+    let session = Planted(cookie.expect("a session"));
+    Secrets { closed, to_app, others: vec![gone, before, password, key, session] }
+}
+
+#[test]
+fn sec1_what_is_planted_is_in_none_of_the_places_where_secrets_leak() {
+    let mut server = Server::start();
+    server.kill();
+    server.set_env("SANDBAR_LOG", "trace");
+    server.restart();
+    let project = Project::new().file("sandbox.yaml", APP);
+    let name = server.create(&project);
+    drop(server.app_when(&name, "ready", Duration::from_secs(30)));
+
+    let Secrets { closed, to_app, others } = plant(&server, &name);
+    drop(server.app_when(&name, "ready", Duration::from_secs(30)));
+    server.sh(&name, "echo worked > made; env > variables");
+    let everything: Vec<&Planted> = [&closed, &to_app].into_iter().chain(&others).collect();
+
+    for (what, reply) in mistakes(&server, &name, &closed) {
+        assert!((400..500).contains(&reply.status), "{what}: {reply:?}");
+        assert!(!shows(&reply, &everything), "{what}: {reply:?}");
+    }
+    for (what, reply) in everything_readable(&server, &name) {
+        assert!(!shows(&reply, &everything), "{what}: {reply:?}");
+    }
+    let backup = project.path().join("../leak-backup");
+    drop(fs::remove_file(&backup));
+    let made =
+        server.sandbar(Path::new("/"), &["backup", "create", backup.to_str().expect("text")]);
+    assert!(made.status.success(), "{made:?}");
+    let file = fs::read(&backup).expect("a backup");
+    drop(fs::remove_file(&backup));
+    let sandboxes = processes(&server);
+    assert!(sandboxes.values().any(|line| line.contains("http.server")), "{sandboxes:?}");
+    for secret in &everything {
+        assert_eq!(secret.in_files(server.data_dir()), Vec::<String>::new(), "{secret:?}");
+        assert!(!secret.is_in(&file), "{secret:?} is in a backup");
+        assert_eq!(secret.in_processes("cmdline"), Vec::<String>::new(), "{secret:?}");
+        let with = secret.in_processes("environ");
+        let is_right = with.iter().all(|line| **secret == to_app && line.contains("http.server"));
+        assert!(is_right && (**secret != to_app || !with.is_empty()), "{secret:?}: {with:?}");
+        // Process 1 keeps what it starts the app with, and nobody inside can read it.
+        let looked =
+            sandboxes.iter().filter_map(|(pid, line)| Some((line, secret.is_in_memory(*pid)?)));
+        let looked: Vec<_> = looked.collect();
+        for role in ["__launch", "__supervise", "http.server"] {
+            assert!(looked.iter().any(|(line, _has)| line.contains(role)), "{role}: {looked:?}");
+        }
+        let with: Vec<_> =
+            looked.into_iter().filter(|(_line, has)| *has).map(|(line, _has)| line).collect();
+        let may = |line: &str| line.contains("http.server") || line.contains("__supervise");
+        assert!(with.iter().all(|line| **secret == to_app && may(line)), "{secret:?}: {with:?}");
+    }
+    for pid in sandboxes.keys() {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+        assert!(core.is_some_and(|line| line.split_whitespace().nth(4) == Some("0")), "{limits}");
+    }
+    let inside = server.sh(
+        &name,
+        &format!(
+            "cat /proc/1/environ /proc/1/maps 2>/dev/null; head -c 1 /proc/1/mem 2>/dev/null; \
+             grep -rls {} . /tmp /run /etc /var/tmp 2>/dev/null | head -5",
+            to_app.0.replace("planted", "plante[d]")
+        ),
+    );
+    assert_eq!(inside, "");
+}
