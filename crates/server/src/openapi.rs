@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
 use sandbar_api::{ErrorCode, PROBLEM_JSON, Problem};
 use utoipa::{
     OpenApi, PartialSchema, ToSchema,
@@ -146,6 +147,15 @@ fn describe(operation: &mut Operation) {
     let is_open = operation.extensions.as_ref().and_then(|all| all.get(SCOPE));
     if is_open.is_some_and(|scope| scope == "none") {
         operation.security = Some(Vec::new());
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let reason = status.parse().ok().and_then(|status: StatusCode| status.canonical_reason());
+        if let (RefOr::T(response), Some(reason)) = (response, reason)
+            && response.description.is_empty()
+        {
+            // OpenAPI wants one of every response.
+            response.description = format!("{reason}.");
+        }
     }
     let problem = ResponseBuilder::new()
         .description("A problem; `code` says which.")

@@ -1,0 +1,2373 @@
+"""Made by `generate.py` from openapi.json; not to be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+from .transport import Transport
+
+
+# What was approved by the rules.
+class AcceptOutcome(TypedDict):
+    approve: NotRequired[ApproveOutcome | None]
+    # What stays pending, ordered.
+    waiting: list[Waiting]
+
+
+# Rules that a person gives a sandbox when it is made. Without them, nothing is approved without a person.
+# Changes that need an explicit yes, that the host changed as well or that nobody can read are never among them.
+class AcceptanceRules(TypedDict):
+    # With more paths than this, all of them wait for a person.
+    files_max: int
+    # With more lines than this that come or go, all of them wait for a person.
+    lines_max: int
+    # Only paths that one of these patterns fits: `*` within a name, `**` over names, `?`, `[…]`, `{a,b}`. Every
+    # path where there are none.
+    paths: NotRequired[list[str]]
+
+
+# The name of a tenant or a user.
+AccountName: TypeAlias = 'str'
+
+
+# A user of this host, by the unix socket.
+class ActorUser(TypedDict):
+    # The user's id, as the kernel says.
+    uid: int
+    # The user's name then, where the host knows one.
+    name: NotRequired[str | None]
+    kind: Literal['user']
+
+
+# Whoever had the token, by TCP.
+class ActorToken(TypedDict):
+    kind: Literal['token']
+
+
+# A user of this server.
+class ActorAccount(TypedDict):
+    # The user's id.
+    id: UserId
+    # The user's name then.
+    name: AccountName
+    kind: Literal['account']
+
+
+# Whoever had an API key.
+class ActorApiKey(TypedDict):
+    # The key's id.
+    id: ApiKeyId
+    # The key's name then.
+    name: KeyName
+    kind: Literal['api_key']
+
+
+# Nobody: the rules of the sandbox allow it.
+class ActorRules(TypedDict):
+    kind: Literal['rules']
+
+
+# Nobody was asked.
+class ActorUnknown(TypedDict):
+    kind: Literal['unknown']
+
+
+# Who asked.
+Actor: TypeAlias = 'ActorUser | ActorToken | ActorAccount | ActorApiKey | ActorRules | ActorUnknown'
+
+
+# An API key, without the key.
+class ApiKey(TypedDict):
+    # Its id.
+    id: ApiKeyId
+    user: NotRequired[UserId | None]
+    # What it is for.
+    name: KeyName
+    # What it begins with.
+    prefix: str
+    # What it may do at most; never more than its user may.
+    role: Role
+    # What of that it may ask for.
+    scopes: list[Scope]
+    # When it was made.
+    created_at: str
+    # When it ends; absent: never.
+    expires_at: NotRequired[str | None]
+    # When it was used last, to the minute.
+    last_used_at: NotRequired[str | None]
+
+
+# Makes an API key.
+class ApiKeyCreateRequest(TypedDict):
+    # What it is for.
+    name: KeyName
+    role: NotRequired[Role | None]
+    # What of that it may ask for; all of it when absent.
+    scopes: NotRequired[list[Scope] | None]
+    # When it ends; never when absent.
+    expires_at: NotRequired[str | None]
+
+
+# An API key that was just made.
+class ApiKeyCreated(TypedDict):
+    # What is kept of it.
+    api_key: ApiKey
+    # The key itself, for `Authorization: Bearer`. It is shown this once.
+    secret: Secret
+
+
+# Names an API key.
+ApiKeyId: TypeAlias = 'str'
+
+
+# Whether an app builds.
+class AppCheck(TypedDict):
+    # How the check came out.
+    status: AppCheckStatus
+    exit: NotRequired[ExitStatus | None]
+    # Whether it ran longer than it may.
+    timed_out: bool
+    # Whether the kernel killed something of it for memory.
+    out_of_memory: bool
+    # Whether it wrote more than the sandbox may hold.
+    out_of_disk: bool
+    # How long the build took, in milliseconds.
+    duration_ms: int
+    # The last that it wrote.
+    output: AppCheckOutput
+    # What was restarted afterwards.
+    restarted: list[RestartedProcess]
+
+
+# The end of what a build wrote, to both outputs.
+class AppCheckOutput(TypedDict):
+    # Oldest first, 200 lines and 64 KiB at most; bytes that are not UTF-8 are replaced.
+    lines: list[str]
+    # Whether it wrote more before.
+    is_truncated: bool
+
+
+# How a build is to be checked.
+class AppCheckRequest(TypedDict):
+    # Restarts the processes with `restart_after_task` afterwards, whether or not the app builds, and waits for
+    # the web ones to be ready, 90 seconds at most.
+    restart: NotRequired[bool]
+
+
+# How a check of a build came out.
+AppCheckStatus: TypeAlias = "Literal['passed', 'failed', 'skipped']"
+
+
+# Names an app.
+AppId: TypeAlias = 'str'
+
+
+# What an app is made of: a manifest with every default filled in.
+class AppSpec(TypedDict):
+    # Its processes; names are unique, `after` has no cycle.
+    processes: list[ProcessSpec]
+    # How it is checked that it builds.
+    build: BuildCheck
+
+
+# Whether the app of a workspace, what its `sandbox.yaml` declares, is started with the sandbox.
+AppStart: TypeAlias = "Literal['auto', 'manual']"
+
+
+# The app of a sandbox.
+class AppStatus(TypedDict):
+    # What is known of its `sandbox.yaml`.
+    manifest: Manifest
+    # How it looks from outside.
+    preview: Preview
+    # Its processes, in the order of the manifest.
+    processes: list[ProcessStatus]
+
+
+# An approve that wrote something; an undo is one, too.
+class Approve(TypedDict):
+    # Its id.
+    id: ApproveId
+    # The directory that it wrote to.
+    source: HostPath
+    # The sandbox that the changes came from. It may be gone.
+    sandbox_id: SandboxId
+    # The name of the sandbox then.
+    sandbox_name: SandboxName
+    # Who asked.
+    actor: Actor
+    # When it was written.
+    at: str
+    # The commit that it became.
+    commit: NotRequired[str | None]
+    undoes: NotRequired[ApproveId | None]
+    undone_by: NotRequired[ApproveId | None]
+    # Whether it can be undone now, unless the directory has later changes that overlap.
+    is_undoable: bool
+    # How many paths it wrote or removed.
+    paths_total: int
+    # The paths, ordered; in a list the first hundred.
+    paths: list[ApprovedPath]
+
+
+# Names one approve.
+ApproveId: TypeAlias = 'str'
+
+
+# What an approve did.
+class ApproveOutcome(TypedDict):
+    # Names it, and its journal.
+    id: ApproveId
+    # Paths that were written or removed, ordered.
+    applied: list[WorkspacePath]
+    # Selected paths that are left pending: never applied, or ignored and not asked for. An ignored directory
+    # stands for what is below it.
+    skipped: list[Skipped]
+    # The commit that was made of it, where one was asked for.
+    commit: NotRequired[str | None]
+    # The branch that the commit is on; absent on a detached `HEAD`.
+    commit_branch: NotRequired[str | None]
+    # Paths that were written but not committed, because the repository ignores them.
+    commit_ignored: NotRequired[list[WorkspacePath]]
+
+
+# Writes changes to the source. `If-Match` with the `ETag` of the changes is honored.
+class ApproveRequest(TypedDict):
+    # The set that was looked at; another one by now is 409 `diff_changed`.
+    diff_id: DiffId
+    # Which of its changes.
+    selection: Selection
+    # Flags to which the person said yes, wherever they are.
+    confirm: NotRequired[list[ChangeFlag]]
+    # Flags to which they said yes at single paths.
+    confirm_paths: NotRequired[list[PathFlags]]
+    # What counts at paths that the host changed as well, and that cannot be merged; without it they are 409
+    # `review_conflict`, and nothing is written.
+    resolutions: NotRequired[list[Resolution]]
+    otherwise: NotRequired[Side | None]
+    commit: NotRequired[CommitSpec | None]
+
+
+# One path of the source that an approve wrote or removed.
+class ApprovedPath(TypedDict):
+    # The path, relative to the source, whatever part of it the sandbox could write to.
+    path: WorkspacePath
+    # How it changed.
+    kind: ChangeKind
+    before: NotRequired[Entry | None]
+    after: NotRequired[Entry | None]
+
+
+# What an archive made.
+class ArchiveResult(TypedDict):
+    # Files, directories and links.
+    entries: int
+    # Bytes of content.
+    bytes: int
+
+
+# Whether one can log in, and whether one is.
+class AuthStatus(TypedDict):
+    # There is no administrator yet: `POST /v1/auth/setup` makes one.
+    needs_setup: bool
+    # This request came with a session, a key or a token that is right, or by the unix socket.
+    is_authenticated: bool
+
+
+# Nothing was said: whatever the project's own package manager calls a build, if anything.
+class BuildCheckDefault(TypedDict):
+    build: Literal['default']
+
+
+# Said to be none.
+class BuildCheckSkipped(TypedDict):
+    build: Literal['skipped']
+
+
+# This command.
+class BuildCheckCommand(TypedDict):
+    # Run as `bash -lc` does.
+    command: str
+    # How long it may take, in milliseconds.
+    timeout_ms: int
+    build: Literal['command']
+
+
+# How it is checked that an app builds.
+BuildCheck: TypeAlias = 'BuildCheckDefault | BuildCheckSkipped | BuildCheckCommand'
+
+
+# Why a package cache that is there is not shown.
+CacheDenied: TypeAlias = "Literal['link', 'not_a_directory', 'foreign_owner', 'writable_by_others', 'unreadable', 'no_attributes']"
+
+
+# A package cache of the caller's home, and whether it is shown.
+class CacheOffer(TypedDict):
+    # The name that a policy may use.
+    name: str
+    # The directory, the same inside as outside.
+    path: str
+    left_out: NotRequired[CacheDenied | None]
+
+
+# The beginning of a stream, and how much more there was.
+class CapturedOutput(TypedDict):
+    # The bytes, where they are UTF-8.
+    text: NotRequired[str | None]
+    # The bytes in base64, where they are not.
+    b64: NotRequired[str | None]
+    # Bytes that are not shown because they were beyond `output_bytes_max`.
+    truncated_bytes: int
+
+
+# One path that differs.
+class Change(TypedDict):
+    # The path, below the root of the workspace.
+    path: WorkspacePath
+    # How it differs.
+    kind: ChangeKind
+    old: NotRequired[Entry | None]
+    new: NotRequired[Entry | None]
+    # Whether old or new content is not text.
+    binary: bool
+    lines: NotRequired[LineCount | None]
+    renamed_from: NotRequired[WorkspacePath | None]
+    # What to know before saying yes.
+    flags: NotRequired[list[ChangeFlag]]
+
+
+# What a person should know about a change before saying yes.
+ChangeFlag: TypeAlias = "Literal['protected', 'exec_on_open', 'exec_bit', 'symlink_external', 'symlink_absolute', 'special', 'setuid', 'xattr_dropped', 'name_control_chars', 'name_bidi', 'name_non_utf8', 'case_collision', 'base_drifted', 'content_bidi', 'opaque', 'truncated_display', 'ignored']"
+
+
+# How a path differs.
+ChangeKind: TypeAlias = "Literal['added', 'modified', 'deleted', 'type_changed', 'mode_changed', 'xattr_changed']"
+
+
+# A page of the changes of one instant, ordered by path.
+class ChangesPage(TypedDict):
+    # Names the whole set by its content. The `ETag` is the generation of the decisions, a dot, and this.
+    diff_id: DiffId
+    # How many changes the whole set has.
+    total: int
+    # The changes of this page.
+    items: list[Change]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# Whose name a commit of approved changes has.
+CommitAuthor: TypeAlias = "Literal['agent', 'reviewer', 'co_authored']"
+
+
+# How approved changes are committed.
+class CommitSpec(TypedDict):
+    # What the commit says. Without a template, this is all of it.
+    message: NotRequired[str | None]
+    # Whose name it has.
+    author: NotRequired[CommitAuthor]
+    # The message, with `{{message}}`, `{{sandbox}}`, `{{files}}` (a line for each path) and `{{count}}` filled
+    # in.
+    template: NotRequired[str | None]
+    reviewer: NotRequired[GitIdentity | None]
+
+
+# Into whose environment a value is put.
+ConfigAccess: TypeAlias = "Literal['control_plane_only', 'agent_access', 'runtime_access', 'both']"
+
+
+# A setting or a secret that was made or changed.
+class ConfigChanged(TypedDict):
+    # What it is now.
+    item: ConfigItem
+    # Processes of the app that run on with what was before.
+    stale_processes: list[ProcessName]
+
+
+# Adds a setting or a secret.
+class ConfigCreateRequest(TypedDict):
+    # Its name: that of an environment variable.
+    key: EnvName
+    # Its value, at most 64 KiB.
+    value: Secret
+    # Whether it is a secret, which nobody can read again. Default: it is.
+    is_sensitive: NotRequired[bool]
+    # Who gets it. Default: `control_plane_only`.
+    access: NotRequired[ConfigAccess]
+
+
+# A setting or a secret of a sandbox.
+class ConfigItem(TypedDict):
+    # Its name, and that of the environment variable.
+    key: EnvName
+    # Its value; absent for a secret, which nobody can read again.
+    value: NotRequired[str | None]
+    # Whether it is a secret.
+    is_sensitive: bool
+    # Who gets it.
+    access: ConfigAccess
+    # Grows with every change; also the `ETag`.
+    generation: Generation
+    # When it was made.
+    created_at: str
+    # When it was changed last.
+    updated_at: str
+
+
+# A setting or a secret that was removed.
+class ConfigRemoved(TypedDict):
+    # Processes of the app that run on with it.
+    stale_processes: list[ProcessName]
+
+
+# Changes a setting or a secret. What is absent stays as it is, the value too.
+class ConfigUpdateRequest(TypedDict):
+    value: NotRequired[Secret | None]
+    # Whether it is a secret. What was one ceases to be only with a new value.
+    is_sensitive: NotRequired[bool | None]
+    access: NotRequired[ConfigAccess | None]
+
+
+# One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same.
+class Declined(TypedDict):
+    # When.
+    at: str
+    # What the person said about it.
+    reason: NotRequired[str | None]
+    # The paths.
+    paths: list[WorkspacePath]
+    # What was dropped, as a unified diff of at most 16 KiB, for reading: bytes that are not UTF-8 are replaced.
+    patch: str
+    # Whether the patch is only the beginning.
+    is_truncated: bool
+
+
+# What was rejected in a sandbox, the newest first; at most a hundred rejects are kept.
+class DeclinedList(TypedDict):
+    # The rejects.
+    items: list[Declined]
+
+
+# Identifies a set of changes by its content: two sets with one id are the same to the byte.
+DiffId: TypeAlias = 'Sha256'
+
+
+# What the data directory holds.
+class DiskUsage(TypedDict):
+    # Bytes of all sandboxes.
+    total_bytes: int
+    # Bytes of the store; 0 for who does not run the server.
+    store_bytes: int
+    # By sandbox, the largest first.
+    sandboxes: list[SandboxDiskUsage]
+
+
+# What the host offers and lacks, found by trying.
+class Doctor(TypedDict):
+    # The server's version.
+    version: str
+    # The worst of the findings.
+    verdict: Verdict
+    # The findings.
+    findings: list[Finding]
+
+
+# Who holds a limit.
+Enforcement: TypeAlias = "Literal['cgroup_v2', 'cgroup_v1', 'rlimit', 'quota', 'watched', 'none']"
+
+
+# A regular file.
+class EntryFile(TypedDict):
+    # Its size in bytes.
+    size: int
+    # Permission bits, `0o7777`.
+    mode: int
+    # Hash of its bytes.
+    sha256: Sha256
+    type: Literal['file']
+
+
+# A directory.
+class EntryDirectory(TypedDict):
+    # Permission bits.
+    mode: int
+    type: Literal['directory']
+
+
+# A symbolic link: shown as a link, never followed.
+class EntrySymlink(TypedDict):
+    # Where it points, as bytes in base64 when they are not text.
+    target: LinkTarget
+    type: Literal['symlink']
+
+
+# A fifo, a socket or a device: listed, never applied.
+class EntrySpecial(TypedDict):
+    # `fifo`, `socket`, `char_device` or `block_device`.
+    what: str
+    type: Literal['special']
+
+
+# What a path is, apart from its name and its times.
+Entry: TypeAlias = 'EntryFile | EntryDirectory | EntrySymlink | EntrySpecial'
+
+
+# The name of an environment variable.
+EnvName: TypeAlias = 'str'
+
+
+# What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
+ErrorCode: TypeAlias = "Literal['invalid_request', 'invalid_json', 'invalid_field', 'invalid_query', 'invalid_header', 'invalid_path', 'invalid_cursor', 'unauthorized', 'forbidden_origin', 'forbidden_peer', 'route_not_found', 'sandbox_not_found', 'exec_not_found', 'process_not_found', 'manifest_not_found', 'manifest_invalid', 'file_not_found', 'change_not_found', 'hunk_not_found', 'method_not_allowed', 'not_acceptable', 'request_timeout', 'state_conflict', 'ambiguous_id', 'name_taken', 'reservation_conflict', 'idempotency_key_reused', 'idempotency_in_progress', 'review_conflict', 'confirmation_required', 'file_exists', 'file_type_conflict', 'directory_not_empty', 'diff_changed', 'stale_generation', 'body_too_large', 'unsupported_media_type', 'range_not_satisfiable', 'misdirected_request', 'source_not_found', 'source_not_directory', 'source_forbidden', 'source_unsupported', 'no_hunks', 'no_source', 'upgrade_required', 'limit_reached', 'internal', 'launch_failed', 'host_unsupported', 'unavailable', 'timeout', 'storage_full', 'exec_ended', 'exec_lost', 'no_acceptance_rules', 'acceptance_limit', 'source_gone', 'source_replaced', 'git_unavailable', 'repository_unsupported', 'repository_busy', 'commit_refused', 'commit_failed', 'branch_conflict', 'commits_refused', 'nothing_to_pull', 'git_failed', 'approve_not_found', 'not_undoable', 'undo_not_last', 'undo_expired', 'undo_conflict', 'invalid_value', 'invalid_name', 'check_running', 'forbidden', 'csrf_required', 'invalid_credentials', 'rate_limited', 'quota_exceeded', 'setup_done', 'user_not_found', 'api_key_not_found', 'tenant_not_found', 'account_name_taken', 'last_admin', 'backup_unsupported', 'config_not_found', 'config_exists', 'secrets_key_unusable']"
+
+
+# One line of the history. Never holds output or secrets.
+class Event(TypedDict):
+    # Grows with each event of the server; the id of the server-sent event, too.
+    id: int
+    # When it happened.
+    at: str
+    app_id: NotRequired[AppId | None]
+    sandbox_id: NotRequired[SandboxId | None]
+    # What happened, for example `running`. New ones may come; skip what you do not know.
+    type: str
+    # More, by type.
+    data: NotRequired[dict[str, Any]]
+
+
+# An exec as the server knows it.
+class Exec(TypedDict):
+    state: Literal['running', 'ended', 'lost']
+    # How it ended.
+    end: NotRequired[ExecEnd]
+    # Names it.
+    id: ExecId
+    # Its sandbox.
+    sandbox_id: SandboxId
+    # The command and its arguments.
+    argv: list[str]
+    # Whether it has a pseudo terminal.
+    terminal: bool
+    # When it was started.
+    started_at: str
+    # When it ended.
+    ended_at: NotRequired[str | None]
+
+
+# What to start, and whether to wait for it. All but the last two are those of [`ExecSpec`].
+class ExecCreateRequest(TypedDict):
+    # The command and its arguments; the first is looked up in `PATH`. Never empty.
+    argv: list[str]
+    # Added to the sandbox's own environment; a value here wins.
+    env: NotRequired[dict[str, str]]
+    # Where to start; an absolute path inside, or relative to the workspace.
+    cwd: NotRequired[str | None]
+    terminal: NotRequired[TerminalSize | None]
+    # Whether a client will send standard input; else it is empty.
+    stdin: NotRequired[bool]
+    # Kills the command after this many milliseconds.
+    timeout_ms: NotRequired[int | None]
+    # Answers when the command has ended, with its output. Not with `stdin`.
+    wait: NotRequired[bool]
+    # Bytes of stdout, and of stderr, to return when waiting; what is beyond is counted. 1 MiB when absent, 16
+    # MiB at the most.
+    output_bytes_max: NotRequired[int | None]
+
+
+# The last word on an exec.
+class ExecEnd(TypedDict):
+    # How the command ended.
+    status: ExitStatus
+    # Whether the kernel killed a process of the sandbox for memory while the command ran.
+    oom_killed: NotRequired[bool]
+    # Output bytes that were dropped because the log was full.
+    dropped_bytes: NotRequired[int]
+
+
+# Names one exec of a sandbox.
+ExecId: TypeAlias = 'str'
+
+
+# What became of a waited-for exec.
+class ExecResult(TypedDict):
+    # Names the exec.
+    id: ExecId
+    # How it ended.
+    end: ExecEnd
+    # What a shell would show for it: 124 timeout, 126 and 127 not started, 128+n signal.
+    exit_code: int
+    # Standard output; all output when there is a terminal.
+    stdout: CapturedOutput
+    # Standard error.
+    stderr: CapturedOutput
+
+
+# It runs.
+class ExecStateRunning(TypedDict):
+    state: Literal['running']
+
+
+# It ended, and this is how.
+class ExecStateEnded(TypedDict):
+    # How it ended.
+    end: ExecEnd
+    state: Literal['ended']
+
+
+# The sandbox ended before the exec did, so nobody saw its status.
+class ExecStateLost(TypedDict):
+    state: Literal['lost']
+
+
+# Where an exec is in its life.
+ExecState: TypeAlias = 'ExecStateRunning | ExecStateEnded | ExecStateLost'
+
+
+# It exited by itself.
+class ExitStatusExited(TypedDict):
+    # The exit code.
+    code: int
+    how: Literal['exited']
+
+
+# A signal ended it.
+class ExitStatusSignaled(TypedDict):
+    # The signal's number.
+    signal: int
+    how: Literal['signaled']
+
+
+# It ran longer than its timeout, and we killed it.
+class ExitStatusTimedOut(TypedDict):
+    how: Literal['timed_out']
+
+
+# It could not be started: the command is not there (127) or cannot be executed (126).
+class ExitStatusNotStarted(TypedDict):
+    # The `errno` that the kernel gave.
+    errno: int
+    how: Literal['not_started']
+
+
+# How a process ended, as the kernel said it.
+ExitStatus: TypeAlias = 'ExitStatusExited | ExitStatusSignaled | ExitStatusTimedOut | ExitStatusNotStarted'
+
+
+# When a sandbox ends by itself. Files with unreviewed changes are never deleted by it: the sandbox is stopped.
+class Expiry(TypedDict):
+    # The lease: milliseconds after creation.
+    ttl_ms: NotRequired[int | None]
+    # Milliseconds without a request for a preview, an exec, a terminal or a file request. Default: none, and
+    # where an app runs, the server's.
+    idle_timeout_ms: NotRequired[int | None]
+
+
+# A step of the creation failed; nothing ran.
+class FailureReasonLaunchFailed(TypedDict):
+    # What could not be done, and why.
+    message: str
+    code: Literal['launch_failed']
+
+
+# The supervisor ended though nobody asked for it. The files are kept.
+class FailureReasonSupervisorExited(TypedDict):
+    status: NotRequired[ExitStatus | None]
+    code: Literal['supervisor_exited']
+
+
+# The keeper is gone, and with it the sandbox. The files are kept.
+class FailureReasonKeeperLost(TypedDict):
+    code: Literal['keeper_lost']
+
+
+# The host was restarted. The files are kept.
+class FailureReasonHostRestarted(TypedDict):
+    code: Literal['host_restarted']
+
+
+# Processes outlived even SIGKILL; nothing of it may be released yet.
+class FailureReasonStuck(TypedDict):
+    code: Literal['stuck']
+
+
+# Why a sandbox failed, and so what was kept.
+FailureReason: TypeAlias = 'FailureReasonLaunchFailed | FailureReasonSupervisorExited | FailureReasonKeeperLost | FailureReasonHostRestarted | FailureReasonStuck'
+
+
+# One path and what it is. Links are shown, never followed.
+class FileEntry(TypedDict):
+    path: NotRequired[WorkspacePath | None]
+    # What it is.
+    kind: FileKind
+    # Bytes.
+    size_bytes: int
+    # Permission bits.
+    mode: int
+    # When its content last changed.
+    modified_at: str
+    target: NotRequired[LinkTarget | None]
+
+
+# The hunks of one changed text file.
+class FileHunks(TypedDict):
+    # Names the set of changes that the hunks belong to.
+    diff_id: DiffId
+    # The file.
+    path: WorkspacePath
+    # The hunks, from the top down; empty for what is not text. They are what an approve would write: where the
+    # host changed the file as well, those of the merge, with the sandbox's lines at conflicts.
+    hunks: list[Hunk]
+    # Whether the host changed the file as well.
+    merge: MergeState
+    # The lines that host and sandbox made different things of, for `conflict`.
+    conflicts: list[MergeConflict]
+
+
+# What a path is.
+FileKind: TypeAlias = "Literal['file', 'directory', 'symlink', 'special']"
+
+
+# What a directory holds, ordered by name.
+class FileList(TypedDict):
+    # The entries.
+    items: list[FileEntry]
+    # Whether there were more than the server lists at once.
+    is_truncated: bool
+
+
+# One thing that was tried.
+class Finding(TypedDict):
+    # A stable code, for example `user_namespaces`.
+    code: str
+    # How it matters.
+    verdict: Verdict
+    # What was seen, in a sentence.
+    message: str
+    # What to do about it.
+    hint: NotRequired[str | None]
+
+
+# One thing that goes.
+class GcAction(TypedDict):
+    sandbox_id: NotRequired[SandboxId | None]
+    # What, for example `directory`, `processes`, `log`.
+    what: str
+    # Why it goes.
+    reason: str
+    # Bytes that come back, where counted.
+    bytes: NotRequired[int | None]
+
+
+# What a cleaning removed, or would remove.
+class GcOutcome(TypedDict):
+    # Whether nothing was removed.
+    dry_run: bool
+    # What went, or would go.
+    actions: list[GcAction]
+
+
+# How to clean up.
+class GcRequest(TypedDict):
+    # Says what would go, and removes nothing.
+    dry_run: NotRequired[bool]
+
+
+# Counts the writes of one record; a writer that saw an older one loses.
+Generation: TypeAlias = 'int'
+
+
+# Who makes a commit, as git writes it down.
+class GitIdentity(TypedDict):
+    name: str
+    email: str
+
+
+# The server lives.
+class Health(TypedDict):
+    # Always `ok`.
+    status: str
+    # The server's version.
+    version: str
+
+
+# Whether a ready process still serves.
+class HealthCheck(TypedDict):
+    # What is asked; never [`Probe::Notify`].
+    probe: Probe
+    # Between two questions, in milliseconds.
+    interval_ms: int
+    # How long one answer may take, in milliseconds.
+    timeout_ms: int
+    # So many noes in a row make it unhealthy; one yes makes it healthy again.
+    failures: int
+    # Whether an unhealthy process is restarted.
+    restart: bool
+
+
+# Bytes that are not UTF-8, in base64.
+class HostPath2(TypedDict):
+    b64: str
+
+
+# An absolute path of the host, without `..`; text where it is UTF-8.
+HostPath: TypeAlias = 'str | HostPath2'
+
+
+# Lines that differ, with the lines around them.
+class Hunk(TypedDict):
+    # Its name, for approve and reject; it stays when a neighbor is approved.
+    id: HunkId
+    # First line in the source, from 1; 0 where it has none.
+    old_start: int
+    # Lines in the source.
+    old_lines: int
+    # First line in the workspace, from 1; 0 where it has none.
+    new_start: int
+    # Lines in the workspace.
+    new_lines: int
+    # The lines.
+    lines: list[HunkLine]
+
+
+# Names a hunk of a change.
+HunkId: TypeAlias = 'str'
+
+
+# One line of a hunk.
+class HunkLine(TypedDict):
+    # Where it is.
+    kind: LineKind
+    # Its text, without the end of line where it is UTF-8; other bytes are replaced.
+    text: str
+    # Whether an end of line follows.
+    has_newline: bool
+
+
+# A hunk, or some of its lines.
+class HunkPick(TypedDict):
+    # Which.
+    id: HunkId
+    # Only these of its lines, counted from 0 as the hunk lists them, context included; absent for the whole of
+    # it.  As with `git add -p`: an added line that is not picked is not there, a removed one that is not picked
+    # stays.
+    lines: NotRequired[list[int] | None]
+
+
+# What becomes of a sandbox that nobody uses.
+IdlePolicy: TypeAlias = "Literal['sleep', 'always_on']"
+
+
+# How strong the isolation of a sandbox is.
+IsolationLevel: TypeAlias = "Literal['full', 'degraded']"
+
+
+# What the keeper read from outside, before the first user byte ran.
+class IsolationReport(TypedDict):
+    # The sum of it.
+    level: IsolationLevel
+    # What is weaker; empty when `level` is `full`.
+    weaknesses: list[Weakness]
+    # `Seccomp` of `/proc/<pid>/status`; 2 is a filter.
+    seccomp_mode: int
+    # `NoNewPrivs` of `/proc/<pid>/status`.
+    no_new_privs: bool
+    # `CapEff` of the supervisor, as the kernel prints it; valid in its own user namespace only.
+    supervisor_capabilities: str
+    # Landlock's ABI version; 0 where there is none.
+    landlock_abi: int
+    # `/proc/<pid>/uid_map`, line by line.
+    uid_map: list[str]
+    # Namespaces that are the sandbox's own, for example `mnt`, `net`.
+    namespaces: list[str]
+    # Mount points inside, as the supervisor's `mountinfo` lists them.
+    mounts: list[str]
+    # Mount points of the host below the source directory: what is mounted there is not shown inside, and where
+    # it is mounted the directory below is.
+    mounts_left_out: NotRequired[list[str]]
+    # Package caches of the caller's home that the policy asks for and that are there.
+    caches: NotRequired[list[CacheOffer]]
+    # Who holds which limit.
+    limits: LimitEnforcement
+
+
+# Until when a sandbox is not to sleep.
+class KeepaliveRequest(TypedDict):
+    # In the future; at most as far ahead as the server allows, which the answer shows.
+    until: str
+
+
+# What an API key is for, in words of whoever made it.
+KeyName: TypeAlias = 'str'
+
+
+# Who holds which limit of a sandbox.
+class LimitEnforcement(TypedDict):
+    # `memory_bytes_max`.
+    memory: Enforcement
+    # `cpu_millis_max`.
+    cpu: Enforcement
+    # `pids_max`.
+    pids: Enforcement
+    # `open_files_max`.
+    open_files: Enforcement
+    # `disk_bytes_max`.
+    disk: Enforcement
+
+
+# Limits of one sandbox. Every field has a default, so a request names only what it changes.
+class Limits(TypedDict):
+    # Memory in bytes, page cache and tmpfs included; beyond it the kernel kills.
+    memory_bytes_max: NotRequired[int]
+    # Processor time in thousandths of one processor; 2000 is two processors.
+    cpu_millis_max: NotRequired[int]
+    # Processes and threads.
+    pids_max: NotRequired[int]
+    # Open files of one process.
+    open_files_max: NotRequired[int]
+    # Bytes that the upper layer may hold.
+    disk_bytes_max: NotRequired[int]
+    # Bytes kept of the output of one exec; older output is dropped, and how much is said.
+    log_bytes_max: NotRequired[int]
+    # Execs that run at once.
+    execs_max: NotRequired[int]
+
+
+# How many lines of text came and went.
+class LineCount(TypedDict):
+    # Lines only the workspace has.
+    added: int
+    # Lines only the source has.
+    removed: int
+
+
+# Where a line of a hunk is.
+LineKind: TypeAlias = "Literal['context', 'added', 'removed']"
+
+
+# Bytes that are not UTF-8, in base64.
+class LineText2(TypedDict):
+    b64: str
+
+
+# A line with its end; text where it is UTF-8.
+LineText: TypeAlias = 'str | LineText2'
+
+
+# Bytes that are not UTF-8, in base64.
+class LinkTarget2(TypedDict):
+    b64: str
+
+
+# Where a link points; text where it is UTF-8.
+LinkTarget: TypeAlias = 'str | LinkTarget2'
+
+
+# Begins a session.
+class LoginRequest(TypedDict):
+    tenant: NotRequired[AccountName | None]
+    # The user's name.
+    name: AccountName
+    # The user's password.
+    password: Secret
+
+
+# What is known of a manifest.
+class Manifest(TypedDict):
+    # What became of it.
+    status: ManifestStatus
+    # What is wrong with it, or odd about it.
+    findings: list[ManifestFinding]
+
+
+# What there is to say about a manifest.
+class ManifestCheck(TypedDict):
+    # Whether it can be used.
+    is_valid: bool
+    # Everything that is wrong with it, or odd about it.
+    findings: list[ManifestFinding]
+    app: NotRequired[AppSpec | None]
+
+
+# A manifest to be looked at.
+class ManifestCheckRequest(TypedDict):
+    # The text of a `sandbox.yaml`.
+    manifest: str
+
+
+# Something about a manifest, and where.
+class ManifestFinding(TypedDict):
+    # `error` or `warning`.
+    severity: str
+    # Stable, for programs.
+    code: str
+    # From 1.
+    line: int
+    # In characters, from 1.
+    column: int
+    # For people.
+    message: str
+    # What to do about it.
+    hint: NotRequired[str | None]
+
+
+# What became of a manifest.
+ManifestStatus: TypeAlias = "Literal['unread', 'absent', 'invalid', 'applied']"
+
+
+# Who asks, and what they may ask for.
+class Me(TypedDict):
+    # On whose behalf.
+    tenant: TenantId
+    # The tenant's name.
+    tenant_name: AccountName
+    # Who.
+    actor: Actor
+    # What they are in the tenant.
+    role: Role
+    # What they may ask for.
+    scopes: list[Scope]
+    # Whether the whole server listens to them.
+    is_instance_admin: bool
+    # What the tenant may have.
+    quota: Quota
+
+
+# Lines that the host and the sandbox made different things of.
+class MergeConflict(TypedDict):
+    # Number of the first of the host's lines, from 1.
+    ours_start: int
+    # What both began with.
+    base: list[LineText]
+    # What the host has.
+    ours: list[LineText]
+    # What the sandbox has.
+    theirs: list[LineText]
+
+
+# What became of a file that the host may have changed under the sandbox.
+MergeState: TypeAlias = "Literal['none', 'clean', 'conflict', 'no_base']"
+
+
+# Which directory to make, with its parents. One that is there already is success.
+class MkdirRequest(TypedDict):
+    # The directory.
+    path: WorkspacePath
+
+
+# What to move where.
+MoveRequest = TypedDict('MoveRequest', {
+    'from': 'WorkspacePath',
+    'to': 'WorkspacePath',
+    'overwrite': 'NotRequired[bool]',
+})
+
+
+# It has this flag.
+class NeedsPersonFlagged(TypedDict):
+    # It has this flag.
+    flag: ChangeFlag
+    reason: Literal['flagged']
+
+
+# It is no text that can be counted in lines.
+class NeedsPersonNotText(TypedDict):
+    reason: Literal['not_text']
+
+
+# No pattern fits its path.
+class NeedsPersonPathNotListed(TypedDict):
+    reason: Literal['path_not_listed']
+
+
+# Why a change waits for a person.
+NeedsPerson: TypeAlias = 'NeedsPersonFlagged | NeedsPersonNotText | NeedsPersonPathNotListed'
+
+
+# What happens to a host that no rule names.
+NetworkMode: TypeAlias = "Literal['none', 'allow_list', 'open']"
+
+
+# Whom a sandbox may reach.
+class NetworkSpec(TypedDict):
+    # What happens to a host that no rule names.
+    mode: NotRequired[NetworkMode]
+    # Hosts that may be reached beside those of the server's list: `example.org`, `*.example.org`,
+    # `example.org:8443`.
+    allow: NotRequired[list[str]]
+
+
+# One page of a list.
+class PageApiKey(TypedDict):
+    # The items, in the list's own order.
+    items: list[ApiKey]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageApprove(TypedDict):
+    # The items, in the list's own order.
+    items: list[Approve]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageConfigItem(TypedDict):
+    # The items, in the list's own order.
+    items: list[ConfigItem]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageEvent(TypedDict):
+    # The items, in the list's own order.
+    items: list[Event]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageExec(TypedDict):
+    # The items, in the list's own order.
+    items: list[Exec]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageSandbox(TypedDict):
+    # The items, in the list's own order.
+    items: list[Sandbox]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageTenant(TypedDict):
+    # The items, in the list's own order.
+    items: list[Tenant]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageUser(TypedDict):
+    # The items, in the list's own order.
+    items: list[User]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# A path, or some of its hunks.
+class Part(TypedDict):
+    # The path; without hunks, a directory stands for everything below it.
+    path: WorkspacePath
+    # Only these hunks of it; absent or empty for the whole of it.
+    hunks: NotRequired[list[HunkPick]]
+
+
+# Changes one's own password, and ends one's other sessions.
+class PasswordRequest(TypedDict):
+    # The password until now.
+    current: Secret
+    # The password from now on, 12 to 1024 bytes.
+    new: Secret
+
+
+# Flags that a person said yes to at one path.
+class PathFlags(TypedDict):
+    # The path.
+    path: WorkspacePath
+    # The flags.
+    flags: list[ChangeFlag]
+
+
+# A preset: a starter that fills an empty workspace.
+PresetName: TypeAlias = "Literal['react-vite', 'nextjs', 'node-express', 'fastapi', 'worker']"
+
+
+# How an app looks from outside.
+class Preview(TypedDict):
+    # Whether it can be seen.
+    status: PreviewStatus
+    # The port of its URL; absent for an app without a public face.
+    port: NotRequired[int | None]
+    # Where it is; absent for an app without a public face, and where the server has no listener for previews.
+    url: NotRequired[str | None]
+
+
+# A link to a preview.
+class PreviewLink(TypedDict):
+    # Where to go. Who has it is let in.
+    url: str
+
+
+# A link to a preview that is wanted.
+class PreviewLinkRequest(TypedDict):
+    # The port inside; the app's own when absent.
+    port: NotRequired[int | None]
+    # Good for everybody until then; absent for one visit within 30 seconds.
+    share_until: NotRequired[str | None]
+
+
+# Whether a preview can be seen.
+PreviewStatus: TypeAlias = "Literal['none', 'starting', 'ready', 'down', 'error', 'asleep', 'stopped']"
+
+
+# `GET path` on a port of the loopback; a status from 200 to 399 is a yes.
+class ProbeHttp(TypedDict):
+    # The port.
+    port: int
+    # Begins with `/`.
+    path: str
+    probe: Literal['http']
+
+
+# A connection to a port of the loopback.
+class ProbeTcp(TypedDict):
+    # The port.
+    port: int
+    probe: Literal['tcp']
+
+
+# A command, run as `bash -lc` does; exit code 0 is a yes.
+class ProbeCommand(TypedDict):
+    # The command.
+    command: str
+    probe: Literal['command']
+
+
+# The process says so itself: it writes a line to this descriptor, or closes it after writing one.
+class ProbeNotify(TypedDict):
+    # The descriptor's number in the process, from 3 to 9.
+    fd: int
+    probe: Literal['notify']
+
+
+# What is asked to see how a process is.
+Probe: TypeAlias = 'ProbeHttp | ProbeTcp | ProbeCommand | ProbeNotify'
+
+
+# An error, as `application/problem+json`.
+class Problem(TypedDict):
+    # A reference that names the code: `urn:sandbar:error:<code>`.
+    type: str
+    # What the code means, the same for every occurrence.
+    title: str
+    # The HTTP status.
+    status: int
+    # The stable code.
+    code: ErrorCode
+    # What was wrong this time.
+    message: str
+    # What to do about it.
+    hint: NotRequired[str | None]
+    # More, by code: the overlap of a reservation, the conflicts of an approve, the field that was wrong.
+    details: NotRequired[dict[str, Any] | None]
+    # Names the request, here and in the log.
+    request_id: str
+
+
+# What a process is for.
+ProcessKind: TypeAlias = "Literal['web', 'worker']"
+
+
+# The end of a process's log.
+class ProcessLog(TypedDict):
+    # Whose.
+    process: ProcessName
+    # Oldest first.
+    lines: list[ProcessLogLine]
+    # Where to go on reading: `offset` of the process's output.
+    next_offset: int
+    # Whether there is more before.
+    is_truncated: bool
+
+
+# One line of a process's log.
+class ProcessLogLine(TypedDict):
+    # When it began.
+    at: str
+    # Without its end; bytes that are not UTF-8 are replaced.
+    text: str
+
+
+# The name of a process of an app: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_`, `-`.
+ProcessName: TypeAlias = 'str'
+
+
+# One process that the supervisor keeps.
+class ProcessSpec(TypedDict):
+    # Unique in its app.
+    name: ProcessName
+    # What it is for.
+    kind: ProcessKind
+    # Run as `bash -lc` does.
+    command: str
+    # Where it starts; an absolute path inside, or relative to the workspace. Default: the workspace.
+    cwd: NotRequired[str | None]
+    # Added to the sandbox's environment; a value here wins.
+    env: dict[str, str]
+    # Ports that it serves and that are previewed; the first is the one of its URL.
+    ports: list[int]
+    # Starts when all of these are ready; one without a readiness check is ready when it runs.
+    after: list[ProcessName]
+    ready: NotRequired[ReadyCheck | None]
+    health: NotRequired[HealthCheck | None]
+    # How it is ended.
+    stop: StopPolicy
+    # What its end means.
+    restart: RestartPolicy
+    # Restarted when an agent's task has ended.
+    restart_after_task: bool
+    # Bytes kept of its output; the oldest are dropped.
+    log_bytes_max: int
+
+
+# Not started yet: these are not ready.
+class ProcessStateWaiting(TypedDict):
+    # Who.
+    after: list[ProcessName]
+    state: Literal['waiting']
+
+
+# It runs, and was not seen ready.
+class ProcessStateStarting(TypedDict):
+    state: Literal['starting']
+
+
+# It runs, and has no readiness check.
+class ProcessStateRunning(TypedDict):
+    state: Literal['running']
+
+
+# It runs, and was seen ready.
+class ProcessStateReady(TypedDict):
+    state: Literal['ready']
+
+
+# It runs, was ready, and does not answer its health check.
+class ProcessStateUnhealthy(TypedDict):
+    # What the last check found.
+    reason: str
+    state: Literal['unhealthy']
+
+
+# It ended, and is started again later.
+class ProcessStateBackingOff(TypedDict):
+    # When, in microseconds since 1970.
+    until_us: int
+    # Why it ended.
+    reason: str
+    state: Literal['backing_off']
+
+
+# It ended too often too fast, and is not started until somebody says so.
+class ProcessStateGivenUp(TypedDict):
+    # Why.
+    reason: str
+    # The last lines that it wrote, oldest first.
+    last_lines: list[str]
+    state: Literal['given_up']
+
+
+# It was asked to end.
+class ProcessStateStopping(TypedDict):
+    state: Literal['stopping']
+
+
+# It ended because somebody asked.
+class ProcessStateStopped(TypedDict):
+    state: Literal['stopped']
+
+
+# It ended, and its restart policy leaves it at that.
+class ProcessStateExited(TypedDict):
+    state: Literal['exited']
+
+
+# Where a process is in its life.  ```text          all of `after` ready         ready           N noes waiting
+# ───────► starting ─────────────────► ready ◄─────────► unhealthy    ▲                │  └ no check ► running
+# │                   │    │ time           ▼ ends, or late            ▼ ends              ▼ ends, or restarted
+# └──────────── backing_off ◄─────────────────┴───────────────────┘                     │ too often too fast
+# stop, from each: stopping ─► stopped                     ▼                                 policy says no
+# more:  exited                  given_up ── start ──► waiting ```
+ProcessState: TypeAlias = 'ProcessStateWaiting | ProcessStateStarting | ProcessStateRunning | ProcessStateReady | ProcessStateUnhealthy | ProcessStateBackingOff | ProcessStateGivenUp | ProcessStateStopping | ProcessStateStopped | ProcessStateExited'
+
+
+# How a process is.
+class ProcessStatus(TypedDict):
+    # Who.
+    after: NotRequired[list[ProcessName]]
+    state: Literal['waiting', 'starting', 'running', 'ready', 'unhealthy', 'backing_off', 'given_up', 'stopping', 'stopped', 'exited']
+    # What the last check found.
+    reason: NotRequired[str]
+    # When, in microseconds since 1970.
+    until_us: NotRequired[int]
+    # The last lines that it wrote, oldest first.
+    last_lines: NotRequired[list[str]]
+    # Which one.
+    name: ProcessName
+    # What it is for.
+    kind: ProcessKind
+    # Its number inside, while it runs.
+    pid: NotRequired[int | None]
+    # How often it was started again since it was last asked to start.
+    restarts: int
+    # When it was started last, in microseconds since 1970.
+    started_us: NotRequired[int | None]
+    last_exit: NotRequired[ExitStatus | None]
+    # What else is to be said, for example that it serves another port than the one it should.
+    hint: NotRequired[str | None]
+
+
+# A branch that arrived in the source's repository.
+class PullOutcome(TypedDict):
+    # The branch.
+    branch: str
+    # Where it is now.
+    head: str
+    # Where it was; absent when it is new.
+    before: NotRequired[str | None]
+    # How many commits the repository did not have.
+    total: int
+    # The newest of them, newest first, at most 200.
+    commits: list[PulledCommit]
+
+
+# Brings the sandbox's commits to the source's repository as a branch.
+class PullRequest(TypedDict):
+    # The branch; `sandbar/<name of the sandbox>` when absent.
+    branch: NotRequired[str | None]
+    # Whether a branch that is there may lose commits.
+    force: NotRequired[bool]
+
+
+# A commit that arrived.
+class PulledCommit(TypedDict):
+    # Its id.
+    id: str
+    # The first line of its message, as the sandbox wrote it.
+    subject: str
+    # Who wrote it, as the sandbox says.
+    author: str
+
+
+# At most so much, over all living sandboxes of a tenant; what is absent is without end.
+class Quota(TypedDict):
+    # Sandboxes that live at once, the stopped ones included.
+    sandboxes: NotRequired[int | None]
+    # Sum of what they may take of memory.
+    memory_bytes: NotRequired[int | None]
+    # Sum of what their upper layers may hold.
+    disk_bytes: NotRequired[int | None]
+    # Sum of how many processes they may have.
+    processes: NotRequired[int | None]
+    # Requests in a minute of each user and each key.
+    requests_per_minute: NotRequired[int | None]
+
+
+# Whether the server can take work.
+class Ready(TypedDict):
+    # Whether every check passed; else the status is 503.
+    is_ready: bool
+    # The checks.
+    checks: list[ReadyCheck]
+
+
+# One thing that the server needs.
+class ReadyCheck(TypedDict):
+    # What, for example `store`.
+    name: str
+    # Whether it answers.
+    is_ok: bool
+    # What was found.
+    message: NotRequired[str | None]
+
+
+# What a refresh did, each list ordered.
+class RefreshOutcome(TypedDict):
+    # Paths where both were merged, or that got the text that was sent.
+    merged: list[WorkspacePath]
+    # Paths that have what the host has.
+    ours: list[WorkspacePath]
+    # Paths that stay as they were, as a change against what the host has now.
+    theirs: list[WorkspacePath]
+
+
+# Brings the host's newer state into the workspace, at paths that both changed. `If-Match` with the `ETag` of
+# the changes is honored.
+class RefreshRequest(TypedDict):
+    # Which changes; every one when absent.
+    selection: NotRequired[Selection]
+    # What counts at paths that cannot be merged; without it they are 409 `review_conflict`, and nothing is
+    # written.
+    resolutions: NotRequired[list[Resolution]]
+    otherwise: NotRequired[Side | None]
+
+
+# What a reject did.
+class RejectOutcome(TypedDict):
+    # Paths that are again what the source has, ordered.
+    rejected: list[WorkspacePath]
+    # Paths of which only hunks were dropped, ordered.
+    parts: NotRequired[list[WorkspacePath]]
+
+
+# Drops changes from the workspace.
+class RejectRequest(TypedDict):
+    diff_id: NotRequired[DiffId | None]
+    # Which of its changes.
+    selection: Selection
+    # What the person says about it, at most 4 KiB, for whoever works in the sandbox next.
+    reason: NotRequired[str | None]
+
+
+# What a person says about a path that the host changed as well.
+class Resolution(TypedDict):
+    # The path.
+    path: WorkspacePath
+    # What counts there.
+    take: Take
+
+
+# What the end of a process means.
+RestartPolicy: TypeAlias = "Literal['always', 'on_failure', 'never']"
+
+
+# A process that was restarted.
+class RestartedProcess(TypedDict):
+    # Who.
+    after: NotRequired[list[ProcessName]]
+    state: Literal['waiting', 'starting', 'running', 'ready', 'unhealthy', 'backing_off', 'given_up', 'stopping', 'stopped', 'exited']
+    # What the last check found.
+    reason: NotRequired[str]
+    # When, in microseconds since 1970.
+    until_us: NotRequired[int]
+    # The last lines that it wrote, oldest first.
+    last_lines: NotRequired[list[str]]
+    # Which one.
+    name: ProcessName
+    # What it is for.
+    kind: ProcessKind
+    # Its number inside, while it runs.
+    pid: NotRequired[int | None]
+    # How often it was started again since it was last asked to start.
+    restarts: int
+    # When it was started last, in microseconds since 1970.
+    started_us: NotRequired[int | None]
+    last_exit: NotRequired[ExitStatus | None]
+    # What else is to be said, for example that it serves another port than the one it should.
+    hint: NotRequired[str | None]
+    # Whether it serves; of one without a readiness check, whether it runs.
+    is_ready: bool
+
+
+# What somebody is in a tenant. Ordered: each may do what the ones before it may.
+Role: TypeAlias = "Literal['viewer', 'member', 'admin']"
+
+
+# A sandbox as the server knows it.
+class Sandbox(TypedDict):
+    state: Literal['creating', 'running', 'paused', 'stopping', 'stopped', 'failed', 'deleting']
+    # Why.
+    reason: NotRequired[FailureReason]
+    # Names it for ever.
+    id: SandboxId
+    # Names it among the sandboxes that live.
+    name: SandboxName
+    # Grows with each write of the record; also the `ETag`.
+    generation: Generation
+    # What its workspace is a view of.
+    source: Source
+    # Where the workspace is inside.
+    workspace_path: HostPath
+    scope: NotRequired[WorkspacePath | None]
+    # Subtrees that no other sandbox may reserve.
+    reserve: NotRequired[list[WorkspacePath]]
+    # Whether the whole source is reserved.
+    reserve_all: NotRequired[bool]
+    # What it may use.
+    limits: Limits
+    # Names of the variables that every exec sees. Values are never shown.
+    env_names: NotRequired[list[EnvName]]
+    # Which toolchains of the caller's home are shown inside.
+    toolchains: ToolchainPolicy
+    caches: NotRequired[ToolchainPolicy | None]
+    # When it ends by itself.
+    expiry: Expiry
+    # Whether its app is started with it.
+    app: AppStart
+    # What becomes of it when nobody uses it.
+    idle_policy: IdlePolicy
+    visibility: NotRequired[Visibility | None]
+    # Whom it may reach.
+    network: NetworkSpec
+    stop_reason: NotRequired[StopReason | None]
+    # Until when it does not sleep.
+    keepalive_until: NotRequired[str | None]
+    # When it was asked for.
+    created_at: str
+    # When the record last changed.
+    updated_at: str
+    # When somebody last used it.
+    last_active_at: str
+    # Bytes of its upper layer, when last measured.
+    upper_bytes: NotRequired[int]
+    # Files of its upper layer, when last measured.
+    upper_files: NotRequired[int]
+    # When its lease ends.
+    expires_at: NotRequired[str | None]
+    isolation: NotRequired[IsolationReport | None]
+
+
+# What one sandbox holds on disk.
+class SandboxDiskUsage(TypedDict):
+    # Which.
+    id: SandboxId
+    # Its name.
+    name: SandboxName
+    # Bytes of its upper layer.
+    upper_bytes: int
+    # Files of its upper layer.
+    upper_files: int
+    # Bytes of its logs.
+    logs_bytes: int
+    # When the record last changed.
+    updated_at: str
+
+
+# Names a sandbox.
+SandboxId: TypeAlias = 'str'
+
+
+# The name that a person gives a sandbox.
+SandboxName: TypeAlias = 'str'
+
+
+# What a user wants a sandbox to be.
+class SandboxSpec(TypedDict):
+    name: NotRequired[SandboxName | None]
+    # What the workspace is a view of.
+    source: Source
+    workspace_path: NotRequired[HostPath | None]
+    scope: NotRequired[WorkspacePath | None]
+    # Subtrees that no other sandbox over the same source may reserve while this one lives; `[""]` is not a
+    # path, so the whole source is `reserve_all`.
+    reserve: NotRequired[list[WorkspacePath]]
+    # Reserves the whole source.
+    reserve_all: NotRequired[bool]
+    # What it may use.
+    limits: NotRequired[Limits]
+    # Variables that every exec sees.
+    env: NotRequired[dict[str, str]]
+    # Toolchains of the caller's home.
+    toolchains: NotRequired[ToolchainPolicy]
+    caches: NotRequired[ToolchainPolicy | None]
+    # When it ends by itself.
+    expiry: NotRequired[Expiry]
+    # Whether its app is started with it.
+    app: NotRequired[AppStart]
+    # What becomes of it when nobody uses it.
+    idle_policy: NotRequired[IdlePolicy]
+    visibility: NotRequired[Visibility | None]
+    # Whom it may reach.
+    network: NotRequired[NetworkSpec]
+    git_identity: NotRequired[GitIdentity | None]
+    acceptance: NotRequired[AcceptanceRules | None]
+
+
+# Its steps are being carried out; nothing of it may be used yet.
+class SandboxStateCreating(TypedDict):
+    state: Literal['creating']
+
+
+# Its supervisor answers.
+class SandboxStateRunning(TypedDict):
+    state: Literal['running']
+
+
+# Frozen, with its memory kept.
+class SandboxStatePaused(TypedDict):
+    state: Literal['paused']
+
+
+# Its processes are being ended.
+class SandboxStateStopping(TypedDict):
+    state: Literal['stopping']
+
+
+# Nothing of it runs; its files are kept.
+class SandboxStateStopped(TypedDict):
+    state: Literal['stopped']
+
+
+# Something ended it; its files are kept.
+class SandboxStateFailed(TypedDict):
+    # Why.
+    reason: FailureReason
+    state: Literal['failed']
+
+
+# It is being removed.
+class SandboxStateDeleting(TypedDict):
+    state: Literal['deleting']
+
+
+# Where a sandbox is in its life.  ```text      create                        pause ∅ ─► creating ─► running
+# ◄────────────► paused          │        │   ▲ start          │   stop ▼   │                     any ─►
+# deleting ─► (gone)          │     stopping ─► stopped          └────────┴─► failed ─► start, delete ```
+SandboxState: TypeAlias = 'SandboxStateCreating | SandboxStateRunning | SandboxStatePaused | SandboxStateStopping | SandboxStateStopped | SandboxStateFailed | SandboxStateDeleting'
+
+
+# What one sandbox uses now.
+class SandboxUsage(TypedDict):
+    # Bytes of memory; absent when it does not run or nobody counts.
+    memory_bytes: NotRequired[int | None]
+    # Processes and threads.
+    pids: NotRequired[int | None]
+    # Processor time since the start, in microseconds.
+    cpu_us: NotRequired[int | None]
+    # How often the kernel killed for memory.
+    oom_kills: NotRequired[int | None]
+    # Bytes of its upper layer.
+    upper_bytes: int
+    # Files of its upper layer.
+    upper_files: int
+    # Bytes of its logs.
+    logs_bytes: int
+
+
+# What a route needs.
+Scope: TypeAlias = "Literal['read', 'write', 'review', 'admin']"
+
+
+# One match of a search.
+class SearchMatch(TypedDict):
+    # The file.
+    path: WorkspacePath
+    # The line, from 1; absent when only the name was looked at.
+    line: NotRequired[int | None]
+    # The line's text, cut to 500 characters.
+    text: NotRequired[str | None]
+
+
+# What a search found.
+class SearchResult(TypedDict):
+    # The matches, in the order of paths.
+    items: list[SearchMatch]
+    # Whether there was more than the limit.
+    is_truncated: bool
+
+
+# A text that nobody may read in a log.
+Secret: TypeAlias = 'str'
+
+
+# Secrets under a new key.
+class SecretRotation(TypedDict):
+    # Names the key that seals now.
+    key: str
+    # Secrets that were sealed again.
+    resealed: int
+    # Secrets that do not open and were left; with any, the old keys are kept.
+    left: int
+
+
+# These paths; a directory stands for everything below it.
+class Selection2(TypedDict):
+    # These paths; a directory stands for everything below it.
+    paths: list[WorkspacePath]
+
+
+# These paths, or only some hunks of them.
+class Selection3(TypedDict):
+    # These paths, or only some hunks of them.
+    parts: list[Part]
+
+
+# Which changes a decision is about.
+Selection: TypeAlias = "Literal['all'] | Selection2 | Selection3"
+
+
+# One event of a stream, as the rules of server-sent events read it.
+class ServerSentEvent(TypedDict):
+    # What `Last-Event-ID` takes to go on after it; that of the event before where it has none.
+    id: NotRequired[str | None]
+    # Its type.
+    event: str
+    # A JSON value, by type.
+    data: str
+
+
+# A session that began. Its token is in the cookie, and nowhere else.
+class Session(TypedDict):
+    # When it ends, however much it is used.
+    expires_at: str
+
+
+# Makes the first administrator.
+class SetupRequest(TypedDict):
+    # What the server wrote to its log, and to `setup-code` of its data directory.
+    code: Secret
+    # The administrator's name.
+    name: AccountName
+    # The administrator's password, 12 to 1024 bytes.
+    password: Secret
+
+
+# A SHA-256, in hexadecimal.
+Sha256: TypeAlias = 'str'
+
+
+# Whose version of a text: `ours` is the host's, `theirs` the sandbox's, as `git merge` calls what is merged
+# into what.
+Side: TypeAlias = "Literal['ours', 'theirs']"
+
+
+# Which signal to send to the exec's process group.
+class SignalRequest(TypedDict):
+    # The signal's number, 1 to 64.
+    signal: int
+
+
+# A selected path that was not applied.
+class Skipped(TypedDict):
+    # The path.
+    path: WorkspacePath
+    # The flag that forbids it.
+    flag: ChangeFlag
+
+
+# A directory of the host, seen copy-on-write and never written but by an approve.
+class SourceDirectory(TypedDict):
+    # The directory.
+    path: HostPath
+    kind: Literal['directory']
+
+
+# Nothing: the workspace starts empty, and there is nowhere to approve to.
+class SourceEmpty(TypedDict):
+    kind: Literal['empty']
+
+
+# A starter: the workspace starts with its files, and there is nowhere to approve to.
+class SourcePreset(TypedDict):
+    # Which one.
+    preset: PresetName
+    kind: Literal['preset']
+
+
+# What the workspace is a view of.
+Source: TypeAlias = 'SourceDirectory | SourceEmpty | SourcePreset'
+
+
+# How a process is ended.
+class StopPolicy(TypedDict):
+    # The signal that asks, by number; it goes to the whole process group.
+    signal: int
+    # How long it may take before SIGKILL, in milliseconds.
+    grace_ms: int
+
+
+# Why a sandbox was stopped.
+StopReason: TypeAlias = "Literal['requested', 'lease_ended', 'idle', 'memory_pressure', 'disk_full']"
+
+
+# How to stop.
+class StopRequest(TypedDict):
+    # Milliseconds between asking and killing, at most 600000; 10000 when absent.
+    grace_ms: NotRequired[int | None]
+
+
+# This text, as the person edited it.
+class Take3(TypedDict):
+    # This text, as the person edited it.
+    content: LineText
+
+
+# What counts where the host and the sandbox collide. Edits that do not collide are merged all the same.
+Take: TypeAlias = "Literal['ours'] | Literal['theirs'] | Take3"
+
+
+# A tenant: what one of them has, no other one sees.
+class Tenant(TypedDict):
+    # Its id.
+    id: TenantId
+    # Its name, unique in the server.
+    name: AccountName
+    # What it may have.
+    quota: Quota
+    # Below which directories of the host its sources are; absent: anywhere.
+    source_roots: NotRequired[list[HostPath] | None]
+    # When it was made.
+    created_at: str
+
+
+# Makes a tenant.
+class TenantCreateRequest(TypedDict):
+    # Its name, unique in the server.
+    name: AccountName
+    # What it may have; without end when absent.
+    quota: NotRequired[Quota]
+    # Below which directories of the host its sources are. None: workspaces begin empty, or from presets.
+    source_roots: NotRequired[list[HostPath]]
+
+
+# Names a tenant.
+TenantId: TypeAlias = 'str'
+
+
+# Changes a tenant. What it has already stays.
+class TenantUpdateRequest(TypedDict):
+    quota: NotRequired[Quota | None]
+    # Below which directories of the host its sources are.
+    source_roots: NotRequired[list[HostPath] | None]
+
+
+# Rows and columns of a terminal.
+class TerminalSize(TypedDict):
+    # Rows, in characters.
+    rows: int
+    # Columns, in characters.
+    cols: int
+
+
+# Only these known ones, by name, for example `cargo`, `rustup`, `npm`.
+class ToolchainPolicy3(TypedDict):
+    # Only these known ones, by name, for example `cargo`, `rustup`, `npm`.
+    only: list[str]
+
+
+# Which toolchains, or which package caches, below the caller's home are shown inside.
+ToolchainPolicy: TypeAlias = "Literal['known'] | Literal['none'] | ToolchainPolicy3"
+
+
+# What an undo did.
+class UndoOutcome(TypedDict):
+    # Names the undo, which is an approve of its own.
+    id: ApproveId
+    # The approve that was taken back.
+    undone: ApproveId
+    # Where it was written to.
+    source: HostPath
+    # Paths that have again what they had before, ordered; the merged ones included.
+    restored: list[WorkspacePath]
+    # Of these, the ones that the host had changed since, which kept those changes.
+    merged: list[WorkspacePath]
+
+
+# A user.
+class User(TypedDict):
+    # The id.
+    id: UserId
+    # The name, unique in the tenant.
+    name: AccountName
+    # What the user may do.
+    role: Role
+    # Whether the user can log in.
+    has_password: bool
+    # When the user was added.
+    created_at: str
+
+
+# Adds a user.
+class UserCreateRequest(TypedDict):
+    # The name, unique in the tenant.
+    name: AccountName
+    # What the user may do.
+    role: Role
+    password: NotRequired[Secret | None]
+
+
+# Names a user.
+UserId: TypeAlias = 'str'
+
+
+# Changes a user. A new password ends the user's sessions.
+class UserUpdateRequest(TypedDict):
+    role: NotRequired[Role | None]
+    password: NotRequired[Secret | None]
+
+
+# How one finding matters. Ordered: the last is the worst.
+Verdict: TypeAlias = "Literal['ok', 'degraded', 'missing']"
+
+
+# Who may see the previews of a sandbox.
+Visibility: TypeAlias = "Literal['public', 'private']"
+
+
+# A change that waits for a person.
+class Waiting(TypedDict):
+    # It has this flag.
+    flag: NotRequired[ChangeFlag]
+    reason: Literal['flagged', 'not_text', 'path_not_listed']
+    # The path.
+    path: WorkspacePath
+
+
+# One thing that is weaker than the native runtime specifies, and why.
+class Weakness(TypedDict):
+    # A stable code, for example `single_uid` or `memory_not_limited`.
+    code: str
+    # What that means, in a sentence.
+    message: str
+
+
+# Bytes that are not UTF-8, in base64.
+class WorkspacePath2(TypedDict):
+    b64: str
+
+
+# A path below the root of the workspace: relative, without `..`; text where it is UTF-8.
+WorkspacePath: TypeAlias = 'str | WorkspacePath2'
+
+
+class Sandbar(Transport):
+    """Every operation of a server, a method each."""
+
+    def healthz_at_root(self) -> Health:
+        """Says that the server lives, where probes look for it."""
+        return self.ask('GET', '/healthz', 'json')
+
+    def metrics_at_root(self) -> str:
+        """What the server counts, where Prometheus looks for it."""
+        return self.ask('GET', '/metrics', 'text')
+
+    def readyz_at_root(self) -> Ready:
+        """Says whether the server takes work, where probes look for it."""
+        return self.ask('GET', '/readyz', 'json')
+
+    def api_key_list(self, *, limit: int | None = None, cursor: str | None = None, tenant: str | None = None) -> PageApiKey:
+        """Lists the API keys of a tenant, oldest first. The keys themselves are nowhere."""
+        return self.ask('GET', '/v1/api-keys', 'json', query={'limit': limit, 'cursor': cursor, 'tenant': tenant})
+
+    def api_key_create(self, body: ApiKeyCreateRequest, *, tenant: str | None = None) -> ApiKeyCreated:
+        """Makes an API key that may do at most what one may oneself. The key is in this answer, and never again."""
+        return self.ask('POST', '/v1/api-keys', 'json', query={'tenant': tenant}, body=body, media='application/json')
+
+    def api_key_delete(self, key: str, *, tenant: str | None = None) -> None:
+        """Ends an API key at once; what streams over it is cut."""
+        return self.ask('DELETE', f'/v1/api-keys/{self.segment(key)}', 'nothing', query={'tenant': tenant})
+
+    def approve_list(self, *, source: str | None = None, source_b64: str | None = None, sandbox: str | None = None, path: str | None = None, path_b64: str | None = None, limit: int | None = None, cursor: str | None = None) -> PageApprove:
+        """Lists what was approved and what was undone, newest first; also of sandboxes that are gone."""
+        return self.ask('GET', '/v1/approves', 'json', query={'source': source, 'source_b64': source_b64, 'sandbox': sandbox, 'path': path, 'path_b64': path_b64, 'limit': limit, 'cursor': cursor})
+
+    def approve_fetch(self, approve: str) -> Approve:
+        """Looks at one approve, with every path."""
+        return self.ask('GET', f'/v1/approves/{self.segment(approve)}', 'json')
+
+    def approve_undo(self, approve: str) -> UndoOutcome:
+        """Takes the last approve of a directory back, all or nothing. The same undo again has the same result. What
+        was changed there since is merged where it is text and does not overlap; else the answer is 409 with the
+        conflicts, and nothing is written."""
+        return self.ask('POST', f'/v1/approves/{self.segment(approve)}/undo', 'json')
+
+    def login(self, body: LoginRequest) -> Session:
+        """Begins a session: its token is in the cookie of the answer. Users log in on TCP, where browsers are. With
+        the cookie, what changes something needs `Origin` and the header `X-Sandbar-Csrf` as well."""
+        return self.ask('POST', '/v1/auth/login', 'json', body=body, media='application/json')
+
+    def logout(self) -> None:
+        """Ends the session that asks."""
+        return self.ask('POST', '/v1/auth/logout', 'nothing')
+
+    def password(self, body: PasswordRequest) -> None:
+        """Changes the password of the user whose session asks, and ends the user's other sessions."""
+        return self.ask('POST', '/v1/auth/password', 'nothing', body=body, media='application/json')
+
+    def setup(self, body: SetupRequest) -> User:
+        """Makes the first administrator, with the code that the server wrote to its log and to `setup-code` of its
+        data directory. Coming first is not enough."""
+        return self.ask('POST', '/v1/auth/setup', 'json', body=body, media='application/json')
+
+    def auth_status(self) -> AuthStatus:
+        """Says whether one can log in, and whether one is."""
+        return self.ask('GET', '/v1/auth/status', 'json')
+
+    def backup(self) -> bytes:
+        """Sends a backup of the server's own state, keys and token included, without the files of sandboxes. It is
+        as secret as the data directory."""
+        return self.ask('POST', '/v1/backup', 'bytes')
+
+    def doctor(self) -> Doctor:
+        """Probes the host by doing, and names what is missing and what to do about it."""
+        return self.ask('GET', '/v1/doctor', 'json')
+
+    def gc(self, body: GcRequest | None = None) -> GcOutcome:
+        """Gives back what nobody needs, or says what that would be. Never what is pending review."""
+        return self.ask('POST', '/v1/gc', 'json', body=body, media='application/json')
+
+    def healthz(self) -> Health:
+        """Says that the server lives. Needs no token."""
+        return self.ask('GET', '/v1/healthz', 'json')
+
+    def manifest_check(self, body: ManifestCheckRequest) -> ManifestCheck:
+        """Says what a `sandbox.yaml` means, or everything that is wrong with it. Nothing is started."""
+        return self.ask('POST', '/v1/manifest/check', 'json', body=body, media='application/json')
+
+    def me(self) -> Me:
+        """Says who asks, and what they may ask for."""
+        return self.ask('GET', '/v1/me', 'json')
+
+    def metrics(self) -> str:
+        """What the server counts, in Prometheus' text format."""
+        return self.ask('GET', '/v1/metrics', 'text')
+
+    def openapi(self) -> dict[str, Any]:
+        """This document."""
+        return self.ask('GET', '/v1/openapi.json', 'json')
+
+    def readyz(self) -> Ready:
+        """Says whether the server takes work."""
+        return self.ask('GET', '/v1/readyz', 'json')
+
+    def sandbox_list(self, *, limit: int | None = None, cursor: str | None = None, name: str | None = None, state: Literal['creating', 'running', 'paused', 'stopping', 'stopped', 'failed', 'deleting'] | None = None, source: str | None = None) -> PageSandbox:
+        """Lists sandboxes, newest first."""
+        return self.ask('GET', '/v1/sandboxes', 'json', query={'limit': limit, 'cursor': cursor, 'name': name, 'state': state, 'source': source})
+
+    def sandbox_create(self, body: SandboxSpec, *, idempotency_key: str | None = None) -> Sandbox:
+        """Creates a sandbox, and answers when it runs. With `Idempotency-Key` a repeated request answers with the
+        sandbox that the first one made."""
+        return self.ask('POST', '/v1/sandboxes', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def sandbox_fetch(self, sandbox: str, *, if_none_match: str | None = None) -> Sandbox:
+        """Looks at a sandbox."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}', 'json', headers={'If-None-Match': if_none_match})
+
+    def sandbox_delete(self, sandbox: str) -> None:
+        """Stops a sandbox if need be, and removes it with its files."""
+        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}', 'nothing')
+
+    def accept(self, sandbox: str) -> AcceptOutcome:
+        """Approves what the rules of the sandbox let go without a person; the rest stays pending."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/accept', 'json')
+
+    def app_status(self, sandbox: str) -> AppStatus:
+        """How the app of a sandbox is; of one that does not run, as it was last."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/app', 'json')
+
+    def app_apply(self, sandbox: str) -> AppStatus:
+        """Reads `sandbox.yaml` again and makes the app what it says: only what changed is restarted."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/apply', 'json')
+
+    def app_check(self, sandbox: str, body: AppCheckRequest) -> AppCheck:
+        """Builds the app in a throw-away copy of the sandbox, as `build` of its `sandbox.yaml` says; what runs is
+        not touched. The answer comes when the build has ended. Whoever hangs up before gives the check up."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/check', 'json', body=body, media='application/json')
+
+    def preview_link(self, sandbox: str, body: PreviewLinkRequest) -> PreviewLink:
+        """Makes a link to a port of a sandbox: for one visit within 30 seconds, or for everybody who has it until a
+        time. Nobody needs one for a public preview."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/link', 'json', body=body, media='application/json')
+
+    def process_log(self, sandbox: str, process: str, *, tail: int | None = None) -> ProcessLog:
+        """The last lines of a process's log, whether or not it runs."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/logs', 'json', query={'tail': tail})
+
+    def process_output_stream(self, sandbox: str, process: str, *, offset: int | None = None, follow: bool | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Streams a process's log: events `stdout` and `stderr` (`OutputChunk`), `note` where the supervisor says
+        something, and `gap`. `Last-Event-ID` resumes exactly after that event. Restarts of the process do not end
+        the stream."""
+        return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/output', query={'offset': offset, 'follow': follow}, headers={'Last-Event-ID': last_event_id})
+
+    def process_restart(self, sandbox: str, process: str) -> ProcessStatus:
+        """Ends a process, where it runs, and starts it."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/restart', 'json')
+
+    def process_start(self, sandbox: str, process: str) -> ProcessStatus:
+        """Starts a process that was stopped, has exited or has given up."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/start', 'json')
+
+    def process_stop(self, sandbox: str, process: str) -> ProcessStatus:
+        """Ends a process and keeps it ended until it is started, or the app is applied again."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/stop', 'json')
+
+    def approve(self, sandbox: str, body: ApproveRequest, *, if_match: str | None = None) -> ApproveOutcome:
+        """Writes changes to the source, all or nothing. The same request again has the same result."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/approve', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def change_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None) -> ChangesPage:
+        """Lists the changes of one instant, ordered by path. The pages of one list are of the same instant. The
+        `ETag` is for `If-Match` of approve and reject."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/changes', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def change_hunks(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None) -> FileHunks:
+        """Shows one changed text file as hunks."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/changes/hunks', 'json', query={'path': path, 'path_b64': path_b64})
+
+    def config_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None) -> PageConfigItem:
+        """Lists the settings and secrets of a sandbox by name. The value of a secret is never shown."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/config', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def config_create(self, sandbox: str, body: ConfigCreateRequest, *, restart: bool | None = None) -> ConfigChanged:
+        """Gives a sandbox a setting or a secret, a secret by default."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/config', 'json', query={'restart': restart}, body=body, media='application/json')
+
+    def config_remove(self, sandbox: str, key: str, *, restart: bool | None = None) -> ConfigRemoved:
+        """Removes a setting or a secret. `If-Match` with the `ETag` is honored."""
+        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart})
+
+    def config_update(self, sandbox: str, key: str, body: ConfigUpdateRequest, *, restart: bool | None = None) -> ConfigChanged:
+        """Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is.
+        `If-Match` with the `ETag` is honored."""
+        return self.ask('PATCH', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart}, body=body, media='application/json')
+
+    def declined_list(self, sandbox: str) -> DeclinedList:
+        """Lists what was rejected, with what the person said about it."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/declined', 'json')
+
+    def diff(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None) -> str:
+        """Shows the changes as a patch that `git apply` accepts."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/diff', 'text', query={'path': path, 'path_b64': path_b64})
+
+    def event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, last_event_id: str | None = None) -> PageEvent:
+        """Lists events, oldest first; or streams them, with `Accept: text/event-stream`. In the stream each event
+        has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', 'json', query={'limit': limit, 'cursor': cursor}, headers={'Last-Event-ID': last_event_id})
+
+    def event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Lists events, oldest first; or streams them, with `Accept: text/event-stream`. In the stream each event
+        has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id."""
+        return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', query={'limit': limit, 'cursor': cursor}, headers={'Last-Event-ID': last_event_id})
+
+    def exec_list(self, sandbox: str) -> PageExec:
+        """Lists the execs of a sandbox, newest first; the last 200."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/execs', 'json')
+
+    def exec_create(self, sandbox: str, body: ExecCreateRequest) -> ExecResult:
+        """Starts a command; with `wait`, answers with its output and status when it has ended."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/execs', 'json', body=body, media='application/json')
+
+    def exec_fetch(self, sandbox: str, exec: str) -> Exec:
+        """Looks at an exec."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/execs/{self.segment(exec)}', 'json')
+
+    def exec_output_stream(self, sandbox: str, exec: str, *, offset: int | None = None, follow: bool | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Streams output: events `stdout` and `stderr` (`OutputChunk`), `gap` where output was dropped, and last
+        `end` (`ExecEnd`) or `lost`. `Last-Event-ID` resumes exactly after that event. `problem` is the last event
+        when we failed; come back with the last id."""
+        return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/execs/{self.segment(exec)}/output', query={'offset': offset, 'follow': follow}, headers={'Last-Event-ID': last_event_id})
+
+    def exec_signal(self, sandbox: str, exec: str, body: SignalRequest) -> None:
+        """Signals the process group of an exec. One that has ended is left alone, and that is no error."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/execs/{self.segment(exec)}/signal', 'nothing', body=body, media='application/json')
+
+    def file_list(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None) -> FileList:
+        """Lists what a directory holds."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/files', 'json', query={'path': path, 'path_b64': path_b64})
+
+    def file_remove(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None, recursive: bool | None = None) -> None:
+        """Removes a file, or a directory."""
+        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}/files', 'nothing', query={'path': path, 'path_b64': path_b64, 'recursive': recursive})
+
+    def archive_read(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None) -> bytes:
+        """Reads a directory, or one file, as a tar archive: links as links, without owners. A connection that ends
+        before the archive does says that it could not be finished."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/files/archive', 'bytes', query={'path': path, 'path_b64': path_b64})
+
+    def archive_write(self, sandbox: str, body: bytes, *, path: str | None = None, path_b64: str | None = None) -> ArchiveResult:
+        """Unpacks a tar archive into a directory, which is made if it is missing. What would leave it is refused,
+        and what came before stays."""
+        return self.ask('PUT', f'/v1/sandboxes/{self.segment(sandbox)}/files/archive', 'json', query={'path': path, 'path_b64': path_b64}, body=body, media='application/x-tar')
+
+    def file_read(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None, range: str | None = None) -> bytes:
+        """Reads a regular file; one `Range` of bytes is honored."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/files/content', 'bytes', query={'path': path, 'path_b64': path_b64}, headers={'Range': range})
+
+    def file_write(self, sandbox: str, body: bytes, *, path: str | None = None, path_b64: str | None = None, mode: str | None = None) -> FileEntry:
+        """Replaces a file at once, or makes it and the directories above it."""
+        return self.ask('PUT', f'/v1/sandboxes/{self.segment(sandbox)}/files/content', 'json', query={'path': path, 'path_b64': path_b64, 'mode': mode}, body=body, media='application/octet-stream')
+
+    def directory_create(self, sandbox: str, body: MkdirRequest) -> FileEntry:
+        """Makes a directory and those above it; one that is there is fine."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/files/mkdir', 'json', body=body, media='application/json')
+
+    def file_move(self, sandbox: str, body: MoveRequest) -> FileEntry:
+        """Moves a file or a directory."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/files/move', 'json', body=body, media='application/json')
+
+    def file_search(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None, text: str | None = None, name: str | None = None, limit: int | None = None) -> SearchResult:
+        """Searches names and lines."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/files/search', 'json', query={'path': path, 'path_b64': path_b64, 'text': text, 'name': name, 'limit': limit})
+
+    def file_stat(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None) -> FileEntry:
+        """Says what a path is."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/files/stat', 'json', query={'path': path, 'path_b64': path_b64})
+
+    def keepalive(self, sandbox: str, body: KeepaliveRequest) -> Sandbox:
+        """Keeps a sandbox from sleeping until a time. A later request replaces an earlier one."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/keepalive', 'json', body=body, media='application/json')
+
+    def sandbox_pause(self, sandbox: str) -> Sandbox:
+        """Freezes a sandbox with its memory."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pause', 'json')
+
+    def pull(self, sandbox: str, body: PullRequest) -> PullOutcome:
+        """Brings the commits that were made in the sandbox to the source's repository, as a branch. Objects only,
+        each one checked; nothing is checked out. The sandbox must run."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pull', 'json', body=body, media='application/json')
+
+    def refresh(self, sandbox: str, body: RefreshRequest, *, if_match: str | None = None) -> RefreshOutcome:
+        """Brings the host's newer state into the workspace, by the merge that an approve would make. All or nothing."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/refresh', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def reject(self, sandbox: str, body: RejectRequest, *, if_match: str | None = None) -> RejectOutcome:
+        """Drops changes: the workspace has again what the source has."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/reject', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def sandbox_resume(self, sandbox: str) -> Sandbox:
+        """Lets a paused sandbox run on."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/resume', 'json')
+
+    def sandbox_start(self, sandbox: str) -> Sandbox:
+        """Starts a stopped or failed sandbox over the files that were kept."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/start', 'json')
+
+    def sandbox_stop(self, sandbox: str, body: StopRequest | None = None) -> Sandbox:
+        """Stops a sandbox: asks, waits, kills. Its files are kept."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/stop', 'json', body=body, media='application/json')
+
+    def sandbox_usage(self, sandbox: str) -> SandboxUsage:
+        """What a sandbox uses now."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/usage', 'json')
+
+    def secrets_rotate(self) -> SecretRotation:
+        """Seals every secret of the server with a new key, while everything runs, and drops the old one."""
+        return self.ask('POST', '/v1/secrets/rotate', 'json')
+
+    def tenant_list(self, *, limit: int | None = None, cursor: str | None = None) -> PageTenant:
+        """Lists tenants, oldest first."""
+        return self.ask('GET', '/v1/tenants', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def tenant_create(self, body: TenantCreateRequest) -> Tenant:
+        """Makes a tenant. Its first user is added with `POST /v1/users?tenant=`."""
+        return self.ask('POST', '/v1/tenants', 'json', body=body, media='application/json')
+
+    def tenant_update(self, tenant: str, body: TenantUpdateRequest) -> Tenant:
+        """Changes what a tenant may have. What it has already stays."""
+        return self.ask('PATCH', f'/v1/tenants/{self.segment(tenant)}', 'json', body=body, media='application/json')
+
+    def disk_usage(self) -> DiskUsage:
+        """What the sandboxes of the tenant hold on disk, the largest first; measured now."""
+        return self.ask('GET', '/v1/usage', 'json')
+
+    def user_list(self, *, limit: int | None = None, cursor: str | None = None, tenant: str | None = None) -> PageUser:
+        """Lists the users of a tenant, oldest first."""
+        return self.ask('GET', '/v1/users', 'json', query={'limit': limit, 'cursor': cursor, 'tenant': tenant})
+
+    def user_create(self, body: UserCreateRequest, *, tenant: str | None = None) -> User:
+        """Adds a user to a tenant, who may do at most what one may oneself."""
+        return self.ask('POST', '/v1/users', 'json', query={'tenant': tenant}, body=body, media='application/json')
+
+    def user_delete(self, user: str, *, tenant: str | None = None) -> None:
+        """Removes a user; the user's sessions and keys end."""
+        return self.ask('DELETE', f'/v1/users/{self.segment(user)}', 'nothing', query={'tenant': tenant})
+
+    def user_update(self, user: str, body: UserUpdateRequest, *, tenant: str | None = None) -> User:
+        """Changes the role or the password of a user. A new password ends the user's sessions."""
+        return self.ask('PATCH', f'/v1/users/{self.segment(user)}', 'json', query={'tenant': tenant}, body=body, media='application/json')
