@@ -231,6 +231,8 @@ codes! {
     ConfigExists = "config_exists", 409;
     /// The key file of secrets is missing, damaged or open to others, or lacks the key of a secret.
     SecretsKeyUnusable = "secrets_key_unusable", 503;
+    /// The sandbox has changes that nobody decided about; nothing was removed.
+    ChangesPending = "changes_pending", 409;
 }
 
 impl fmt::Display for ErrorCode {

@@ -54,7 +54,10 @@ pub use review::{
     RejectOutcome, RejectRequest,
 };
 pub use sandboxes::{Sandbox, SandboxListQuery, StateName, StopRequest};
-pub use usage::{DiskUsage, GcAction, GcOutcome, GcRequest, SandboxDiskUsage, SandboxUsage};
+pub use usage::{
+    DiskUsage, GcAction, GcOutcome, GcRequest, ReconcilerStatus, SandboxDiskUsage, SandboxUsage,
+    Upkeep,
+};
 
 /// The header that makes a repeated create one create.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -18,6 +18,8 @@ pub const SANDBOXES: &str = "/v1/sandboxes";
 pub const APPROVES: &str = "/v1/approves";
 /// `GET`: what the data directory holds.
 pub const USAGE: &str = "/v1/usage";
+/// `GET`: how the server keeps itself in order.
+pub const UPKEEP: &str = "/v1/upkeep";
 /// `POST`: cleans up.
 pub const GC: &str = "/v1/gc";
 /// `POST`: sends a backup.

@@ -35,6 +35,7 @@ pub(crate) mod stop;
 pub(crate) mod tenant;
 pub(crate) mod top;
 pub(crate) mod undo;
+pub(crate) mod upkeep;
 pub(crate) mod user;
 
 use crate::{context::Context, failure::Failure};
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Top(top::Args),
     Du(du::Args),
     Gc(gc::Args),
+    Upkeep(upkeep::Args),
     Manifest(manifest::Args),
     Secret(secret::Args),
     User(user::Args),
@@ -109,6 +111,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Top(args) => Box::pin(top::run(args, context)).await,
         Command::Du(args) => du::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
+        Command::Upkeep(args) => upkeep::run(args, context).await,
         Command::Secret(args) => secret::run(args, context).await,
         Command::User(args) => user::run(args, context).await,
         Command::Key(args) => key::run(args, context).await,

@@ -57,8 +57,20 @@ pub struct EngineConfig {
     pub history_ttl: Duration,
     /// How long events are kept, also of sandboxes that live on.
     pub event_ttl: Duration,
+    /// How long an exec that ended is kept, with its log.
+    pub log_ttl: Duration,
+    /// How long a stopped sandbox without changes is kept; `None`: until somebody deletes it.
+    pub stopped_ttl: Option<Duration>,
     /// How often upper layers are measured.
     pub size_interval: Duration,
+    /// LIMIT: bytes that all sandboxes may hold together; `None`: as much as the disk.
+    pub total_disk_bytes_max: Option<u64>,
+    /// LIMIT: free bytes of the data directory below which no sandbox is made.
+    pub free_bytes_min: u64,
+    /// Free bytes of the data directory below which those that run are told.
+    pub free_bytes_low: u64,
+    /// Bytes that the server holds in reserve for itself.
+    pub disk_reserve_bytes: u64,
 }
 
 impl EngineConfig {
@@ -88,7 +100,13 @@ impl EngineConfig {
             idempotency_ttl: 7 * DAY,
             history_ttl: 30 * DAY,
             event_ttl: 90 * DAY,
+            log_ttl: 30 * DAY,
+            stopped_ttl: None,
             size_interval: Duration::from_secs(3),
+            total_disk_bytes_max: None,
+            free_bytes_min: 256 << 20,
+            free_bytes_low: 1 << 30,
+            disk_reserve_bytes: 64 << 20,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use sandbar_runtime::doctor::{Finding, Verdict};
 use sandbar_store::{EventBatches, EventWriter, Store};
 use sandbar_types::{ApproveId, HostPath, SandboxId};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     layout::{self, Layout},
     metrics::Metrics,
     reconcile,
+    upkeep::{self, Upkeep},
 };
 
 /// Asks the engine; cheap to clone.
@@ -52,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) backing_up: Mutex<()>,
     /// The last event that was written.
     pub(crate) events: watch::Sender<i64>,
-    pub(crate) trash_nudge: Notify,
+    pub(crate) upkeep: Upkeep,
     /// Whose turn it is to check a build.
     pub(crate) turns: crate::processes::Turns,
     pub(crate) accounts: Accounts,
@@ -160,6 +161,7 @@ impl Engine {
         let secrets = crate::secret::Keys::new(config.secrets_key.clone());
         let (event_writer, batches) = EventWriter::new();
         let recording = Recording::begin(batches, store.clone());
+        let upkeep = Upkeep::new(&config);
         let inner = Arc::new(Inner {
             config,
             layout,
@@ -172,7 +174,7 @@ impl Engine {
             creating: Mutex::new(()),
             backing_up: Mutex::new(()),
             events: watch::Sender::new(0),
-            trash_nudge: Notify::new(),
+            upkeep,
             turns: crate::processes::Turns::default(),
             accounts: Accounts::default(),
             secrets,
@@ -185,8 +187,7 @@ impl Engine {
             _lock: lock,
         });
         reconcile::at_start(&inner).await.map_err(StartError::Reconcile)?;
-        inner.tasks.spawn(reconcile::every_interval(Arc::clone(&inner)));
-        inner.tasks.spawn(crate::gc::empty_trash(Arc::clone(&inner)));
+        upkeep::start(&inner);
         inner.tasks.spawn(crate::size::measure_all(Arc::clone(&inner)));
         inner.tasks.spawn(crate::secret::resume(Arc::clone(&inner)));
         inner.tasks.spawn(crate::idle::watch_memory(Arc::clone(&inner)));

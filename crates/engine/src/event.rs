@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use sandbar_store::{NewEvent, event_list, sandbox_fetch};
 use sandbar_types::{
-    AppId, ApproveId, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, SandboxId,
-    StopReason, WorkspacePath,
+    AppId, ApproveId, Enforcement, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason,
+    ProcessName, QuotaKind, SandboxId, StopReason, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,12 +160,52 @@ pub enum EventPayload {
         /// Its name, and nothing else of it.
         key: EnvName,
     },
-    /// The upper layer is nearly as large as it may be.
+    /// It holds nearly as much on disk as it may; said at 80 and at 90 percent, once each time it gets there.
     DiskWarning {
-        /// What it holds.
+        /// What its upper layer and its home directory hold.
         upper_bytes: u64,
-        /// What it may hold.
+        /// What they may hold.
         limit_bytes: u64,
+        /// What share that reaches.
+        #[serde(default)]
+        percent: u8,
+    },
+    /// It holds as much on disk as it may.
+    DiskExceeded {
+        /// What its upper layer and its home directory hold.
+        upper_bytes: u64,
+        /// What they may hold.
+        limit_bytes: u64,
+        /// Who holds the limit: of `quota` the kernel refuses what is more, and it runs on; else it is stopped.
+        held_by: Enforcement,
+    },
+    /// Little is free on the disk that all sandboxes share.
+    DataDiskLow {
+        /// What is free.
+        free_bytes: u64,
+    },
+    /// All sandboxes together hold nearly as much as they may.
+    TotalDiskWarning {
+        /// What they hold.
+        total_bytes: u64,
+        /// What they may hold.
+        limit_bytes: u64,
+        /// What share that reaches.
+        percent: u8,
+    },
+    /// The sandboxes of the tenant may take nearly as much as its quota.
+    QuotaWarning {
+        /// Of what.
+        quota: QuotaKind,
+        /// What they may take.
+        used: u64,
+        /// The quota.
+        most: u64,
+    },
+    /// Its lease ends soon, and it is stopped then.
+    LeaseEnding {
+        /// When.
+        lease_until: Timestamp,
     },
 }
 
@@ -184,13 +224,21 @@ impl Inner {
 
     /// Appends an event by itself, with all that are appended at the same time.
     pub(crate) async fn event_append(&self, id: SandboxId, payload: &EventPayload) {
-        let (at, payload) = (self.config.clock.now(), payload.to_value());
-        match self.event_writer.append(NewEvent { sandbox_id: id, at, payload }).await {
-            Ok(event) => self.event_written(event),
-            Err(err) => {
-                tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an event is lost");
-            }
+        if let Err(err) = self.event_try_append(id, payload).await {
+            tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "an event could not be written");
         }
+    }
+
+    /// Appends an event by itself, and says where that failed.
+    pub(crate) async fn event_try_append(
+        &self,
+        id: SandboxId,
+        payload: &EventPayload,
+    ) -> Result<()> {
+        let (at, payload) = (self.config.clock.now(), payload.to_value());
+        let event = self.event_writer.append(NewEvent { sandbox_id: id, at, payload }).await;
+        self.event_written(event.map_err(Error::internal)?);
+        Ok(())
     }
 }
 

@@ -110,6 +110,12 @@ impl Layout {
         File::open(self.log(id, exec))
     }
 
+    /// What the log of an exec holds on disk; `None` where there is none.
+    pub(crate) fn log_bytes(&self, id: SandboxId, exec: ExecId) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt;
+        Some(fs::metadata(self.log(id, exec)).ok()?.blocks() * 512)
+    }
+
     pub(crate) fn log_remove(&self, id: SandboxId, exec: ExecId) -> io::Result<()> {
         fs::remove_file(self.log(id, exec))
     }
@@ -185,8 +191,18 @@ impl Layout {
 }
 
 fn prepare(SandboxDir(dir): &SandboxDir) -> io::Result<()> {
-    make_dir(dir)?;
+    make_limited_dir(dir)?;
+    // What the server writes for a sandbox does not count for it.
+    make_limited_dir(&dir.join("logs"))?;
     PARTS.iter().try_for_each(|part| make_dir(&dir.join(part)))
+}
+
+/// Makes a directory that the file system can limit by itself, where it can.
+fn make_limited_dir(path: &Path) -> io::Result<()> {
+    match sandbar_runtime::native::disk::make_directory(path) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 fn list(dir: &Path) -> io::Result<Vec<SandboxId>> {

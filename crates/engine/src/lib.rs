@@ -14,7 +14,6 @@ mod error;
 mod event;
 mod exec;
 mod files;
-mod gc;
 mod git;
 mod idle;
 mod layout;
@@ -29,6 +28,7 @@ mod sandbox;
 mod secret;
 mod size;
 mod source;
+mod upkeep;
 mod workspace_view;
 
 pub use account::{
@@ -44,7 +44,6 @@ pub use files::{
     Extracted, FileArchive, FileContent, FileEntry, FileKind, FileList, Overwrite, Recursion,
     SearchMatch, SearchParams, SearchResult,
 };
-pub use gc::{GcAction, GcMode, GcReport};
 pub use git::{BranchUpdate, GitFds, GitWorker, NoGitWorker, PullParams, WorkerGit};
 pub use metrics::{
     Counter, Counters, DURATION_BOUNDS_US, DurationCounts, Durations, Gauge, GaugeGuard, Metrics,
@@ -73,3 +72,4 @@ pub use secret::{
     AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigUpdateParams, ConfigWhich,
     Rotation, SecretString,
 };
+pub use upkeep::{GcAction, GcMode, GcReport, Pending, Reconciler, UpkeepStatus};

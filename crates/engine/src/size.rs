@@ -1,6 +1,6 @@
-//! What upper layers hold: measured now and then, and on request.
+//! What sandboxes hold on disk: measured now and then, and on request.
 
-use std::{fs::File, os::fd::AsFd, path::PathBuf, sync::Arc};
+use std::{fs::File, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
 use sandbar_types::{SandboxId, SandboxState};
 use sandbar_workspace::{SizeLimits, Sizes, sizes};
@@ -14,6 +14,13 @@ use crate::{
 impl Inner {
     async fn sizes(&self, id: SandboxId) -> Result<Sizes> {
         measure(self.layout.sandbox(id).0.join("upper")).await
+    }
+
+    /// What is written below the home directory inside; it counts as the upper layer does.
+    async fn home_bytes(&self, id: SandboxId) -> u64 {
+        let home = self.layout.sandbox(id).0.join("home");
+        // One that is not there holds nothing.
+        measure(home).await.map_or(0, |found| found.bytes)
     }
 
     async fn logs_bytes(&self, id: SandboxId) -> u64 {
@@ -60,8 +67,11 @@ pub(crate) async fn measure_all(inner: Arc<Inner>) {
             }
             match inner.sizes(id).await {
                 Ok(found) => {
-                    let measured =
-                        Ordinary::Measured { upper_bytes: found.bytes, upper_files: found.files };
+                    let measured = Ordinary::Measured {
+                        upper_bytes: found.bytes,
+                        upper_files: found.files,
+                        home_bytes: inner.home_bytes(id).await,
+                    };
                     // A full mailbox: measured again soon.
                     drop(handle.send(measured));
                 }
@@ -70,9 +80,18 @@ pub(crate) async fn measure_all(inner: Arc<Inner>) {
                 }
             }
         }
-        // LIMIT: a twentieth of the time at the most, however large the layers are.
-        pause = inner.config.size_interval.max(begun.elapsed() * 20);
+        let free_bytes = crate::upkeep::free_bytes(&inner).await.ok();
+        let is_short = free_bytes.is_some_and(|free| free < inner.config.free_bytes_low);
+        pause = rest(inner.config.size_interval, begun.elapsed(), is_short);
     }
+}
+
+/// How long nothing is measured after it took `took`.
+///
+/// LIMIT: a twentieth of the time at the most, however large the layers are; a quarter of it while the disk is short,
+/// when what somebody writes is everybody's trouble soon.
+fn rest(interval: Duration, took: Duration, is_short: bool) -> Duration {
+    if is_short { (interval / 3).max(took * 4) } else { interval.max(took * 20) }
 }
 
 impl Engine {
@@ -83,8 +102,10 @@ impl Engine {
     pub async fn sandbox_size(&self, id: SandboxId) -> Result<SandboxSize> {
         self.inner.actor(id)?;
         let found = self.inner.sizes(id).await?;
-        let logs_bytes = self.inner.logs_bytes(id).await;
-        Ok(SandboxSize { upper_bytes: found.bytes, upper_files: found.files, logs_bytes })
+        let (home_bytes, logs_bytes) =
+            (self.inner.home_bytes(id).await, self.inner.logs_bytes(id).await);
+        let (upper_bytes, upper_files) = (found.bytes, found.files);
+        Ok(SandboxSize { upper_bytes, upper_files, home_bytes, logs_bytes })
     }
 
     /// What is large in it: files, and directories that builds make.
@@ -94,5 +115,19 @@ impl Engine {
     pub async fn sandbox_du(&self, id: SandboxId) -> Result<Sizes> {
         self.inner.actor(id)?;
         self.inner.sizes(id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_is_measured_seldom_and_less_so_while_the_disk_is_short() {
+        let second = Duration::from_secs(1);
+        assert_eq!(rest(3 * second, second / 100, false), 3 * second);
+        assert_eq!(rest(3 * second, second, false), 20 * second);
+        assert_eq!(rest(3 * second, second / 100, true), second);
+        assert_eq!(rest(3 * second, second, true), 4 * second);
     }
 }

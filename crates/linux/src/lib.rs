@@ -3,6 +3,7 @@
 //! Nothing here knows what a sandbox is.
 #![expect(unsafe_code, reason = "system calls that no safe crate offers")]
 
+pub mod btrfs;
 pub mod capabilities;
 pub mod child;
 pub mod clone;
@@ -13,6 +14,7 @@ pub mod loopback;
 pub mod mount;
 pub mod namespace;
 pub mod owner;
+pub mod project_quota;
 pub mod seccomp;
 pub mod signals;
 pub mod spawn;

@@ -140,3 +140,19 @@ pub async fn event_prune_in_txn(txn: &mut WriteTxn, before: Timestamp) -> Result
         .map_err(StoreError::query("forget events"))?;
     Ok(done)
 }
+
+/// Counts events before `before`.
+///
+/// # Errors
+/// The database failed.
+pub async fn event_count_before(
+    conn: &mut impl Reads,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let found = query("SELECT count(*) AS old FROM event WHERE at < $1")
+        .bind(before.as_microsecond())
+        .fetch_one(conn)
+        .await
+        .map_err(StoreError::query("count old events"))?;
+    row::count(&found, "old")
+}

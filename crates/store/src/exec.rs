@@ -133,7 +133,29 @@ pub async fn exec_list_running(
     rows.iter().map(read).collect()
 }
 
-/// Removes an exec that was recorded and never started.
+/// Lists at most `limit` execs of living sandboxes that ended before `before`, the oldest first.
+///
+/// # Errors
+/// The database failed, or a row cannot be read.
+pub async fn exec_list_ended_before(
+    conn: &mut impl Reads,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecRow>, StoreError> {
+    let rows = query(
+        "SELECT exec.* FROM exec JOIN sandbox ON sandbox.id = exec.sandbox_id \
+         WHERE exec.is_running = 0 AND exec.ended_at < $1 AND sandbox.deleted_at IS NULL \
+         ORDER BY exec.ended_at LIMIT $2",
+    )
+    .bind(before.as_microsecond())
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::query("list execs that ended long ago"))?;
+    rows.iter().map(read).collect()
+}
+
+/// Removes an exec: one that was recorded and never started, or that nobody wants to know of any more.
 ///
 /// # Errors
 /// The database failed.

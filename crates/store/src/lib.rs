@@ -47,13 +47,13 @@ pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
 pub use error::{OpenError, StoreError};
 pub use event::{
-    EventRow, EventSubject, event_insert_in_txn, event_insert_of_sandbox_in_txn, event_list,
-    event_prune_in_txn,
+    EventRow, EventSubject, event_count_before, event_insert_in_txn,
+    event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn,
 };
 pub use event_writer::{EventBatches, EventLost, EventWriter, NewEvent};
 pub use exec::{
-    ExecRow, exec_fetch, exec_insert_in_txn, exec_list, exec_list_running, exec_remove_in_txn,
-    exec_update_in_txn,
+    ExecRow, exec_fetch, exec_insert_in_txn, exec_list, exec_list_ended_before, exec_list_running,
+    exec_remove_in_txn, exec_update_in_txn,
 };
 pub use idempotency::{
     IdempotencyRow, idempotency_fetch, idempotency_forget_in_txn, idempotency_insert_in_txn,
@@ -64,21 +64,22 @@ pub use operation::{
     OperationRow, operation_end_in_txn, operation_insert_in_txn, operation_list_open,
 };
 pub use provenance::{
-    ApproveFilter, ApprovePathRow, approve_last, approve_list, approve_list_kept,
-    approve_path_insert_in_txn, approve_path_list, approve_prune_in_txn, approve_set_commit_in_txn,
-    approve_set_kept_in_txn, approve_set_undone_in_txn,
+    ApproveFilter, ApprovePathRow, approve_count_prunable, approve_last, approve_list,
+    approve_list_kept, approve_path_insert_in_txn, approve_path_list, approve_prune_in_txn,
+    approve_set_commit_in_txn, approve_set_kept_in_txn, approve_set_undone_in_txn,
 };
 pub use reservation::{
     ReservationRow, reservation_insert_in_txn, reservation_list, reservation_release_in_txn,
 };
 use sandbar_types::Generation;
 pub use sandbox::{
-    SandboxRow, sandbox_count_living, sandbox_fetch, sandbox_find_name, sandbox_insert_in_txn,
-    sandbox_list_living, sandbox_prune_in_txn, sandbox_update_in_txn, sandbox_update_review_in_txn,
+    SandboxRow, sandbox_count_deleted_before, sandbox_count_living, sandbox_fetch,
+    sandbox_find_name, sandbox_insert_in_txn, sandbox_list_living, sandbox_prune_in_txn,
+    sandbox_update_in_txn, sandbox_update_review_in_txn,
 };
 pub use session::{
-    SessionFound, SessionRow, session_find, session_insert_in_txn, session_prune_in_txn,
-    session_remove_in_txn, session_remove_others_in_txn, session_seen_in_txn,
+    SessionFound, SessionRow, session_count_ended, session_find, session_insert_in_txn,
+    session_prune_in_txn, session_remove_in_txn, session_remove_others_in_txn, session_seen_in_txn,
 };
 pub use snapshot::{SnapshotContents, SnapshotError};
 pub use store::Store;

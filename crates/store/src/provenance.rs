@@ -210,6 +210,28 @@ pub async fn approve_path_list(
         .collect()
 }
 
+/// Counts approves that [`approve_prune_in_txn`] would forget.
+///
+/// # Errors
+/// The database failed.
+pub async fn approve_count_prunable(
+    conn: &mut impl Reads,
+    before: Timestamp,
+    paths_max: u64,
+) -> Result<u64, StoreError> {
+    let found = query(
+        "SELECT count(*) AS old FROM approve WHERE kept_bytes IS NULL AND ended_at IS NOT NULL AND (ended_at < $1 OR seq IN \
+         (SELECT seq FROM (SELECT seq, sum(paths) OVER (ORDER BY seq DESC) AS so_far FROM approve) AS recent \
+         WHERE so_far > $2))",
+    )
+    .bind(before.as_microsecond())
+    .bind(to_int(paths_max))
+    .fetch_one(conn)
+    .await
+    .map_err(StoreError::query("count old approves"))?;
+    row::count(&found, "old")
+}
+
 /// Forgets approves that ended before `before`, and the oldest ones where all together have more than `paths_max`
 /// paths. One whose journal keeps something stays. Returns how many went.
 ///

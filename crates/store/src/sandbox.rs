@@ -261,6 +261,22 @@ pub async fn sandbox_count_living(conn: &mut impl Reads) -> Result<u64, StoreErr
     row::count(&found, "living")
 }
 
+/// Counts sandboxes that were deleted before `before` and are still recorded.
+///
+/// # Errors
+/// The database failed.
+pub async fn sandbox_count_deleted_before(
+    conn: &mut impl Reads,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let found = query("SELECT count(*) AS old FROM sandbox WHERE deleted_at < $1")
+        .bind(before.as_microsecond())
+        .fetch_one(conn)
+        .await
+        .map_err(StoreError::query("count deleted sandboxes"))?;
+    row::count(&found, "old")
+}
+
 /// Forgets sandboxes that were deleted before `before`, with everything that belongs to them. Returns how many.
 ///
 /// # Errors

@@ -157,3 +157,22 @@ pub async fn session_prune_in_txn(
         .map_err(StoreError::query("forget ended sessions"))?;
     Ok(done)
 }
+
+/// Counts sessions that [`session_prune_in_txn`] would forget.
+///
+/// # Errors
+/// The database failed.
+pub async fn session_count_ended(
+    conn: &mut impl Reads,
+    now: Timestamp,
+    idle_since: Timestamp,
+) -> Result<u64, StoreError> {
+    let found =
+        query("SELECT count(*) AS ended FROM session WHERE expires_at <= $1 OR last_seen_at <= $2")
+            .bind(now.as_microsecond())
+            .bind(idle_since.as_microsecond())
+            .fetch_one(conn)
+            .await
+            .map_err(StoreError::query("count ended sessions"))?;
+    row::count(&found, "ended")
+}

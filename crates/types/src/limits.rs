@@ -15,7 +15,7 @@ pub struct Limits {
     pub pids_max: u32,
     /// Open files of one process.
     pub open_files_max: u32,
-    /// Bytes that the upper layer may hold.
+    /// Bytes that the upper layer and the home directory inside may hold together.
     pub disk_bytes_max: u64,
     /// Bytes kept of the output of one exec; older output is dropped, and how much is said.
     pub log_bytes_max: u64,

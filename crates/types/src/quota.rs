@@ -27,7 +27,7 @@ pub struct Quota {
 }
 
 /// Which part of a quota would be exceeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaKind {
     /// [`Quota::sandboxes`].
@@ -62,27 +62,49 @@ impl Quota {
         held: impl IntoIterator<Item = &'a Limits>,
         asked: &Limits,
     ) -> Option<(QuotaKind, u64, u64, u64)> {
-        let parts = |limits: &Limits| {
-            [1, limits.memory_bytes_max, limits.disk_bytes_max, u64::from(limits.pids_max)]
-        };
-        let used = held.into_iter().fold([0_u64; 4], |sums, limits| {
-            let mut parts = parts(limits);
-            for (part, sum) in parts.iter_mut().zip(sums) {
-                *part = part.saturating_add(sum);
-            }
-            parts
-        });
-        let kinds = [
-            (QuotaKind::Sandboxes, self.sandboxes),
-            (QuotaKind::MemoryBytes, self.memory_bytes),
-            (QuotaKind::DiskBytes, self.disk_bytes),
-            (QuotaKind::Processes, self.processes),
-        ];
-        kinds.into_iter().zip(used).zip(parts(asked)).find_map(|(((kind, most), used), more)| {
+        let (used, more) = (sums(held), sums([asked]));
+        self.parts().into_iter().zip(used).zip(more).find_map(|(((kind, most), used), more)| {
             let would_be = used.saturating_add(more);
             most.filter(|most| would_be > *most).map(|most| (kind, used, would_be, most))
         })
     }
+
+    /// What sandboxes with `held` use of each part that has an end: which part, what is used, what may be.
+    #[must_use]
+    pub fn used<'a>(
+        &self,
+        held: impl IntoIterator<Item = &'a Limits>,
+    ) -> Vec<(QuotaKind, u64, u64)> {
+        let of_part = |((kind, most), used): ((_, Option<u64>), _)| Some((kind, used, most?));
+        self.parts().into_iter().zip(sums(held)).filter_map(of_part).collect()
+    }
+
+    /// Whether no part that sandboxes use has an end.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.parts().iter().all(|(_, most)| most.is_none())
+    }
+
+    /// The parts that sandboxes use, in the order of [`sums`].
+    const fn parts(&self) -> [(QuotaKind, Option<u64>); 4] {
+        [
+            (QuotaKind::Sandboxes, self.sandboxes),
+            (QuotaKind::MemoryBytes, self.memory_bytes),
+            (QuotaKind::DiskBytes, self.disk_bytes),
+            (QuotaKind::Processes, self.processes),
+        ]
+    }
+}
+
+fn sums<'a>(held: impl IntoIterator<Item = &'a Limits>) -> [u64; 4] {
+    held.into_iter().fold([0; 4], |sums, limits| {
+        let mut parts =
+            [1, limits.memory_bytes_max, limits.disk_bytes_max, u64::from(limits.pids_max)];
+        for (part, sum) in parts.iter_mut().zip(sums) {
+            *part = part.saturating_add(sum);
+        }
+        parts
+    })
 }
 
 #[cfg(test)]
@@ -97,6 +119,8 @@ mod tests {
         let full = quota.exceeded([&limits, &limits], &limits);
         assert_eq!(full, Some((QuotaKind::MemoryBytes, 20, 30, 20)));
         let huge = Limits { memory_bytes_max: u64::MAX, ..Limits::default() };
+        assert_eq!(quota.used([&limits, &limits]), [(QuotaKind::MemoryBytes, 20, 20)]);
+        assert!(!quota.is_unlimited() && Quota::default().is_unlimited());
         assert!(quota.exceeded([&huge, &huge], &huge).is_some());
         assert_eq!(Quota::default().exceeded([&huge, &huge], &huge), None);
     }

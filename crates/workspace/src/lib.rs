@@ -22,6 +22,7 @@ pub mod protected;
 pub mod put;
 pub mod rebase;
 pub mod reject;
+pub mod room;
 mod sizes;
 mod tree;
 mod xattr;

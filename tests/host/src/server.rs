@@ -67,6 +67,10 @@ impl Server {
         }
         let mut command = self.command(&["serve"]);
         command
+            // Disks of tests are small; what refuses to fill them is tested by name.
+            .env("SANDBAR_LIMITS_FREE_DISK_BYTES_MIN", "0")
+            .env("SANDBAR_LIMITS_FREE_DISK_BYTES_LOW", "0")
+            .env("SANDBAR_LIMITS_RESERVE_DISK_BYTES", "0")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,6 +1,6 @@
 //! What a sandbox may use, and what becomes of one that uses more.
 
-use std::{thread, time::Duration};
+use std::{fs, path::Path, process::Command, thread, time::Duration};
 
 use sandbar_host_tests::{Project, Server, eventually};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn open_files_are_limited() {
 }
 
 #[test]
-fn a_sandbox_that_fills_the_disk_is_stopped_and_keeps_its_files() {
+fn s8_where_the_limit_is_watched_a_sandbox_that_fills_the_disk_is_stopped_and_keeps_its_files() {
     let server = Server::start();
     let project = Project::new();
     let sandbox = limited(&server, &project, &json!({ "disk_bytes_max": 16 << 20 }));
@@ -111,6 +111,106 @@ fn a_sandbox_that_fills_the_disk_is_stopped_and_keeps_its_files() {
         });
     });
     let events = events(server, sandbox);
-    assert!(events.contains("disk_full") && events.contains("disk_warning"), "{events}");
+    assert!(events.contains("disk_full") && events.contains("disk_exceeded"), "{events}");
+    let shown = server.api("GET", &format!("/v1/sandboxes/{sandbox}"), None).expect(200);
+    assert_eq!(shown["isolation"]["limits"]["disk"], "watched", "{shown}");
     assert!(server.changes(sandbox).to_string().contains("big"));
+}
+
+/// A file system in a file, mounted; gone when dropped.
+struct Disk {
+    dir: tempfile::TempDir,
+}
+
+impl Disk {
+    /// `None` where this host cannot make or mount it, which is said.
+    fn make(mkfs: &[&str], options: &str) -> Option<Self> {
+        let dir = tempfile::tempdir_in("/dev/shm").expect("a directory can be made");
+        let (image, at) = (dir.path().join("image"), dir.path().join("at"));
+        let file = fs::File::create(&image).expect("an image can be made");
+        file.set_len(512 << 20).expect("an image can be large");
+        fs::create_dir(&at).expect("a mount point can be made");
+        let mut mount = Command::new("mount");
+        mount.args(["-o", options]).arg(&image).arg(&at);
+        for mut command in [mkfs_command(mkfs, &image), mount] {
+            let is_done = command.output().is_ok_and(|output| output.status.success());
+            if !is_done {
+                eprintln!("SKIPPED: {command:?} does not work on this host");
+                return None;
+            }
+        }
+        Some(Self { dir })
+    }
+
+    fn at(&self) -> std::path::PathBuf {
+        self.dir.path().join("at")
+    }
+}
+
+fn mkfs_command(mkfs: &[&str], image: &Path) -> Command {
+    let mut command = Command::new(mkfs[0]);
+    command.args(&mkfs[1..]).arg(image);
+    command
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        eventually("it is unmounted", Duration::from_secs(20), || {
+            let done = Command::new("umount").arg(self.at()).output().expect("umount runs");
+            if done.status.success() { Ok(()) } else { Err(done) }
+        });
+    }
+}
+
+/// A sandbox on `disk` cannot write more than its limit, is told so, and runs on.
+fn assert_held_by_the_file_system(disk: &Disk) {
+    let server = Server::start_in(&disk.at());
+    let project = Project::new();
+    let sandbox = limited(&server, &project, &json!({ "disk_bytes_max": 16 << 20 }));
+    let shown = server.api("GET", &format!("/v1/sandboxes/{sandbox}"), None).expect(200);
+    assert_eq!(shown["isolation"]["limits"]["disk"], "quota", "{shown}");
+    // No file is as large as the limit: that would be refused otherwise.
+    let fill = "for n in 1 2 3 4 5 6 7 8 9; do head -c 4000000 /dev/urandom >part$n; sync; done";
+    let filled = server.exec(&sandbox, &["sh", "-c", fill]).to_string();
+    assert!(filled.contains("quota exceeded") || filled.contains("No space left"), "{filled}");
+    let size: u64 = server.sh(&sandbox, "cat part* | wc -c").trim().parse().expect("a number");
+    assert!((8 << 20..21 << 20).contains(&size), "{size}");
+    // The home directory is in the same limit.
+    let fill = "head -c 8000000 /dev/urandom >~/big; sync";
+    let filled = server.exec(&sandbox, &["sh", "-c", fill]).to_string();
+    assert!(filled.contains("quota exceeded") || filled.contains("No space left"), "{filled}");
+    eventually("it is said outside", Duration::from_secs(30), || {
+        let events = events(&server, &sandbox);
+        if events.contains("disk_exceeded") { Ok(()) } else { Err(events) }
+    });
+    // It can make room by itself, and goes on.
+    server.sh(&sandbox, "rm part*; sync; echo small >small");
+    assert_eq!(server.sh(&sandbox, "cat small"), "small\n");
+}
+
+#[test]
+fn s8_btrfs_refuses_what_a_sandbox_writes_beyond_its_limit() {
+    let Some(disk) = Disk::make(&["mkfs.btrfs", "-q"], "loop") else { return };
+    let enabled = Command::new("btrfs").args(["quota", "enable"]).arg(disk.at()).status();
+    assert!(enabled.expect("btrfs runs").success());
+    assert_held_by_the_file_system(&disk);
+}
+
+#[test]
+fn s8_a_project_quota_refuses_what_a_sandbox_writes_beyond_its_limit() {
+    let mkfs = ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota"];
+    let Some(disk) = Disk::make(&mkfs, "loop,prjquota") else { return };
+    assert_held_by_the_file_system(&disk);
+}
+
+#[test]
+fn s8_a_disk_with_little_room_takes_no_new_sandbox() {
+    let mut server = Server::start();
+    server.crash();
+    server.set_env("SANDBAR_LIMITS_FREE_DISK_BYTES_MIN", &(1_u64 << 60).to_string());
+    server.restart();
+    let project = Project::new();
+    let body = json!({ "source": { "kind": "directory", "path": project.path() } });
+    let refused = server.api("POST", "/v1/sandboxes", Some(&body));
+    assert_eq!((refused.status, refused.code().as_str()), (507, "storage_full"));
 }

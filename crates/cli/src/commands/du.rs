@@ -12,7 +12,7 @@ use crate::{
 
 /// Show the disk space that sandboxes take, the largest first.
 ///
-/// Columns: name, changed files, their size, logs, time since the last change of the record.
+/// Columns: name, changed files, their size, home directory, logs, time since the last change of the record.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sandbar du")]
 pub(crate) struct Args {}
@@ -25,12 +25,13 @@ pub(crate) async fn run(_args: Args, context: &mut Context) -> Result<u8, Failur
         return Ok(0);
     }
     let now = Timestamp::now();
-    let mut table = Table::new(&["NAME", "FILES", "CHANGES", "LOGS", "AGE"]);
+    let mut table = Table::new(&["NAME", "FILES", "CHANGES", "HOME", "LOGS", "AGE"]);
     for sandbox in &usage.sandboxes {
         table.push([
             sandbox.name.to_string(),
             sandbox.upper_files.to_string(),
             size(sandbox.upper_bytes),
+            size(sandbox.home_bytes),
             size(sandbox.logs_bytes),
             age(sandbox.updated_at, now),
         ]);

@@ -115,6 +115,7 @@ async fn look(context: &mut Context) -> Result<Look, Failure> {
             oom_kills: None,
             upper_bytes: sandbox.upper_bytes,
             upper_files: sandbox.upper_files,
+            home_bytes: 0,
             logs_bytes: 0,
         });
         found.push((sandbox, usage));

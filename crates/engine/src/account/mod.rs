@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use sandbar_types::{ApiKeyId, Principal, SessionId, Sha256, UserId};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::session::IDLE as SESSION_IDLE;
 use self::throttle::Throttle;
 pub use self::{
     key::{ApiKey, KeyCreateParams, KeyCreated},

@@ -14,7 +14,7 @@ use crate::{Engine, Result};
 /// LIMIT: how long a session lasts, however much it is used.
 pub(super) const LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// LIMIT: how long a session lasts unused.
-pub(super) const IDLE: Duration = Duration::from_hours(12);
+pub(crate) const IDLE: Duration = Duration::from_hours(12);
 /// How exactly it is known when something was used last: a write for each request would be a write too many.
 pub(super) const USED_RESOLUTION: Duration = Duration::from_mins(1);
 /// How often whoever lives on a credential looks whether it has expired.

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use sandbar_runtime::{LaunchError, LaunchSpec, SandboxDir, StopOutcome};
-use sandbar_types::{AppStart, FailureReason, SandboxId, SandboxState, Source};
+use sandbar_types::{AppStart, FailureReason, SandboxId, SandboxState, Source, StopReason};
 
 use super::{Actor, Done, Wanted, record::Operation};
 use crate::{
@@ -204,9 +204,14 @@ impl Actor {
         let (inner, dir, id, grace) =
             (Arc::clone(&self.inner), self.dir.clone(), self.id(), self.grace);
         let freezing = Arc::clone(&self.freezing);
+        let holds_too_much = self.stop_reason == StopReason::DiskFull;
         self.work.spawn(async move {
             // A review that holds it frozen is short; a stop that kills frozen processes would make it read a torn tree.
             let _freezing = tokio::time::timeout(Duration::from_secs(5), freezing.lock()).await;
+            // What is frozen writes no more while one after the other is killed. Where it cannot be, it is killed anyway.
+            if holds_too_much && inner.config.runtime.freeze(&dir, id).await.is_err() {
+                tracing::debug!(sandbox.id = %id, "a sandbox that holds too much could not be frozen");
+            }
             Done::Stopped(inner.config.runtime.stop(&dir, id, grace).await)
         });
     }

@@ -14,7 +14,9 @@ use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use sandbar_runtime::{LaunchError, Launched, SandboxDir, StopOutcome};
 use sandbar_store::SandboxRow;
-use sandbar_types::{ExecEnd, ExecId, ExecSpec, ExitStatus, SandboxId, SandboxState, StopReason};
+use sandbar_types::{
+    ExecEnd, ExecId, ExecSpec, ExitStatus, Generation, SandboxId, SandboxState, StopReason,
+};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::JoinSet,
@@ -41,8 +43,16 @@ pub(crate) type Reply = oneshot::Sender<Result<()>>;
 /// What ends a sandbox; heard before everything else.
 #[derive(Debug)]
 pub(crate) enum Urgent {
-    Stop { grace: Duration, reason: StopReason, reply: Option<Reply> },
-    Delete { reply: Reply },
+    Stop {
+        grace: Duration,
+        reason: StopReason,
+        reply: Option<Reply>,
+    },
+    /// With `seen`, only where the record is still as somebody saw it, and nothing runs.
+    Delete {
+        seen: Option<Generation>,
+        reply: Reply,
+    },
 }
 
 /// Everything else that is asked of it.
@@ -82,10 +92,13 @@ pub(crate) enum Ordinary {
     Measured {
         upper_bytes: u64,
         upper_files: u64,
+        home_bytes: u64,
     },
+    /// It may be over.
+    LookAtExpiry,
     /// What the reconciler found, and the generation that it looked at.
     Found {
-        generation: sandbar_types::Generation,
+        generation: Generation,
         action: Action,
     },
 }
@@ -200,7 +213,8 @@ struct Actor {
     launch_after_release: bool,
     /// The store refused the last write; it is tried again.
     is_unwritten: bool,
-    has_warned: bool,
+    /// The share of the disk limit that was last said, in percent.
+    disk_said: u8,
     flushed_at: Instant,
 }
 
@@ -255,7 +269,7 @@ impl Inner {
             is_removing: false,
             launch_after_release: false,
             is_unwritten: false,
-            has_warned: false,
+            disk_said: 0,
             flushed_at: Instant::now(),
         };
         self.actors_mut().insert(id, handle.clone());

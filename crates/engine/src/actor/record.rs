@@ -11,7 +11,13 @@ use sandbar_types::{Enforcement, SandboxState, StopReason};
 use tokio::time::Instant;
 
 use super::Actor;
-use crate::{Result, event::EventPayload, idle::Use, lifecycle::Event, record};
+use crate::{
+    Result,
+    event::EventPayload,
+    lifecycle::Event,
+    record,
+    upkeep::{self, Reconciler, expiry},
+};
 
 /// How often what only changes a little (activity, sizes) is written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
@@ -153,7 +159,7 @@ impl Actor {
                 self.inner.actors_mut().remove(&self.row.id);
                 self.publish();
                 self.inner.event_written(event);
-                self.inner.trash_nudge.notify_one();
+                self.inner.upkeep.nudge(Reconciler::Trash);
                 self.tell_waiters();
             }
             Ok((Update::Stale, _)) => {
@@ -207,47 +213,61 @@ impl Actor {
             self.touch();
         }
         self.execs_check();
-        if let Some(reason) = self.expired() {
+        self.end_if_expired().await;
+    }
+
+    /// Stops it where it is over.
+    pub(super) async fn end_if_expired(&mut self) {
+        let app_timeout = self.app.has_processes().then_some(self.inner.config.app_idle_timeout);
+        if let Some(reason) = expiry::due(&self.row, app_timeout, self.inner.config.clock.now()) {
             self.stop_because(reason);
             self.happen(Event::StopAsked, None).await;
         }
     }
 
-    /// Why it should end now by itself. It is stopped, never deleted: its files may hold changes nobody decided about.
-    fn expired(&self) -> Option<StopReason> {
-        if !matches!(self.row.state, SandboxState::Running | SandboxState::Paused) {
-            return None;
-        }
-        let now = self.inner.config.clock.now();
-        if self.row.lease_until.is_some_and(|until| until <= now) {
-            return Some(StopReason::LeaseEnded);
-        }
-        let app_timeout = self.app.has_processes().then_some(self.inner.config.app_idle_timeout);
-        Use::of(&self.row, app_timeout).is_idle(now).then_some(StopReason::Idle)
-    }
-
-    pub(super) async fn on_measured(&mut self, upper_bytes: u64, upper_files: u64) {
-        self.row.upper_bytes = upper_bytes;
-        self.row.upper_files = upper_files;
-        self.publish();
-        let limit = self.row.spec.limits.disk_bytes_max;
-        let is_watched =
-            self.row.isolation.as_ref().is_none_or(|report| match report.limits.disk {
-                Enforcement::Watched | Enforcement::None => true,
-                Enforcement::CgroupV2
-                | Enforcement::CgroupV1
-                | Enforcement::Rlimit
-                | Enforcement::Quota => false,
-            });
-        let is_near = upper_bytes >= limit / 5 * 4;
-        if is_near && !self.has_warned {
-            let payload = EventPayload::DiskWarning { upper_bytes, limit_bytes: limit };
+    /// Says once how near its limit is, and stops it beyond, where the kernel does not hold the limit.
+    pub(super) async fn on_disk_used(&mut self, used: u64) {
+        let limit_bytes = self.row.spec.limits.disk_bytes_max;
+        let held_by =
+            self.row.isolation.as_ref().map_or(Enforcement::None, |report| report.limits.disk);
+        let reached = disk_level(used, limit_bytes, held_by);
+        if reached > self.disk_said {
+            let payload = if reached == DISK_FULL {
+                EventPayload::DiskExceeded { upper_bytes: used, limit_bytes, held_by }
+            } else {
+                EventPayload::DiskWarning { upper_bytes: used, limit_bytes, percent: reached }
+            };
             self.inner.event_append(self.row.id, &payload).await;
         }
-        self.has_warned = is_near;
-        if upper_bytes >= limit && is_watched && self.row.state == SandboxState::Running {
+        self.disk_said = reached;
+        let is_over = reached == DISK_FULL && held_by != Enforcement::Quota;
+        if is_over && self.row.state == SandboxState::Running {
             self.stop_because(StopReason::DiskFull);
+            // At once: what it writes while it is asked to end would be beyond its limit, too.
+            self.grace = Duration::ZERO;
             self.happen(Event::StopAsked, None).await;
         }
+    }
+}
+
+/// All of it.
+const DISK_FULL: u8 = 100;
+
+/// The share of its disk limit at which something is said. Where the kernel holds the limit it is never quite reached:
+/// what does not fit is not written.
+fn disk_level(used: u64, limit: u64, held_by: Enforcement) -> u8 {
+    let full = if held_by == Enforcement::Quota { limit / 50 * 49 } else { limit };
+    if used >= full { DISK_FULL } else { upkeep::level(used, limit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s8_a_limit_that_the_kernel_holds_is_full_a_little_earlier() {
+        let levels = |held_by| [79, 80, 90, 98, 100].map(|used| disk_level(used, 100, held_by));
+        assert_eq!(levels(Enforcement::Watched), [0, 80, 90, 90, 100]);
+        assert_eq!(levels(Enforcement::Quota), [0, 80, 90, 100, 100]);
     }
 }

@@ -49,7 +49,19 @@ impl Actor {
                     self.wait_for(Wanted::Stopped, admission, reply);
                 }
             }
-            Urgent::Delete { reply } => {
+            Urgent::Delete { seen, reply } => {
+                let is_as_seen = seen.is_none_or(|seen| {
+                    seen == self.row.generation
+                        && matches!(
+                            self.row.state,
+                            SandboxState::Stopped | SandboxState::Failed { .. }
+                        )
+                });
+                if !is_as_seen {
+                    let message = "somebody did something with the sandbox meanwhile";
+                    drop(reply.send(Err(Error::new(ErrorKind::Denied, "state_conflict", message))));
+                    return;
+                }
                 let admission = admit(&self.row.state, Request::Delete);
                 if admission == Ok(Admission::Begin) {
                     self.grace = Duration::ZERO;
@@ -86,9 +98,13 @@ impl Actor {
                 self.flush().await;
                 drop(reply.send(Ok(())));
             }
-            Ordinary::Measured { upper_bytes, upper_files } => {
-                self.on_measured(upper_bytes, upper_files).await;
+            Ordinary::Measured { upper_bytes, upper_files, home_bytes } => {
+                self.row.upper_bytes = upper_bytes;
+                self.row.upper_files = upper_files;
+                self.publish();
+                self.on_disk_used(upper_bytes.saturating_add(home_bytes)).await;
             }
+            Ordinary::LookAtExpiry => self.end_if_expired().await,
             Ordinary::Found { generation, action } => {
                 // Decided about a state that is no longer: the reconciler comes again.
                 if generation == self.row.generation {

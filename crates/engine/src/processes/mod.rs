@@ -19,7 +19,7 @@ use sandbar_types::{AppStart, ProcessName, ProcessStatus, SandboxId, SandboxStat
 pub(crate) use self::{
     apply::renew,
     board::Board,
-    check::{Turns, sweep as sweep_checks},
+    check::{Turns, discard_fork, sweep as sweep_checks},
 };
 pub use self::{
     check::{AfterCheck, Check, CheckStatus, Restarted},

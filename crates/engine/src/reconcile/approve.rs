@@ -41,7 +41,7 @@ pub(crate) async fn recover_all(inner: &Arc<Inner>) {
     }
 }
 
-async fn recover(inner: &Arc<Inner>, row: &ApproveRow) -> Result<()> {
+pub(crate) async fn recover(inner: &Arc<Inner>, row: &ApproveRow) -> Result<()> {
     let Ok(_source) = inner.source_mutex(&row.source).await.try_lock_owned() else {
         // Somebody of this server writes there just now: perhaps this very approve.
         return Ok(());
@@ -80,7 +80,7 @@ pub(crate) async fn forget_all(inner: &Arc<Inner>) {
     }
 }
 
-async fn forget_each(inner: &Arc<Inner>) -> Result<()> {
+pub(crate) async fn forget_each(inner: &Arc<Inner>) -> Result<()> {
     let journals = inner.layout.journal();
     let listed = blocking(move || Journal::list(std::fs::File::open(journals)?));
     for id in listed.await?.map_err(Error::internal)? {

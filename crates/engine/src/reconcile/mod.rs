@@ -1,4 +1,5 @@
-//! Compares what is recorded with what the host shows, at the start and every minute: the crash path is the daily path.
+//! Compares what is recorded with what the host shows, at the start and every minute, as a part of [`crate::upkeep`]:
+//! the crash path is the daily path.
 //!
 //! No input, no hints; what to do is decided by [`diff`], and each sandbox's actor does it.
 
@@ -10,12 +11,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use sandbar_runtime::SandboxDir;
 use sandbar_store::{SandboxRow, sandbox_list_living};
 use sandbar_types::{SandboxId, SandboxState};
-use tokio::time::{Instant, MissedTickBehavior};
 
 pub use self::diff::{Action, Desired, Owner, diff};
 use crate::{
     Error, Result,
-    actor::{Beginning, Ordinary, effects},
+    actor::{Beginning, effects},
     engine::Inner,
     metrics,
 };
@@ -24,6 +24,9 @@ use crate::{
 pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
     let rows = sandbox_list_living(&mut inner.store.read().await?).await?;
     let mut actions = find(inner, &rows, Owner::Nobody).await?;
+    for action in actions.values().flatten() {
+        inner.metrics.reconcile_actions.add_one(metrics::action_name(action));
+    }
     for row in rows {
         let found = actions.remove(&row.id).unwrap_or_default();
         inner.actor_spawn(row, Beginning::Found(found));
@@ -36,54 +39,8 @@ pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
     Ok(())
 }
 
-/// The same, again and again, until the server leaves.
-pub(crate) async fn every_interval(inner: Arc<Inner>) {
-    let mut tick = tokio::time::interval(inner.config.reconcile_interval);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick.tick().await;
-    loop {
-        tokio::select! {
-            () = inner.leaving.cancelled() => return,
-            _now = tick.tick() => {}
-        }
-        let started = Instant::now();
-        let compared = once(&inner).await;
-        inner.metrics.reconciles.add(started.elapsed());
-        if let Err(err) = compared {
-            inner.metrics.reconcile_failures.add_one();
-            tracing::warn!(
-                error = &err as &dyn std::error::Error,
-                "the host could not be compared with the store"
-            );
-        }
-        crate::processes::sweep_checks(&inner).await;
-        approve::recover_all(&inner).await;
-        approve::forget_all(&inner).await;
-        crate::gc::expire(&inner).await;
-    }
-}
-
-async fn once(inner: &Arc<Inner>) -> Result<()> {
-    let rows: Vec<SandboxRow> =
-        inner.actors().values().map(|handle| (*handle.row()).clone()).collect();
-    let mut actions = find(inner, &rows, Owner::Actor).await?;
-    for row in rows {
-        let Some(found) = actions.remove(&row.id) else {
-            continue;
-        };
-        let Ok(handle) = inner.actor(row.id) else {
-            continue;
-        };
-        for action in found {
-            // A full mailbox: the next round finds the same.
-            drop(handle.send(Ordinary::Found { generation: row.generation, action }));
-        }
-    }
-    kill_strangers(inner, actions);
-    Ok(())
-}
-
-async fn find(
+/// What the host shows of `rows` and of everything else, against what is recorded.
+pub(crate) async fn find(
     inner: &Inner,
     rows: &[SandboxRow],
     owner: Owner,
@@ -113,7 +70,6 @@ async fn find(
         .collect();
     let mut actions: BTreeMap<SandboxId, Vec<Action>> = BTreeMap::new();
     for (id, action) in diff(&desired, &observed) {
-        inner.metrics.reconcile_actions.add_one(metrics::action_name(&action));
         actions.entry(id).or_default().push(action);
     }
     Ok(actions)

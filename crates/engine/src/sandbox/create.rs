@@ -20,6 +20,7 @@ use crate::{
     event::EventPayload,
     network,
     record::LAUNCH_STEPS,
+    upkeep,
     workspace_view::blocking,
 };
 
@@ -44,6 +45,8 @@ pub(super) async fn create(
     let spec = admission::check(params.spec, &inner.config.data_dir)?;
     network::check(&*inner.config.network, &spec.network)?;
     let params = SandboxCreateParams { spec, ..params };
+    upkeep::admit_disk(&inner).await?;
+    upkeep::admit_total(&inner)?;
     let glance = glance(&params.spec.source).await?;
     match begin(&inner, params, glance).await? {
         Begun::New(handle, answer) => {

@@ -139,7 +139,7 @@ impl Engine {
                 return found.filter(|row| row.deleted_at.is_some()).map(drop).ok_or(not_found);
             }
         };
-        match handle.end(|reply| Urgent::Delete { reply }).await {
+        match handle.end(|reply| Urgent::Delete { seen: None, reply }).await {
             // Somebody else's delete was done first.
             Err(err) if err.code() == "sandbox_not_found" => Ok(()),
             done => done,

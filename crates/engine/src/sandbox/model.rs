@@ -139,6 +139,16 @@ pub struct SandboxSize {
     pub upper_bytes: u64,
     /// Files, links and directories of the upper layer.
     pub upper_files: u64,
+    /// Bytes below the home directory inside, as the disk counts them.
+    pub home_bytes: u64,
     /// Bytes of logs.
     pub logs_bytes: u64,
+}
+
+impl SandboxSize {
+    /// Everything together.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.upper_bytes.saturating_add(self.home_bytes).saturating_add(self.logs_bytes)
+    }
 }

@@ -21,3 +21,4 @@ mod review;
 mod secrets;
 mod support;
 mod undo;
+mod upkeep;

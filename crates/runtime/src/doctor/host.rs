@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustix::fs::{StatVfs, statfs, statvfs};
+use sandbar_types::Enforcement;
 
 use super::{Finding, line};
 use crate::native::ALL_IDS;
@@ -83,6 +84,28 @@ fn kind_of(magic: u64) -> Finding {
         other => {
             Finding::ok(CODE, format!("the data directory is on a file system of type {other:#x}"))
         }
+    }
+}
+
+/// Who would hold the disk limits of sandboxes; looked at, not tried.
+pub(super) fn disk_limit(data: &Path) -> Finding {
+    const CODE: &str = "disk_limit";
+    match crate::native::disk::held_by(data) {
+        Ok(Enforcement::Quota) => {
+            Finding::ok(CODE, "the file system holds the disk limits of sandboxes")
+        }
+        Ok(
+            Enforcement::Watched
+            | Enforcement::None
+            | Enforcement::CgroupV2
+            | Enforcement::CgroupV1
+            | Enforcement::Rlimit,
+        ) => Finding::degraded(
+            CODE,
+            "disk limits are watched: a sandbox that holds too much is stopped within seconds, and not refused the write",
+        )
+        .hint("mount ext4 or xfs with `prjquota` for the data directory, or use btrfs with `btrfs quota enable`"),
+        Err(err) => Finding::degraded(CODE, format!("it is not known who holds disk limits: {err}")),
     }
 }
 

@@ -63,6 +63,7 @@ pub fn examine(examination: &Examination) -> Vec<Finding> {
     }
     findings.extend(limits::examine(&examination.instance));
     findings.extend(host::file_system(&examination.data));
+    findings.push(host::disk_limit(&examination.data));
     findings.push(host::ids());
     findings.push(host::inotify());
     findings.push(host::fuse());

@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod cgroup;
+pub mod disk;
 pub mod environment;
 pub mod etc_files;
 mod facts;

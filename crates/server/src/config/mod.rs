@@ -39,6 +39,7 @@ pub struct Config {
     pub(crate) sandbox: SandboxSection,
     pub(crate) retention: RetentionSection,
     pub(crate) upkeep: UpkeepSection,
+    pub(crate) limits: LimitsSection,
 }
 
 /// `[server]`.
@@ -96,6 +97,11 @@ pub(crate) struct RetentionSection {
     events: Kept,
     /// How long an idempotency key is remembered.
     idempotency_keys: Kept,
+    /// How long an exec that ended is kept, with its log.
+    execs: Kept,
+    /// How long a stopped sandbox without changes is kept; until somebody deletes it where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<Kept>,
 }
 
 /// `[upkeep]`.
@@ -106,6 +112,32 @@ pub(crate) struct UpkeepSection {
     reconcile_interval: Interval,
     /// How often upper layers are measured.
     size_interval: Interval,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LimitsSection {
+    /// What all sandboxes may hold on disk together; as much as there is where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_disk_bytes: Option<u64>,
+    /// What must be free in the data directory for a new sandbox.
+    free_disk_bytes_min: u64,
+    /// What is free when sandboxes that run are told that it is little.
+    free_disk_bytes_low: u64,
+    /// What the server holds in reserve for itself.
+    reserve_disk_bytes: u64,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            total_disk_bytes: None,
+            free_disk_bytes_min: 256 << 20,
+            free_disk_bytes_low: 1 << 30,
+            reserve_disk_bytes: 64 << 20,
+        }
+    }
 }
 
 impl Default for ServerSection {
@@ -161,6 +193,8 @@ impl Default for RetentionSection {
             history: Kept::of(30 * DAY_MS),
             events: Kept::of(90 * DAY_MS),
             idempotency_keys: Kept::of(7 * DAY_MS),
+            execs: Kept::of(30 * DAY_MS),
+            stopped: None,
         }
     }
 }
@@ -296,6 +330,12 @@ impl Config {
         engine.idempotency_ttl = self.retention.idempotency_keys.get();
         engine.reconcile_interval = self.upkeep.reconcile_interval.get();
         engine.size_interval = self.upkeep.size_interval.get();
+        engine.log_ttl = self.retention.execs.get();
+        engine.stopped_ttl = self.retention.stopped.map(Kept::get);
+        engine.total_disk_bytes_max = self.limits.total_disk_bytes;
+        engine.free_bytes_min = self.limits.free_disk_bytes_min;
+        engine.free_bytes_low = self.limits.free_disk_bytes_low;
+        engine.disk_reserve_bytes = self.limits.reserve_disk_bytes;
     }
 }
 

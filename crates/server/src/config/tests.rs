@@ -49,6 +49,10 @@ fn the_defaults_are_those_of_the_engine() {
                 engine.reconcile_interval,
                 engine.size_interval,
             ),
+            (
+                (engine.log_ttl, engine.stopped_ttl, engine.total_disk_bytes_max),
+                (engine.free_bytes_min, engine.free_bytes_low, engine.disk_reserve_bytes),
+            ),
         )
     };
     assert_eq!(engine(|_, _| {}), engine(Config::apply));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
-use sandbar_engine::{CommitTimes, EgressCounts, Metrics as EngineMetrics};
+use sandbar_engine::{CommitTimes, EgressCounts, Metrics as EngineMetrics, UpkeepStatus};
 
 use super::{
     Metrics,
@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) egress: EgressCounts,
     /// Free bytes of the data directory's file system.
     pub(crate) free_bytes: Option<u64>,
+    /// How upkeep is.
+    pub(crate) upkeep: Vec<UpkeepStatus>,
 }
 
 /// Everything that one answer is made of.
@@ -67,6 +69,7 @@ impl Page<'_> {
         self.previews(&mut text);
         self.network(&mut text);
         self.store(&mut text);
+        self.upkeep(&mut text);
         self.refusals(&mut text);
         process(&mut text);
         text
@@ -200,6 +203,38 @@ impl Page<'_> {
         if let Some(bytes) = self.seen.free_bytes {
             free.value(&[], bytes);
         }
+    }
+
+    fn upkeep(&self, text: &mut Text) {
+        let of = |value: fn(&UpkeepStatus) -> u64| {
+            self.seen.upkeep.iter().map(move |one| (one.reconciler.as_str(), value(one)))
+        };
+        text.begin(counter("sandbar_upkeep_runs_total", &["reconciler"], "Runs of upkeep."))
+            .values(of(|one| one.runs));
+        text.begin(counter(
+            "sandbar_upkeep_failures_total",
+            &["reconciler"],
+            "Runs of upkeep that failed, in part or whole.",
+        ))
+        .values(of(|one| one.failures));
+        text.begin(counter(
+            "sandbar_upkeep_done_total",
+            &["reconciler"],
+            "What upkeep found to do and did.",
+        ))
+        .values(of(|one| one.done_total));
+        text.begin(gauge(
+            "sandbar_upkeep_left",
+            &["reconciler"],
+            "What the last run found to do and did not do.",
+        ))
+        .values(of(|one| one.found.saturating_sub(one.done)));
+        text.begin(gauge(
+            "sandbar_upkeep_duration_milliseconds",
+            &["reconciler"],
+            "Time that the last run took.",
+        ))
+        .values(of(|one| u64::try_from(one.duration.as_millis()).unwrap_or(u64::MAX)));
     }
 
     fn refusals(&self, text: &mut Text) {

@@ -23,6 +23,7 @@ fn what_is_counted_is_what_is_shown() {
         egress: EgressCounts { allowed: 3, denied: BTreeMap::from([("host_not_allowed", 4)]) },
         store_unavailable: 5,
         free_bytes: Some(6),
+        upkeep: Vec::new(),
     };
     let text = Page { server: &server, engine: &engine, seen }.render();
     for line in [

@@ -76,6 +76,7 @@ async fn metrics(State(state): State<AppState>) -> Response {
         store_unavailable: engine.store_unavailable_count(),
         egress: engine.egress_counts(),
         free_bytes: readiness::free_bytes(Arc::clone(&state.data_dir)).await,
+        upkeep: engine.upkeep(),
     };
     let text = Page { server: &state.metrics, engine: engine.metrics(), seen }.render();
     ([(header::CONTENT_TYPE, FORMAT)], text).into_response()

@@ -1,11 +1,14 @@
 //! What sandboxes use, and what can be given back.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use axum::{Json as Answer, extract::State};
 use futures_util::{StreamExt as _, stream};
-use sandbar_api::{DiskUsage, GcAction, GcOutcome, GcRequest, SandboxDiskUsage, SandboxUsage};
-use sandbar_engine::GcMode;
+use sandbar_api::{
+    DiskUsage, ErrorCode, GcAction, GcOutcome, GcRequest, ReconcilerStatus, SandboxDiskUsage,
+    SandboxUsage, Upkeep,
+};
+use sandbar_engine::{GcMode, Pending, UpkeepStatus};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -22,6 +25,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(sandbox_usage))
         .routes(routes!(disk_usage))
+        .routes(routes!(upkeep))
         .routes(routes!(gc))
 }
 
@@ -42,6 +46,7 @@ async fn sandbox_usage(
         oom_kills: used.oom_kills,
         upper_bytes: size.upper_bytes,
         upper_files: size.upper_files,
+        home_bytes: size.home_bytes,
         logs_bytes: size.logs_bytes,
     }))
 }
@@ -63,6 +68,7 @@ async fn disk_usage(
                 name: record.name,
                 upper_bytes: size.upper_bytes,
                 upper_files: size.upper_files,
+                home_bytes: size.home_bytes,
                 logs_bytes: size.logs_bytes,
                 updated_at: record.updated_at,
             })
@@ -71,7 +77,9 @@ async fn disk_usage(
         .filter_map(std::future::ready)
         .collect()
         .await;
-    let bytes = |used: &SandboxDiskUsage| used.upper_bytes.saturating_add(used.logs_bytes);
+    let bytes = |used: &SandboxDiskUsage| {
+        used.upper_bytes.saturating_add(used.home_bytes).saturating_add(used.logs_bytes)
+    };
     sandboxes.sort_unstable_by_key(|used| (std::cmp::Reverse(bytes(used)), used.id));
     Answer(DiskUsage {
         total_bytes: sandboxes.iter().map(bytes).fold(0, u64::saturating_add),
@@ -90,21 +98,63 @@ fn store_bytes(data_dir: &Path) -> u64 {
         .sum()
 }
 
-/// Gives back what nobody needs, or says what that would be. Never what is pending review.
+/// How the server keeps itself in order: what each part of that last did, and when it runs next.
+#[utoipa::path(get, path = "/v1/upkeep", tag = "server",
+    extensions(("x-sandbar-scope" = json!("instance"))), responses((status = 200, body = Upkeep)))]
+async fn upkeep(State(state): State<AppState>) -> Answer<Upkeep> {
+    Answer(Upkeep { reconcilers: state.engine.upkeep().into_iter().map(status).collect() })
+}
+
+fn status(status: UpkeepStatus) -> ReconcilerStatus {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    ReconcilerStatus {
+        name: status.reconciler.as_str().to_owned(),
+        meaning: status.reconciler.meaning().to_owned(),
+        is_automatic: status.is_automatic,
+        interval_ms: ms(status.interval),
+        last_run_at: status.last_run_at,
+        duration_ms: ms(status.duration),
+        found: status.found,
+        done: status.done,
+        last_error: status.last_error,
+        failed_at: status.failed_at,
+        next_run_at: status.next_run_at,
+        runs: status.runs,
+        failures: status.failures,
+        done_total: status.done_total,
+    }
+}
+
+/// Gives back what nobody needs, or says what that would be. What is pending review goes only by the name of its
+/// sandbox, and only where the request says so.
 #[utoipa::path(post, path = "/v1/gc", tag = "server",
     extensions(("x-sandbar-scope" = json!("instance"))), request_body = Option<GcRequest>,
     responses((status = 200, body = GcOutcome)))]
 async fn gc(
     State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
     OptionalJson(request): OptionalJson<GcRequest>,
 ) -> Result<Answer<GcOutcome>, ApiError> {
     let mode = if request.dry_run { GcMode::DryRun } else { GcMode::Collect };
-    let report = state.engine.gc(mode).await?;
+    let report = match request.sandbox {
+        Some(text) => {
+            let id = state.engine.sandbox_resolve(principal.tenant, &text).await?;
+            let pending = if request.with_changes { Pending::Discarded } else { Pending::Kept };
+            state.engine.gc_sandbox(id, pending, mode).await?
+        }
+        None if request.with_changes => {
+            let message = "`with_changes` goes with one `sandbox`, by its name";
+            return Err(ApiError::new(ErrorCode::InvalidValue, message));
+        }
+        None => state.engine.gc(mode).await?,
+    };
     let wire = |action: sandbar_engine::GcAction| GcAction {
+        reconciler: action.reconciler.as_str().to_owned(),
         sandbox_id: action.sandbox_id,
         what: action.what,
         reason: action.reason,
         bytes: action.bytes,
+        error: action.error,
     };
     Ok(Answer(GcOutcome {
         dry_run: report.mode == GcMode::DryRun,

@@ -97,9 +97,17 @@ fn the_addresses_that_clients_use_are_in_the_document() {
 
     let document = document();
     let known = |path: &str| document["paths"].get(path).is_some();
-    for path in
-        [p::HEALTHZ, p::READYZ, p::METRICS, p::DOCTOR, p::OPENAPI, p::SANDBOXES, p::USAGE, p::GC]
-    {
+    for path in [
+        p::HEALTHZ,
+        p::READYZ,
+        p::METRICS,
+        p::DOCTOR,
+        p::OPENAPI,
+        p::SANDBOXES,
+        p::USAGE,
+        p::UPKEEP,
+        p::GC,
+    ] {
         assert!(known(path), "{path}");
     }
     let below = |what: &str| p::below_sandbox("X", what).replace("/X/", "/{sandbox}/");

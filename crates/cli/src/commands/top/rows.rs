@@ -53,7 +53,10 @@ impl Row {
             cpu_millis,
             memory_bytes: usage.memory_bytes,
             pids: usage.pids,
-            disk_bytes: usage.upper_bytes.saturating_add(usage.logs_bytes),
+            disk_bytes: usage
+                .upper_bytes
+                .saturating_add(usage.home_bytes)
+                .saturating_add(usage.logs_bytes),
             idle_ms: u64::try_from(idle.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -112,6 +115,7 @@ mod tests {
             oom_kills: None,
             upper_bytes: 2048,
             upper_files: 1,
+            home_bytes: 0,
             logs_bytes: 1024,
         };
         let later = sandbox.last_active_at + Duration::from_secs(90);

@@ -12,6 +12,7 @@ use crate::{
     actor::effects::{launch_refusal, release},
     engine::Inner,
     record,
+    upkeep::Reconciler,
 };
 
 /// A copy that runs.
@@ -76,24 +77,20 @@ impl Fork {
     }
 }
 
-/// Removes the copies that no check minds: those of a server that was killed, and what could not be removed before.
+/// Removes the copies that no check minds: those of a server that was killed.
 pub(crate) async fn sweep(inner: &Inner) {
     let forks = inner.layout.fork_list().unwrap_or_default();
     for id in forks.into_iter().filter(|id| !inner.turns.is_minded(*id)) {
-        match remove(inner, id).await {
-            Ok(()) => {
-                tracing::info!(fork.id = %id, "removed the copy of a check that nobody minds");
-            }
-            Err(err) => {
-                tracing::warn!(fork.id = %id, error = %err, "the copy of a check could not be removed yet");
-            }
+        if let Err(err) = remove(inner, id).await {
+            tracing::warn!(fork.id = %id, error = %err, "the copy of a check could not be removed yet");
         }
     }
 }
 
-async fn remove(inner: &Inner, id: SandboxId) -> io::Result<()> {
+/// Kills everything of a copy and removes its files.
+pub(crate) async fn remove(inner: &Inner, id: SandboxId) -> io::Result<()> {
     release(inner, &inner.layout.fork(id), id).await?;
     inner.layout.fork_discard(id)?;
-    inner.trash_nudge.notify_one();
+    inner.upkeep.nudge(Reconciler::Trash);
     Ok(())
 }

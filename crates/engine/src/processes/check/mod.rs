@@ -25,7 +25,10 @@ use self::{
     build::{Build, Built},
     fork::Fork,
 };
-pub(crate) use self::{fork::sweep, turns::Turns};
+pub(crate) use self::{
+    fork::{remove as discard_fork, sweep},
+    turns::Turns,
+};
 use super::apply;
 use crate::{
     Engine, Error, ErrorKind, Result,

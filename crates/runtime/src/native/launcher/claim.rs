@@ -29,6 +29,7 @@ use super::{
     warm::{Warm, chain},
 };
 use crate::native::{
+    disk,
     keeper::{KEEPER_SOCKET, Record, SUPERVISOR_SOCKET},
     plan::{Ids, Plan},
     read_back::{self, Expected},
@@ -114,7 +115,7 @@ impl Claim {
         layers::check_state(state.as_fd())?;
         let lock = steps.take(Step::Directories, || layers::lock(state.as_fd()))?;
         self.lock.get_or_init(|| lock);
-        let limits = steps.check(Step::Limits, || self.set_limits())?;
+        let limits = steps.check(Step::Limits, || self.set_limits(state.as_fd()))?;
         let opened = match plan.ids {
             Ids::Range { .. } => Some(self.open_layers(state.as_fd())?),
             Ids::Single { .. } => None,
@@ -155,13 +156,13 @@ impl Claim {
         Ok((layers, trees))
     }
 
-    fn set_limits(&self) -> Result<LimitEnforcement, Failure> {
+    fn set_limits(&self, state: BorrowedFd<'_>) -> Result<LimitEnforcement, Failure> {
         let mut held = LimitEnforcement {
             memory: Enforcement::None,
             cpu: Enforcement::None,
             pids: Enforcement::Rlimit,
             open_files: Enforcement::Rlimit,
-            disk: Enforcement::Watched,
+            disk: disk::hold(state, self.plan.id, self.plan.limits.disk_bytes_max),
         };
         if let Some(cgroup) = &self.warm.cgroup {
             let set = cgroup.set_limits(&self.plan.limits).map_err(|err| Failure::Step {
