@@ -225,14 +225,20 @@ codes! {
     LastAdmin = "last_admin", 409;
     /// The store is in a database that is backed up by tools of its own.
     BackupUnsupported = "backup_unsupported", 409;
-    /// The sandbox has no setting or secret of this name.
+    /// The sandbox or app has no setting or secret of this name.
     ConfigNotFound = "config_not_found", 404;
-    /// The sandbox has a setting or secret of this name already.
+    /// The sandbox or app has a setting or secret of this name already.
     ConfigExists = "config_exists", 409;
     /// The key file of secrets is missing, damaged or open to others, or lacks the key of a secret.
     SecretsKeyUnusable = "secrets_key_unusable", 503;
-    /// The sandbox has changes that nobody decided about; nothing was removed.
+    /// There are changes that nobody decided about; nothing was removed.
     ChangesPending = "changes_pending", 409;
+    /// No app of the tenant has this id or name.
+    AppNotFound = "app_not_found", 404;
+    /// Another app of the tenant has this name.
+    AppNameTaken = "app_name_taken", 409;
+    /// The app has a sandbox already.
+    AppHasSandbox = "app_has_sandbox", 409;
 }
 
 impl fmt::Display for ErrorCode {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod approves;
+mod apps;
 pub mod attach;
 mod config;
 mod error;
@@ -26,6 +27,10 @@ pub use accounts::{
     TenantQuery, TenantUpdateRequest, User, UserCreateRequest, UserUpdateRequest,
 };
 pub use approves::{Approve, ApproveListQuery};
+pub use apps::{
+    App, AppCloneRequest, AppCreateRequest, AppListQuery, AppRemoveQuery, AppRemoved,
+    AppSandboxRequest, AppUpdateRequest,
+};
 pub use config::{
     ConfigChangeQuery, ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved,
     ConfigUpdateRequest, SecretRotation,

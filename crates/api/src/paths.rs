@@ -1,4 +1,4 @@
-//! Addresses of the API. `{sandbox}` is an id, the unique beginning of one, or a name.
+//! Addresses of the API. `{sandbox}` is an id, the unique beginning of one, a name, or an app's; `{app}` an id or a name.
 
 use std::fmt::Display;
 
@@ -14,6 +14,8 @@ pub const DOCTOR: &str = "/v1/doctor";
 pub const OPENAPI: &str = "/v1/openapi.json";
 /// `GET` lists, `POST` creates.
 pub const SANDBOXES: &str = "/v1/sandboxes";
+/// `GET` lists, `POST` makes one.
+pub const APPS: &str = "/v1/apps";
 /// `GET`: what was approved.
 pub const APPROVES: &str = "/v1/approves";
 /// `GET`: what the data directory holds.
@@ -80,6 +82,18 @@ pub fn sandbox(sandbox: &str) -> String {
 #[must_use]
 pub fn below_sandbox(name: &str, what: &str) -> String {
     format!("{}/{what}", sandbox(name))
+}
+
+/// `GET`, `PATCH`, `DELETE`.
+#[must_use]
+pub fn app(app: &str) -> String {
+    one_of(APPS, app)
+}
+
+/// One thing below an app: `sandbox`, `start`, `stop`, `restart`, `clone`, `config`, `config/KEY`.
+#[must_use]
+pub fn below_app(name: &str, what: &str) -> String {
+    format!("{}/{what}", app(name))
 }
 
 /// `GET`.

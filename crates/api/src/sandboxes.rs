@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AppStart, EnvName, Expiry, Generation, HostPath, IdlePolicy, IsolationReport, Limits,
+    AppId, AppStart, EnvName, Expiry, Generation, HostPath, IdlePolicy, IsolationReport, Limits,
     NetworkSpec, SandboxId, SandboxName, SandboxState, Source, StopReason, ToolchainPolicy,
     Visibility, WorkspacePath,
 };
@@ -16,6 +16,9 @@ pub struct Sandbox {
     pub id: SandboxId,
     /// Names it among the sandboxes that live.
     pub name: SandboxName,
+    /// The app that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<AppId>,
     /// Grows with each write of the record; also the `ETag`.
     pub generation: Generation,
     /// Where it is in its life.
@@ -51,7 +54,7 @@ pub struct Sandbox {
     pub app: AppStart,
     /// What becomes of it when nobody uses it.
     pub idle_policy: IdlePolicy,
-    /// Who may see its previews; absent for the server's default.
+    /// Who may see its previews; absent for what its app says, else the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
     /// Whom it may reach.

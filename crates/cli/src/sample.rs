@@ -13,6 +13,7 @@ pub(crate) fn sandbox(name: &str, source: Option<&str>) -> Sandbox {
     Sandbox {
         id: SandboxId::generate(),
         name: name.parse().unwrap(),
+        app_id: None,
         generation: Generation::FIRST,
         state: SandboxState::Running,
         workspace_path: source.clone().unwrap_or_else(|| HostPath::parse("/workspace").unwrap()),

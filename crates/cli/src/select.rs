@@ -7,8 +7,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use sandbar_api::{Page, Sandbox, paths};
-use sandbar_types::{HostPath, SandboxId, Source, WorkspacePath};
+use sandbar_api::{App, ErrorCode, Page, Sandbox, paths};
+use sandbar_types::{AppId, AppName, HostPath, SandboxId, Source, WorkspacePath};
 
 use crate::{
     context::Context,
@@ -83,10 +83,16 @@ pub(crate) async fn sandbox_and_paths(
     words: &[OsString],
 ) -> Result<(Sandbox, Vec<OsString>), Failure> {
     let all = list(context, "").await?;
-    if let Some(first) = words.first().and_then(|word| word.to_str())
-        && let Some(found) = named(first, &all)?
-    {
-        return Ok((found.clone(), words[1..].to_vec()));
+    if let Some(first) = words.first().and_then(|word| word.to_str()) {
+        let found = match named(first, &all)? {
+            // Its app may be about another one by now: the server knows.
+            Some(found) if found.app_id.is_some() => Some(sandbox(context, Some(first)).await?),
+            Some(found) => Some(found.clone()),
+            None => of_app(context, first, &all).await?,
+        };
+        if let Some(found) = found {
+            return Ok((found, words[1..].to_vec()));
+        }
     }
     let sandbox = only_over(&current_dir()?, all).map_err(|failure| match words.first() {
         // Whoever mistyped a name should not read about directories.
@@ -94,6 +100,28 @@ pub(crate) async fn sandbox_and_paths(
         None => failure,
     })?;
     Ok((sandbox, words.to_vec()))
+}
+
+/// The sandbox of the app that `word` names; `None` where it names none that has one.
+async fn of_app(
+    context: &mut Context,
+    word: &str,
+    all: &[Sandbox],
+) -> Result<Option<Sandbox>, Failure> {
+    let can_be = word.parse::<AppName>().is_ok() || word.parse::<AppId>().is_ok();
+    if !can_be || all.iter().all(|sandbox| sandbox.app_id.is_none()) {
+        return Ok(None);
+    }
+    let is_unknown = |failure: &Failure| {
+        failure.problem().is_some_and(|problem| problem.code == ErrorCode::AppNotFound)
+    };
+    match context.client.fetch::<App>(&paths::app(word)).await {
+        Ok(app) => {
+            Ok(all.iter().find(|sandbox| Some(sandbox.id) == app.current_sandbox_id).cloned())
+        }
+        Err(failure) if is_unknown(&failure) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Which paths of the workspace are meant.

@@ -197,7 +197,8 @@ fn parse_network(text: &str) -> Result<NetworkMode, String> {
     }
 }
 
-fn parse_visibility(text: &str) -> Result<Visibility, String> {
+/// Reads who may see previews.
+pub(crate) fn parse_visibility(text: &str) -> Result<Visibility, String> {
     match text {
         "public" => Ok(Visibility::Public),
         "private" => Ok(Visibility::Private),

@@ -14,7 +14,7 @@ use std::{
 
 use sandbar_runtime::doctor::{Finding, Verdict};
 use sandbar_store::{EventBatches, EventWriter, Store};
-use sandbar_types::{ApproveId, HostPath, SandboxId};
+use sandbar_types::{AppId, ApproveId, Generation, HostPath, SandboxId, Visibility};
 use tokio::sync::{Mutex, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -33,6 +33,8 @@ use crate::{
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
 }
+
+pub(crate) type AppVisibilities = BTreeMap<AppId, (Generation, Option<Visibility>)>;
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -65,6 +67,8 @@ pub(crate) struct Inner {
     pub(crate) event_writer: EventWriter,
     recording: Recording,
     actors: RwLock<BTreeMap<SandboxId, ActorHandle>>,
+    /// Who may see the previews of apps, with the generations of the records that say so.
+    app_visibilities: RwLock<AppVisibilities>,
     is_ready: AtomicBool,
     _lock: File,
 }
@@ -183,6 +187,7 @@ impl Engine {
             event_writer,
             recording,
             actors: RwLock::default(),
+            app_visibilities: RwLock::default(),
             is_ready: AtomicBool::new(false),
             _lock: lock,
         });
@@ -289,6 +294,14 @@ impl Inner {
 
     pub(crate) fn actors_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<SandboxId, ActorHandle>> {
         self.actors.write().expect("nobody panics while holding the table of actors")
+    }
+
+    pub(crate) fn app_visibilities(&self) -> RwLockReadGuard<'_, AppVisibilities> {
+        self.app_visibilities.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn app_visibilities_mut(&self) -> RwLockWriteGuard<'_, AppVisibilities> {
+        self.app_visibilities.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds the actor of a living sandbox.

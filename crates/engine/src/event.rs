@@ -1,14 +1,14 @@
-//! What happened to a sandbox, in words that a program can read.
+//! What happened to a sandbox, an app or a tenant, in words that a program can read.
 
 use jiff::Timestamp;
-use sandbar_store::{NewEvent, event_list, sandbox_fetch};
+use sandbar_store::{EventRow, NewEvent, event_list, sandbox_fetch};
 use sandbar_types::{
     AppId, ApproveId, Enforcement, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason,
     ProcessName, QuotaKind, SandboxId, StopReason, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckStatus, Engine, Error, ErrorKind, Result, engine::Inner};
+use crate::{AppField, CheckStatus, Engine, Error, ErrorKind, Result, engine::Inner};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +160,32 @@ pub enum EventPayload {
         /// Its name, and nothing else of it.
         key: EnvName,
     },
+    /// An app was made.
+    AppCreated,
+    /// An app was made like another one.
+    AppCloned {
+        /// Like which.
+        from: AppId,
+    },
+    /// An app was changed.
+    AppUpdated {
+        /// What of it.
+        fields: Vec<AppField>,
+    },
+    /// An app was removed, with everything that it owned but its history.
+    AppDeleted {
+        /// The sandboxes that went with it.
+        sandboxes: Vec<SandboxId>,
+        /// How many settings and secrets went with it.
+        config_items: u64,
+    },
+    /// An app is about another sandbox now.
+    SandboxReplaced {
+        /// What it was about before.
+        old: SandboxId,
+        /// What it is about now.
+        new: SandboxId,
+    },
     /// It holds nearly as much on disk as it may; said at 80 and at 90 percent, once each time it gets there.
     DiskWarning {
         /// What its upper layer and its home directory hold.
@@ -207,6 +233,18 @@ pub enum EventPayload {
         /// When.
         lease_until: Timestamp,
     },
+}
+
+impl Event {
+    pub(crate) fn of(row: EventRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id.unsigned_abs(),
+            app_id: row.subject.app_id,
+            sandbox_id: row.subject.sandbox_id,
+            at: row.at,
+            payload: serde_json::from_value(row.payload).map_err(Error::internal)?,
+        })
+    }
 }
 
 impl EventPayload {
@@ -258,17 +296,7 @@ impl Engine {
                 format!("there is no sandbox {id}"),
             ));
         }
-        rows.into_iter()
-            .map(|row| {
-                Ok(Event {
-                    id: row.id.unsigned_abs(),
-                    app_id: row.subject.app_id,
-                    sandbox_id: row.subject.sandbox_id,
-                    at: row.at,
-                    payload: serde_json::from_value(row.payload).map_err(Error::internal)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(Event::of).collect()
     }
 
     /// As [`Engine::event_list`], but waits until there is at least one. Empty: the sandbox is gone, or the server leaves.

@@ -7,6 +7,7 @@
 
 mod account;
 mod actor;
+mod app;
 mod backup;
 mod config;
 mod engine;
@@ -34,6 +35,10 @@ mod workspace_view;
 pub use account::{
     ApiKey, Credential, Identity, KeyCreateParams, KeyCreated, LoggedIn, LoginParams, Tenant,
     TenantCreateParams, TenantUpdateParams, User, UserCreateParams, UserUpdateParams,
+};
+pub use app::{
+    App, AppCreateParams, AppField, AppListParams, AppRef, AppRemoved, AppUpdateParams, Replace,
+    Undecided,
 };
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use engine::{Engine, StartError};
@@ -63,13 +68,13 @@ pub use sandbar_runtime::{
     Caller, ProcessAction, Usage,
     doctor::{Finding, Verdict},
 };
-pub use sandbar_store::{CommitTimes, Driver};
+pub use sandbar_store::{AppFilter, CommitTimes, Driver};
 pub use sandbar_workspace::Sizes;
 pub use sandbox::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
 };
 pub use secret::{
-    AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigUpdateParams, ConfigWhich,
-    Rotation, SecretString,
+    AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigScope, ConfigUpdateParams,
+    ConfigWhich, Rotation, SecretString,
 };
 pub use upkeep::{GcAction, GcMode, GcReport, Pending, Reconciler, UpkeepStatus};

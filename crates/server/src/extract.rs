@@ -6,9 +6,10 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header, request::Parts};
+use http::{HeaderMap, HeaderName, Uri, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
+use sandbar_engine::AppRef;
 use sandbar_types::{
     ApiKeyId, ApproveId, EnvName, ExecId, ProcessName, SandboxId, UserId, WorkspacePath,
 };
@@ -70,11 +71,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonWithBytes<T> {
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
-impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::try_from_uri(&parts.uri)
+impl<T: DeserializeOwned> Query<T> {
+    /// The query of an address.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        axum::extract::Query::try_from_uri(uri)
             .map(|axum::extract::Query(query)| Self(query))
             .map_err(|rejection| {
                 let source = std::error::Error::source(&rejection);
@@ -84,7 +84,15 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, or name.
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::of(&parts.uri)
+    }
+}
+
+/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, name, or that of its app.
 ///
 /// Of the tenant of who asks, always: a handler has no other way to an id.
 #[derive(Debug)]
@@ -97,6 +105,20 @@ impl FromRequestParts<AppState> for Sandbox {
         let tenant = asker::identity(parts)?.principal.tenant;
         let text = segment(parts, state, "sandbox").await?;
         Ok(Self(state.engine.sandbox_resolve(tenant, &text).await?))
+    }
+}
+
+/// The app that `{app}` in the path names, by id or name. Of the tenant of who asks, always.
+#[derive(Debug)]
+pub(crate) struct App(pub(crate) AppRef);
+
+impl FromRequestParts<AppState> for App {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let tenant = asker::identity(parts)?.principal.tenant;
+        let text = segment(parts, state, "app").await?;
+        Ok(Self(state.engine.app_resolve(tenant, &text).await?))
     }
 }
 

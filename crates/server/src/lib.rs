@@ -5,6 +5,7 @@
 //! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
 
 mod access;
+mod app_query;
 mod asker;
 mod auth;
 mod config;

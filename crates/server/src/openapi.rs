@@ -27,12 +27,13 @@ pub(crate) const SCOPE: &str = "x-sandbar-scope";
 #[openapi(
     info(
         title = "Sandbar",
-        description = "Sandboxes that are copy-on-write views of real code.\n\nErrors are `application/problem+json`; their codes are in `docs/errors.md`. `{sandbox}` is an id, the unique beginning of one, or a name.\n\n`x-sandbar-scope` says what a route asks of who asks: `none`, `any` (that they are known), one of the scopes `read`, `write`, `review` and `admin`, or `instance` (that they run the server, by its socket or token file).",
+        description = "Sandboxes that are copy-on-write views of real code.\n\nErrors are `application/problem+json`; their codes are in `docs/errors.md`. `{sandbox}` is an id, the unique beginning of one, a name, or the id or name of an app, whose current sandbox it is. `{app}` is an id or a name.\n\n`x-sandbar-scope` says what a route asks of who asks: `none`, `any` (that they are known), one of the scopes `read`, `write`, `review` and `admin`, or `instance` (that they run the server, by its socket or token file).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem, ErrorCode)),
     tags(
         (name = "sandboxes", description = "Isolated environments over a workspace."),
+        (name = "apps", description = "Named projects that outlive their sandboxes."),
         (name = "execs", description = "Commands in a sandbox, with or without a terminal."),
         (name = "files", description = "Files of a workspace."),
         (name = "review", description = "What changed, and the decision about it."),

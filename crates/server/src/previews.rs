@@ -19,17 +19,11 @@ impl Upstreams for EngineUpstreams {
         let found = match &host.sandbox {
             SandboxLabel::Id(id) => self.0.sandbox_fetch(*id),
             // Names are a tenant's own, so only those of the default one are names of hosts; the others have their ids.
-            SandboxLabel::Name(name) => self
-                .0
-                .sandbox_resolve(TenantId::DEFAULT, name.as_str())
-                .await
-                .and_then(|id| self.0.sandbox_fetch(id))
-                // A name resolves by the beginning of an id as well; that is for people, not for host names.
-                .and_then(|found| if found.name == *name { Ok(found) } else { Err(unknown()) }),
+            SandboxLabel::Name(name) => self.0.sandbox_named(TenantId::DEFAULT, name),
         };
         let found = found.map_err(|_not_found| RouteError::Unknown)?;
         let viewer = self.0.preview_viewer(found.id).map_err(|_gone| RouteError::Unknown)?;
-        let visibility = match found.spec.visibility {
+        let visibility = match self.0.visibility_of(&found) {
             // The listener is on the loopback alone: whoever reaches it is on this host.
             None | Some(sandbar_types::Visibility::Public) => Visibility::Public,
             Some(sandbar_types::Visibility::Private) => Visibility::Private,
@@ -76,10 +70,6 @@ fn refused(error: Error) -> ConnectError {
             ConnectError::Failed(Box::new(Shown(error)))
         }
     }
-}
-
-fn unknown() -> Error {
-    Error::new(ErrorKind::NotFound, "sandbox_not_found", "no sandbox has this name")
 }
 
 /// An error of the engine with its cause, for the log.

@@ -8,8 +8,8 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, approves, attach, backup, config, events, execs, files, health, output,
-        ports, processes, pull, review, sandboxes, tenants, usage, users,
+        accounts, api_keys, approves, apps, attach, backup, config, events, execs, files, health,
+        output, ports, processes, pull, review, sandboxes, tenants, usage, users,
     },
     state::AppState,
 };
@@ -19,6 +19,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(health::router())
         .merge(sandboxes::router())
         .merge(processes::router())
+        .merge(apps::router())
         .merge(config::router())
         .merge(ports::router())
         .merge(execs::router())

@@ -128,6 +128,30 @@ pub async fn event_list(
     rows.iter().map(read).collect()
 }
 
+/// Lists at most `limit` events of the app `id` of `tenant` after the event `after`, oldest first: those of its
+/// sandboxes, too.
+///
+/// # Errors
+/// The database failed, or a row cannot be read.
+pub async fn event_list_of_app(
+    conn: &mut impl Reads,
+    (tenant, id): (TenantId, AppId),
+    after: i64,
+    limit: u32,
+) -> Result<Vec<EventRow>, StoreError> {
+    let rows = query(
+        "SELECT * FROM event WHERE app_id = $1 AND tenant_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+    )
+    .bind(id.to_string())
+    .bind(tenant.to_string())
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::query("list the events of an app"))?;
+    rows.iter().map(read).collect()
+}
+
 /// Forgets events before `before`. Returns how many.
 ///
 /// # Errors

@@ -7,6 +7,8 @@
 //! Rows that are rewritten carry a [`sandbar_types::Generation`]; a writer that saw an older one gets [`Update::Stale`].
 
 mod api_key;
+mod app;
+mod app_sandbox;
 mod approve;
 mod approved_path;
 mod config_item;
@@ -34,6 +36,13 @@ pub use api_key::{
     ApiKeyRow, api_key_count, api_key_fetch, api_key_find, api_key_insert_in_txn, api_key_list,
     api_key_remove_in_txn, api_key_used_in_txn,
 };
+pub use app::{
+    AppFilter, AppRow, app_count, app_fetch, app_find_name, app_insert_in_txn, app_list,
+    app_list_visibilities, app_remove_in_txn, app_update_in_txn,
+};
+pub use app_sandbox::{
+    sandbox_fetch_current, sandbox_list_current, sandbox_list_of_app, sandbox_set_current_in_txn,
+};
 pub use approve::{
     ApproveRow, approve_end_in_txn, approve_fetch, approve_find, approve_insert_in_txn,
     approve_list_open, approve_outcome_in_txn,
@@ -48,7 +57,7 @@ pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transa
 pub use error::{OpenError, StoreError};
 pub use event::{
     EventRow, EventSubject, event_count_before, event_insert_in_txn,
-    event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn,
+    event_insert_of_sandbox_in_txn, event_list, event_list_of_app, event_prune_in_txn,
 };
 pub use event_writer::{EventBatches, EventLost, EventWriter, NewEvent};
 pub use exec::{

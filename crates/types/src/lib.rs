@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod account;
+mod app;
 mod change;
 mod config_access;
 mod decision;
@@ -27,6 +28,7 @@ mod schema;
 
 pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
 pub use account::{AccountName, InvalidAccountName, KeyName};
+pub use app::{AppName, AppTag, ExternalId, InvalidAppWord};
 pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,

@@ -11,8 +11,9 @@ use utoipa::{
 };
 
 use crate::{
-    AccountName, ApiKeyId, AppId, ApproveId, EnvName, ExecId, HostPath, HunkId, KeyName, LineText,
-    LinkTarget, SandboxId, SandboxName, Sha256, TenantId, UserId, WorkspacePath,
+    AccountName, ApiKeyId, AppId, AppName, AppTag, ApproveId, EnvName, ExecId, ExternalId,
+    HostPath, HunkId, KeyName, LineText, LinkTarget, SandboxId, SandboxName, Sha256, TenantId,
+    UserId, WorkspacePath,
 };
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
@@ -96,6 +97,15 @@ schema!(
         "^(?!sb_)[a-z0-9][a-z0-9._-]{0,63}$".to_owned(),
         "The name that a person gives a sandbox."
     )
+);
+schema!(AppName, text("^(?!sb_|app_)[a-z0-9][a-z0-9._-]{0,63}$".to_owned(), "The name of an app."));
+schema!(
+    AppTag,
+    text("^[a-z0-9][a-z0-9._:/-]{0,63}$".to_owned(), "A word that an app is filed under.")
+);
+schema!(
+    ExternalId,
+    text("^[!-~]{1,255}$".to_owned(), "What another program calls a user or a project of its own.")
 );
 schema!(
     EnvName,

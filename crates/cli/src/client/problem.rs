@@ -98,6 +98,7 @@ fn message(problem: &Problem) -> String {
 fn own_hint(problem: &Problem) -> Option<String> {
     match problem.code {
         ErrorCode::SandboxNotFound => Some("list them: `sandbar ls`".to_owned()),
+        ErrorCode::AppNotFound => Some("list them: `sandbar app ls`".to_owned()),
         ErrorCode::ConfirmationRequired => {
             let changes = detail::<Vec<Flagged>>(problem, "changes")?;
             let flags: BTreeSet<_> = changes.iter().map(|change| change.flag).collect();

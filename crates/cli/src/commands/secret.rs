@@ -1,4 +1,4 @@
-//! `sandbar secret`: settings and secrets of a sandbox. A value is read from stdin or a file: an argument is seen by
+//! `sandbar secret`: settings and secrets of a sandbox or an app. A value is read from stdin or a file: an argument is seen by
 //! every user of the host.
 
 mod env_file;
@@ -28,7 +28,7 @@ use crate::{
 /// LIMIT: bytes that are read of a value or a file of values; more than the server takes.
 const READ_BYTES_MAX: u64 = 20 << 20;
 
-/// Look after the settings and secrets of a sandbox. Values are read from stdin or a file, never from arguments.
+/// Look after the settings and secrets of a sandbox or an app. Values are read from stdin or a file, never from arguments.
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
@@ -59,6 +59,20 @@ struct ListArgs {
     /// Name or id of the sandbox; default: the only one over the current directory.
     #[arg(long, value_name = "SANDBOX")]
     sandbox: Option<String>,
+    /// Name or id of an app instead: its sandboxes get what it has, where they have none of that name.
+    #[arg(long, value_name = "APP", conflicts_with = "sandbox")]
+    app: Option<String>,
+}
+
+impl ListArgs {
+    /// Where the configuration is that is meant.
+    async fn path(&self, context: &mut Context) -> Result<String, Failure> {
+        if let Some(app) = &self.app {
+            return Ok(paths::below_app(app, "config"));
+        }
+        let sandbox = select::reference(context, self.sandbox.as_deref()).await?;
+        Ok(paths::below_sandbox(&sandbox, "config"))
+    }
 }
 
 /// What shall become of it.
@@ -166,13 +180,13 @@ async fn keep(
     args: &KeepArgs,
     values: Vec<(EnvName, String)>,
 ) -> Result<(), Failure> {
-    let sandbox = select::reference(context, args.of.sandbox.as_deref()).await?;
+    let config = args.of.path(context).await?;
     let mut kept = Vec::new();
     let last = values.len().saturating_sub(1);
     for (index, (key, value)) in values.into_iter().enumerate() {
         // Once, when all are there.
         let restart = query(args.restart && index == last);
-        let changed = put(context, (&sandbox, restart), args, (key, value)).await?;
+        let changed = put(context, (&config, restart), args, (key, value)).await?;
         context.out.say(&format!("kept {}", changed.item.key));
         kept.push(changed);
     }
@@ -187,18 +201,17 @@ async fn keep(
 /// Makes it, or changes the one that is there.
 async fn put(
     context: &mut Context,
-    (sandbox, restart): (&str, &str),
+    (config, restart): (&str, &str),
     args: &KeepArgs,
     (key, value): (EnvName, String),
 ) -> Result<ConfigChanged, Failure> {
-    let below = |what: &str| paths::below_sandbox(sandbox, &format!("{what}{restart}"));
     let request = ConfigCreateRequest {
         key: key.clone(),
         value: Secret(value),
         is_sensitive: !args.plain,
         access: args.access.unwrap_or_default(),
     };
-    let made = context.client.post(&below("config"), &request).await;
+    let made = context.client.post(&format!("{config}{restart}"), &request).await;
     let is_there = |failure: &Failure| {
         failure.problem().is_some_and(|problem| problem.code == ErrorCode::ConfigExists)
     };
@@ -209,7 +222,7 @@ async fn put(
                 is_sensitive: Some(request.is_sensitive),
                 access: args.access,
             };
-            let path = below(&format!("config/{key}"));
+            let path = format!("{config}/{key}{restart}");
             context.client.call(Method::PATCH, &path, Some(&request)).await
         }
         made => made,
@@ -217,12 +230,11 @@ async fn put(
 }
 
 async fn remove(args: RemoveArgs, context: &mut Context) -> Result<(), Failure> {
-    let sandbox = select::reference(context, args.of.sandbox.as_deref()).await?;
+    let config = args.of.path(context).await?;
     let mut stale = Vec::new();
     let last = args.names.len() - 1;
     for (index, name) in args.names.iter().enumerate() {
-        let what = format!("config/{name}{}", query(args.restart && index == last));
-        let path = paths::below_sandbox(&sandbox, &what);
+        let path = format!("{config}/{name}{}", query(args.restart && index == last));
         let removed: ConfigRemoved =
             context.client.call(Method::DELETE, &path, None::<&()>).await?;
         context.out.say(&format!("removed {name}"));
@@ -248,11 +260,11 @@ const fn query(restart: bool) -> &'static str {
 }
 
 async fn list(args: &ListArgs, context: &mut Context) -> Result<(), Failure> {
-    let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
+    let config = args.path(context).await?;
     let mut items: Vec<ConfigItem> = Vec::new();
     let mut cursor = String::new();
     loop {
-        let path = paths::below_sandbox(&sandbox, &format!("config?limit=200{cursor}"));
+        let path = format!("{config}?limit=200{cursor}");
         let page: Page<ConfigItem> = context.client.fetch(&path).await?;
         items.extend(page.items);
         match page.next_cursor {

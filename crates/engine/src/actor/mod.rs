@@ -174,7 +174,8 @@ impl ActorHandle {
     }
 }
 
-fn gone() -> Error {
+/// The refusal of what was asked of a sandbox that is no more.
+pub(crate) fn gone() -> Error {
     Error::new(ErrorKind::NotFound, "sandbox_not_found", "the sandbox is gone")
 }
 

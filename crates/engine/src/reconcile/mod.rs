@@ -9,7 +9,7 @@ mod diff;
 use std::{collections::BTreeMap, sync::Arc};
 
 use sandbar_runtime::SandboxDir;
-use sandbar_store::{SandboxRow, sandbox_list_living};
+use sandbar_store::{SandboxRow, app_list_visibilities, sandbox_list_living};
 use sandbar_types::{SandboxId, SandboxState};
 
 pub use self::diff::{Action, Desired, Owner, diff};
@@ -22,7 +22,12 @@ use crate::{
 
 /// Everything that the store records, compared with the host, before anybody is served.
 pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
-    let rows = sandbox_list_living(&mut inner.store.read().await?).await?;
+    let mut conn = inner.store.read().await?;
+    let rows = sandbox_list_living(&mut conn).await?;
+    let shown_as = app_list_visibilities(&mut conn).await?;
+    drop(conn);
+    let shown_as = shown_as.into_iter().map(|(id, at, who)| (id, (at, Some(who))));
+    *inner.app_visibilities_mut() = shown_as.collect();
     let mut actions = find(inner, &rows, Owner::Nobody).await?;
     for action in actions.values().flatten() {
         inner.metrics.reconcile_actions.add_one(metrics::action_name(action));

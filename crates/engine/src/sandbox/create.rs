@@ -16,6 +16,7 @@ use super::{IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, admiss
 use crate::{
     Error, ErrorKind, Result,
     actor::{ActorHandle, Beginning, Ordinary},
+    app::{Place, Placed},
     engine::Inner,
     event::EventPayload,
     network,
@@ -32,9 +33,10 @@ enum Begun {
     Replayed(SandboxId),
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     inner: Arc<Inner>,
     params: SandboxCreateParams,
+    place: Place,
 ) -> Result<SandboxCreated> {
     if inner.leaving.is_cancelled() {
         return Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"));
@@ -48,7 +50,7 @@ pub(super) async fn create(
     upkeep::admit_disk(&inner).await?;
     upkeep::admit_total(&inner)?;
     let glance = glance(&params.spec.source).await?;
-    match begin(&inner, params, glance).await? {
+    match begin(&inner, (params, place), glance).await? {
         Begun::New(handle, answer) => {
             answer.await.unwrap_or_else(|_gone| {
                 Err(Error::new(ErrorKind::Unavailable, "unavailable", "the server is leaving"))
@@ -79,7 +81,11 @@ async fn glance(source: &Source) -> Result<Glance> {
     .await
 }
 
-async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) -> Result<Begun> {
+async fn begin(
+    inner: &Arc<Inner>,
+    (params, place): (SandboxCreateParams, Place),
+    glance: Glance,
+) -> Result<Begun> {
     let _creating = inner.creating.lock().await;
     let now = inner.config.clock.now();
     let mut txn = inner.store.begin().await?;
@@ -92,11 +98,12 @@ async fn begin(inner: &Arc<Inner>, params: SandboxCreateParams, glance: Glance) 
     }
     let Glance { base_commit, inode: source_inode } = glance;
     quota::admit(&mut txn, params.tenant, &params.spec, &inner.metrics).await?;
-    let planned = plan_row(inner, &mut txn, &params, now).await?;
+    let placed = place.admit(&mut txn).await?;
+    let planned = plan_row(inner, &mut txn, (&params, &placed), now).await?;
     let row = SandboxRow { base_commit, source_inode, ..planned };
     let reserved = admission::reservations(&row.spec)?;
     refuse_overlap(inner, &mut txn, &row, &reserved).await?;
-    sandbox_insert_in_txn(&mut txn, &row).await?;
+    sandbox_insert_in_txn(&mut txn, &row).await.map_err(|err| placed.refusal(err))?;
     for path in &reserved {
         reservation_insert_in_txn(&mut txn, row.id, path).await?;
     }
@@ -165,7 +172,7 @@ async fn replay(inner: &Arc<Inner>, id: SandboxId) -> Result<SandboxCreated> {
 async fn plan_row(
     inner: &Inner,
     txn: &mut WriteTxn,
-    params: &SandboxCreateParams,
+    (params, placed): (&SandboxCreateParams, &Placed),
     now: Timestamp,
 ) -> Result<SandboxRow> {
     let limit = inner.config.sandboxes_max;
@@ -179,7 +186,7 @@ async fn plan_row(
         .details(&serde_json::json!({ "limit": "sandboxes_max", "value": limit })));
     }
     let id = SandboxId::generate();
-    let name = choose_name(txn, params, id).await?;
+    let name = choose_name(txn, (params, placed), id).await?;
     let mut spec = params.spec.clone();
     spec.name = Some(name.clone());
     let lease_until = match spec.expiry.ttl_ms {
@@ -193,8 +200,8 @@ async fn plan_row(
     Ok(SandboxRow {
         id,
         tenant_id: params.tenant,
-        app_id: None,
-        is_current: false,
+        app_id: placed.app.as_ref().map(|app| app.id),
+        is_current: placed.is_current,
         name,
         spec,
         caller: serde_json::to_value(&params.caller).map_err(Error::internal)?,
@@ -222,7 +229,7 @@ async fn plan_row(
 
 async fn choose_name(
     txn: &mut WriteTxn,
-    params: &SandboxCreateParams,
+    (params, placed): (&SandboxCreateParams, &Placed),
     id: SandboxId,
 ) -> Result<SandboxName> {
     let SandboxCreateParams { tenant, spec, .. } = params;
@@ -238,10 +245,20 @@ async fn choose_name(
             .details(&serde_json::json!({ "holder": holder }))),
         };
     }
+    let app = placed.app.as_ref().map(|app| app.name.to_sandbox_name());
+    if let Some(name) = &app
+        && sandbox_find_name(txn, *tenant, name).await?.is_none()
+    {
+        return Ok(name.clone());
+    }
+    let own = match &app {
+        Some(name) => Some(name.to_string()),
+        None => source_name(&spec.source),
+    };
     let id = id.to_string();
     // The end of the id is its random part; the more of it, the surer.
     for len in [4, 8, 32] {
-        let name = generated_name(&spec.source, &id[id.len() - len..]);
+        let name = generated_name(own.as_deref(), &id[id.len() - len..]);
         if sandbox_find_name(txn, *tenant, &name).await?.is_none() {
             return Ok(name);
         }
@@ -249,15 +266,19 @@ async fn choose_name(
     Err(Error::internal("no generated name is free"))
 }
 
-/// A name that says which project it is: the source's own name, as far as a name can hold it.
-fn generated_name(source: &Source, tail: &str) -> SandboxName {
-    let own = match source {
+/// What the source is called.
+fn source_name(source: &Source) -> Option<String> {
+    match source {
         Source::Directory { path } => {
             path.as_path().file_name().map(|name| name.to_string_lossy().to_lowercase())
         }
         Source::Preset { preset } => Some(preset.to_string()),
         Source::Empty => None,
-    };
+    }
+}
+
+/// A name that says which project it is: the project's own name, as far as a name can hold it.
+fn generated_name(own: Option<&str>, tail: &str) -> SandboxName {
     let mut own: String = own
         .unwrap_or_default()
         .chars()

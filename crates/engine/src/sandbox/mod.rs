@@ -17,10 +17,11 @@ use sandbar_types::{SandboxId, SandboxState, StopReason, TenantId};
 pub use self::model::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
 };
-pub(crate) use self::{model::workspace_path, seed::seed};
+pub(crate) use self::{create::create, model::workspace_path, seed::seed};
 use crate::{
     Engine, Error, ErrorKind, Result,
     actor::{ActorHandle, Ordinary, Urgent},
+    app::Place,
     source,
 };
 
@@ -33,7 +34,7 @@ impl Engine {
     /// `source_*`, `invalid_value`, `name_taken`, `reservation_conflict` (with the overlap), `limit_reached`,
     /// `idempotency_key_reused`, `host_unsupported`, `launch_failed`.
     pub async fn sandbox_create(&self, params: SandboxCreateParams) -> Result<SandboxCreated> {
-        let created = self.inner.tasks.spawn(create::create(Arc::clone(&self.inner), params));
+        let created = self.inner.tasks.spawn(create(Arc::clone(&self.inner), params, Place::Alone));
         created.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
     }
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sandbar_runtime::Caller;
 use sandbar_store::SandboxRow;
 use sandbar_types::{
-    Generation, HostPath, IsolationReport, SandboxId, SandboxName, SandboxSpec, SandboxState,
-    Sha256, Source, StopReason, TenantId,
+    AppId, Generation, HostPath, IsolationReport, SandboxId, SandboxName, SandboxSpec,
+    SandboxState, Sha256, Source, StopReason, TenantId,
 };
 use tokio::sync::watch;
 
@@ -18,6 +18,8 @@ pub struct Sandbox {
     pub id: SandboxId,
     /// Whose it is.
     pub tenant: TenantId,
+    /// The app that it is of.
+    pub app_id: Option<AppId>,
     /// Its name.
     pub name: SandboxName,
     /// What was asked for, with the name and the place of the workspace filled in.
@@ -53,6 +55,7 @@ impl Sandbox {
         Self {
             id: row.id,
             tenant: row.tenant_id,
+            app_id: row.app_id,
             name: row.name.clone(),
             spec: row.spec.clone(),
             workspace_path: workspace_path(&row.spec),
@@ -112,6 +115,15 @@ pub enum SandboxCreated {
     New(Box<Sandbox>),
     /// The key was seen before with the same request: the sandbox that it made then.
     Replayed(Box<Sandbox>),
+}
+
+impl SandboxCreated {
+    /// The sandbox, whichever of both.
+    pub(crate) fn into_sandbox(self) -> Sandbox {
+        match self {
+            Self::New(sandbox) | Self::Replayed(sandbox) => *sandbox,
+        }
+    }
 }
 
 /// Follows one sandbox: always the last state, never a queue.

@@ -49,23 +49,35 @@ pub(crate) async fn of_runtime(
     Ok(spec)
 }
 
+/// What there is for a sandbox: what its app has, and over it what it has itself, whomever that reaches.
+async fn rows(inner: &Inner, tenant: TenantId, id: SandboxId) -> Result<Vec<ConfigItemRow>> {
+    let app = inner.actors().get(&id).and_then(|handle| handle.row().app_id);
+    let scopes = [app.map(|app| app.to_string()), Some(id.to_string())];
+    let mut conn = inner.store.read().await?;
+    let mut by_key = BTreeMap::new();
+    for scope in scopes.into_iter().flatten() {
+        let found = config_list(&mut conn, tenant, &scope).await?;
+        by_key.extend(found.into_iter().map(|row| (row.at.key.clone(), row)));
+    }
+    Ok(by_key.into_values().collect())
+}
+
 async fn values(
     inner: &Inner,
     (tenant, id): (TenantId, SandboxId),
     reaches: fn(ConfigAccess) -> bool,
 ) -> Result<BTreeMap<EnvName, String>> {
-    let scope = id.to_string();
-    let mut rows = config_list(&mut inner.store.read().await?, tenant, &scope).await?;
-    rows.retain(|row| reaches(row.access));
-    if rows.iter().all(|row| row.sealed.is_none()) {
-        return Ok(rows.into_iter().filter_map(plain).collect());
+    let mut found = rows(inner, tenant, id).await?;
+    found.retain(|row| reaches(row.access));
+    if found.iter().all(|row| row.sealed.is_none()) {
+        return Ok(found.into_iter().filter_map(plain).collect());
     }
     // The keys first, then the rows: a rotation in between would seal them with another one.
     let ring = inner.secrets.to_open().await?;
-    let mut rows = config_list(&mut inner.store.read().await?, tenant, &scope).await?;
-    rows.retain(|row| reaches(row.access));
+    let mut found = rows(inner, tenant, id).await?;
+    found.retain(|row| reaches(row.access));
     let mut values = BTreeMap::new();
-    for row in rows {
+    for row in found {
         if row.sealed.is_some() {
             let value = keys::open(ring.as_ref(), &row)?;
             values.insert(row.at.key, value.expose_secret().to_owned());

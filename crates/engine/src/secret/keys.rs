@@ -22,7 +22,7 @@ pub(crate) struct Keys {
 }
 
 /// Keys that do not change while this is held; `None` where there is no file.
-pub(super) type Ring<'a> = RwLockReadGuard<'a, Option<Keyring>>;
+pub(crate) type Ring<'a> = RwLockReadGuard<'a, Option<Keyring>>;
 
 impl Keys {
     pub(crate) fn new(path: PathBuf) -> Self {
@@ -30,7 +30,7 @@ impl Keys {
     }
 
     /// The keys to open secrets with.
-    pub(super) async fn to_open(&self) -> Result<Ring<'_>> {
+    pub(crate) async fn to_open(&self) -> Result<Ring<'_>> {
         let ring = self.ring.read().await;
         if ring.is_some() {
             return Ok(ring);

@@ -1,4 +1,4 @@
-//! Settings and secrets of a sandbox: kept by the server, put into the environment of whom their policy names.
+//! Settings and secrets of a sandbox or an app: kept by the server, put into the environment of whom their policy names.
 //!
 //! A secret is sealed before the store sees it, and nobody can ask for it again: it leaves the server only as a variable
 //! of a process inside. Which process, [`sandbar_types::ConfigAccess`] says. What is recorded of a command or of an app,
@@ -9,10 +9,11 @@ mod keys;
 mod model;
 mod rotation;
 
+use jiff::Timestamp;
 use sandbar_secrets::{ExposeSecret as _, Place};
 use sandbar_store::{
-    ConfigItemRow, ConfigKey, WriteTxn, config_fetch, config_list, config_put_in_txn,
-    config_remove_in_txn, event_insert_of_sandbox_in_txn, sandbox_fetch,
+    ConfigItemRow, ConfigKey, Reads, WriteTxn, config_fetch, config_list, config_put_in_txn,
+    config_remove_in_txn, event_insert_of_sandbox_in_txn, sandbox_fetch, sandbox_fetch_current,
 };
 use sandbar_types::{
     EnvName, Generation, ProcessName, ProcessState, SandboxId, SandboxState, TenantId,
@@ -25,20 +26,20 @@ pub(crate) use self::{
 };
 pub use self::{
     model::{
-        AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigUpdateParams,
-        ConfigWhich, SecretString,
+        AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigScope,
+        ConfigUpdateParams, ConfigWhich, SecretString,
     },
     rotation::Rotation,
 };
-use crate::{Engine, Error, ErrorKind, Result, event::EventPayload, processes};
+use crate::{Engine, Error, ErrorKind, Result, app, event::EventPayload, processes};
 
-/// LIMIT: items of one sandbox.
+/// LIMIT: items of one sandbox or app.
 const ITEMS_MAX: usize = 256;
 /// LIMIT: bytes of a value; the kernel takes twice that in one variable.
 const VALUE_BYTES_MAX: usize = 64 << 10;
 
-fn not_found(key: &EnvName) -> Error {
-    let message = format!("the sandbox has no setting or secret `{key}`");
+fn not_found(scope: ConfigScope, key: &EnvName) -> Error {
+    let message = format!("the {} has no setting or secret `{key}`", scope.noun());
     Error::new(ErrorKind::NotFound, "config_not_found", message)
         .hint("`sandbar secret ls` lists them")
 }
@@ -59,45 +60,50 @@ fn check(value: &SecretString) -> Result<()> {
 }
 
 impl Engine {
-    /// Lists what a sandbox has, by name; of secrets everything but the value.
+    /// Lists what a sandbox or an app has, by name; of secrets everything but the value.
     ///
     /// # Errors
-    /// `sandbox_not_found`.
-    pub async fn config_list(&self, id: SandboxId) -> Result<Vec<ConfigItem>> {
-        let tenant = self.inner.actor(id)?.row().tenant_id;
+    /// `sandbox_not_found`, `app_not_found`.
+    pub async fn config_list(&self, scope: impl Into<ConfigScope>) -> Result<Vec<ConfigItem>> {
+        let scope = scope.into();
         let mut conn = self.inner.store.read().await?;
-        let rows = config_list(&mut conn, tenant, &id.to_string()).await?;
+        let tenant = owner(&mut conn, scope).await?;
+        let rows = config_list(&mut conn, tenant, &scope.id()).await?;
         Ok(rows.into_iter().map(ConfigItem::of).collect())
     }
 
-    /// Gives a sandbox a setting or a secret.
+    /// Gives a sandbox or an app a setting or a secret.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `config_exists`, `limit_reached`, `invalid_value`, `secrets_key_unusable`.
+    /// `sandbox_not_found`, `app_not_found`, `config_exists`, `limit_reached`, `invalid_value`, `secrets_key_unusable`.
     pub async fn config_create(
         &self,
-        id: SandboxId,
+        scope: impl Into<ConfigScope>,
         params: ConfigCreateParams,
         after: AfterChange,
     ) -> Result<ConfigChanged> {
+        let scope = scope.into();
         check(&params.value)?;
         let ring = self.inner.secrets.to_seal(&self.inner.store, params.is_sensitive).await?;
         let mut txn = self.inner.store.begin().await?;
-        let tenant = living(&mut txn, id).await?;
-        let there = config_list(&mut txn, tenant, &id.to_string()).await?;
+        let tenant = owner(&mut txn, scope).await?;
+        let there = config_list(&mut txn, tenant, &scope.id()).await?;
         if there.iter().any(|row| row.at.key == params.key) {
-            let message = format!("the sandbox has `{}` already", params.key);
+            let message = format!("the {} has `{}` already", scope.noun(), params.key);
             return Err(Error::new(ErrorKind::Conflict, "config_exists", message)
                 .hint("change it: `PATCH …/config/{key}`, or `sandbar secret set`"));
         }
         if there.len() >= ITEMS_MAX {
-            let message = format!("a sandbox has at most {ITEMS_MAX} settings and secrets");
+            let message = format!(
+                "there are at most {ITEMS_MAX} settings and secrets of one {}",
+                scope.noun()
+            );
             return Err(Error::new(ErrorKind::LimitReached, "limit_reached", message)
                 .hint("remove some: `sandbar secret rm`"));
         }
         let now = self.now();
         let mut row = ConfigItemRow {
-            at: ConfigKey { tenant_id: tenant, scope_id: id.to_string(), key: params.key },
+            at: ConfigKey { tenant_id: tenant, scope_id: scope.id(), key: params.key },
             sealed: None,
             plain: None,
             access: params.access,
@@ -108,16 +114,16 @@ impl Engine {
         };
         put_value(&mut row, keyring(ring.as_ref()), &params.value);
         config_put_in_txn(&mut txn, &row).await?;
-        self.commit(txn, id, &row.at.key).await?;
+        self.commit(txn, scope, &row.at.key).await?;
         drop(ring);
-        let stale_processes = self.settle(id, row.access.reaches_runtime(), after).await?;
+        let stale_processes = self.settle(scope, row.access.reaches_runtime(), after).await?;
         Ok(ConfigChanged { item: ConfigItem::of(row), stale_processes })
     }
 
     /// Changes a value, who gets it, or both. Without a value, the one that is there stays as it is.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `config_not_found`, `stale_generation`, `invalid_value`, `secrets_key_unusable`.
+    /// `sandbox_not_found`, `app_not_found`, `config_not_found`, `stale_generation`, `invalid_value`, `secrets_key_unusable`.
     pub async fn config_update(
         &self,
         which: ConfigWhich,
@@ -150,17 +156,17 @@ impl Engine {
         row.generation = before.generation.next();
         row.updated_at = self.now();
         config_put_in_txn(&mut txn, &row).await?;
-        self.commit(txn, which.sandbox, &which.key).await?;
+        self.commit(txn, which.scope, &which.key).await?;
         drop(ring);
         let reaches = before.access.reaches_runtime() || row.access.reaches_runtime();
-        let stale_processes = self.settle(which.sandbox, reaches, after).await?;
+        let stale_processes = self.settle(which.scope, reaches, after).await?;
         Ok(ConfigChanged { item: ConfigItem::of(row), stale_processes })
     }
 
     /// Removes one, and returns the processes that run on with it.
     ///
     /// # Errors
-    /// `sandbox_not_found`, `config_not_found`, `stale_generation`.
+    /// `sandbox_not_found`, `app_not_found`, `config_not_found`, `stale_generation`.
     pub async fn config_remove(
         &self,
         which: ConfigWhich,
@@ -169,28 +175,53 @@ impl Engine {
         let mut txn = self.inner.store.begin().await?;
         let row = fetch(&mut txn, &which).await?;
         config_remove_in_txn(&mut txn, &row.at).await?;
-        self.commit(txn, which.sandbox, &which.key).await?;
-        self.settle(which.sandbox, row.access.reaches_runtime(), after).await
+        self.commit(txn, which.scope, &which.key).await?;
+        self.settle(which.scope, row.access.reaches_runtime(), after).await
     }
 
-    async fn commit(&self, mut txn: WriteTxn, id: SandboxId, key: &EnvName) -> Result<()> {
+    async fn commit(&self, mut txn: WriteTxn, scope: ConfigScope, key: &EnvName) -> Result<()> {
         let payload = EventPayload::ConfigChanged { key: key.clone() };
-        let event =
-            event_insert_of_sandbox_in_txn(&mut txn, id, self.now(), &payload.to_value()).await?;
+        let event = match scope {
+            ConfigScope::Sandbox(id) => {
+                let payload = payload.to_value();
+                event_insert_of_sandbox_in_txn(&mut txn, id, self.now(), &payload).await?
+            }
+            ConfigScope::App(app) => {
+                self.inner.app_event_in_txn(&mut txn, (app, None), &payload).await?
+            }
+        };
         txn.commit().await?;
         self.inner.event_written(event);
         Ok(())
     }
 
-    /// Restarts the app, where that was asked for and it has the value; returns the processes that still have the old one.
+    /// Restarts the processes of whom it concerns, where that was asked for and they have the value; returns those that
+    /// still have the old one.
     async fn settle(
         &self,
-        id: SandboxId,
+        scope: ConfigScope,
         reaches_runtime: bool,
         after: AfterChange,
     ) -> Result<Vec<ProcessName>> {
+        if !reaches_runtime {
+            return Ok(Vec::new());
+        }
+        let id = match scope {
+            ConfigScope::Sandbox(id) => id,
+            ConfigScope::App(app) => {
+                let mut conn = self.inner.store.read().await?;
+                match sandbox_fetch_current(&mut conn, app.id).await? {
+                    Some(row) => row.id,
+                    None => return Ok(Vec::new()),
+                }
+            }
+        };
+        self.renew(id, after).await
+    }
+
+    async fn renew(&self, id: SandboxId, after: AfterChange) -> Result<Vec<ProcessName>> {
         let handle = self.inner.actor(id)?;
-        if !reaches_runtime || !is_alive(&handle.row().state) {
+        if !is_alive(&handle.row().state) {
             return Ok(Vec::new());
         }
         let is_stale = match after {
@@ -233,19 +264,24 @@ const fn is_alive(state: &SandboxState) -> bool {
     }
 }
 
-/// The tenant of a sandbox that is not deleted: what it owns goes with it, so nothing may come after.
-async fn living(txn: &mut WriteTxn, id: SandboxId) -> Result<TenantId> {
-    let found = sandbox_fetch(txn, id).await?.filter(|row| row.deleted_at.is_none());
-    found.map(|row| row.tenant_id).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "sandbox_not_found", format!("there is no sandbox {id}"))
-    })
+/// The tenant of a sandbox or an app that is not deleted: what it owns goes with it, so nothing may come after.
+async fn owner(conn: &mut impl Reads, scope: ConfigScope) -> Result<TenantId> {
+    match scope {
+        ConfigScope::Sandbox(id) => {
+            let found = sandbox_fetch(conn, id).await?.filter(|row| row.deleted_at.is_none());
+            found.map(|row| row.tenant_id).ok_or_else(|| {
+                let message = format!("there is no sandbox {id}");
+                Error::new(ErrorKind::NotFound, "sandbox_not_found", message)
+            })
+        }
+        ConfigScope::App(app) => Ok(app::fetch(conn, app).await?.tenant_id),
+    }
 }
 
 async fn fetch(txn: &mut WriteTxn, which: &ConfigWhich) -> Result<ConfigItemRow> {
-    let tenant_id = living(txn, which.sandbox).await?;
-    let scope_id = which.sandbox.to_string();
-    let at = ConfigKey { tenant_id, scope_id, key: which.key.clone() };
-    let row = config_fetch(txn, &at).await?.ok_or_else(|| not_found(&which.key))?;
+    let tenant_id = owner(txn, which.scope).await?;
+    let at = ConfigKey { tenant_id, scope_id: which.scope.id(), key: which.key.clone() };
+    let row = config_fetch(txn, &at).await?.ok_or_else(|| not_found(which.scope, &which.key))?;
     if which.generation.is_some_and(|seen| seen != row.generation) {
         let message = format!("`{}` was changed since", which.key);
         return Err(Error::new(ErrorKind::Stale, "stale_generation", message)
@@ -256,6 +292,29 @@ async fn fetch(txn: &mut WriteTxn, which: &ConfigWhich) -> Result<ConfigItemRow>
 
 fn keyring<'a>(ring: Option<&'a keys::Ring<'_>>) -> Option<&'a sandbar_secrets::Keyring> {
     ring.and_then(|ring| ring.as_ref())
+}
+
+/// The same item for another owner: a secret is sealed again, for its new place.
+pub(crate) fn copy(
+    ring: Option<&sandbar_secrets::Keyring>,
+    item: ConfigItemRow,
+    (scope_id, now): (&str, Timestamp),
+) -> Result<ConfigItemRow> {
+    let secret = item.sealed.as_ref().map(|_| keys::open(ring, &item)).transpose()?;
+    let mut copy = ConfigItemRow {
+        at: ConfigKey { scope_id: scope_id.to_owned(), ..item.at },
+        sealed: None,
+        plain: item.plain,
+        access: item.access,
+        value_version: 1,
+        generation: Generation::FIRST,
+        created_at: now,
+        updated_at: now,
+    };
+    if let Some(secret) = secret {
+        put_value(&mut copy, ring, &secret);
+    }
+    Ok(copy)
 }
 
 /// Seals a value where there are keys to seal it with; else it is one that may be read.

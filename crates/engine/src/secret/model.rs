@@ -5,6 +5,8 @@ pub use sandbar_secrets::SecretString;
 use sandbar_store::ConfigItemRow;
 use sandbar_types::{ConfigAccess, EnvName, Generation, ProcessName, SandboxId};
 
+use crate::AppRef;
+
 /// A setting or a secret, as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigItem {
@@ -32,6 +34,45 @@ impl ConfigItem {
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
+    }
+}
+
+/// Whose settings and secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigScope {
+    /// Those of a sandbox.
+    Sandbox(SandboxId),
+    /// Those of an app, which its sandboxes get, too.
+    App(AppRef),
+}
+
+impl ConfigScope {
+    /// What it is called where it is kept.
+    pub(super) fn id(self) -> String {
+        match self {
+            Self::Sandbox(id) => id.to_string(),
+            Self::App(app) => app.id.to_string(),
+        }
+    }
+
+    /// What it is called in a message.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Sandbox(_) => "sandbox",
+            Self::App(_) => "app",
+        }
+    }
+}
+
+impl From<SandboxId> for ConfigScope {
+    fn from(id: SandboxId) -> Self {
+        Self::Sandbox(id)
+    }
+}
+
+impl From<AppRef> for ConfigScope {
+    fn from(app: AppRef) -> Self {
+        Self::App(app)
     }
 }
 
@@ -63,7 +104,7 @@ pub struct ConfigUpdateParams {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWhich {
     /// Whose.
-    pub sandbox: SandboxId,
+    pub scope: ConfigScope,
     /// Its name.
     pub key: EnvName,
     /// The generation that was decided on; `None`: whichever there is.

@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod apps;
 mod bad_input;
 mod check;
 mod execs;

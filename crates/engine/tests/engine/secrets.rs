@@ -27,7 +27,7 @@ async fn set(engine: &Engine, id: SandboxId, params: ConfigCreateParams) {
 }
 
 fn which(id: SandboxId, key: &str) -> ConfigWhich {
-    ConfigWhich { sandbox: id, key: key.parse().unwrap(), generation: None }
+    ConfigWhich { scope: id.into(), key: key.parse().unwrap(), generation: None }
 }
 
 /// What a command sees of a variable.

@@ -1,4 +1,4 @@
-//! Settings and secrets of a sandbox, and the key that secrets are sealed with.
+//! Settings and secrets of a sandbox or an app, and the key that secrets are sealed with.
 
 use axum::{
     Json as Answer,
@@ -11,15 +11,15 @@ use sandbar_api::{
     ConfigUpdateRequest, ErrorCode, Page, PageQuery, SecretRotation,
 };
 use sandbar_engine::{
-    AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem as Record, ConfigUpdateParams,
-    ConfigWhich, Rotation,
+    AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem as Record, ConfigScope,
+    ConfigUpdateParams, ConfigWhich, Rotation,
 };
 use sandbar_types::{EnvName, Generation};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    extract::{ConfigKey, Json, Query, Sandbox, if_match},
+    extract::{App, ConfigKey, Json, Query, Sandbox, if_match},
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
@@ -28,6 +28,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(config_list, config_create))
         .routes(routes!(config_update, config_remove))
+        .routes(routes!(app_config_list, app_config_create))
+        .routes(routes!(app_config_update, app_config_remove))
         .routes(routes!(secrets_rotate))
 }
 
@@ -41,11 +43,7 @@ async fn config_list(
     Sandbox(id): Sandbox,
     Query(query): Query<PageQuery>,
 ) -> Result<Answer<Page<ConfigItem>>, ApiError> {
-    let limit = page_limit(query.limit)?;
-    let after: Option<EnvName> = page_cursor(query.cursor.as_deref())?;
-    let mut found = state.engine.config_list(id).await?;
-    found.retain(|item| after.as_ref().is_none_or(|after| item.key > *after));
-    Ok(Answer(page(found, limit, |last| last.key.to_string(), item)))
+    list(&state, id.into(), &query).await
 }
 
 /// Gives a sandbox a setting or a secret, a secret by default.
@@ -59,10 +57,7 @@ async fn config_create(
     Query(query): Query<ConfigChangeQuery>,
     Json(request): Json<ConfigCreateRequest>,
 ) -> Result<Response, ApiError> {
-    let ConfigCreateRequest { key, value, is_sensitive, access } = request;
-    let params = ConfigCreateParams { key, value: value.0.into(), is_sensitive, access };
-    let made = state.engine.config_create(id, params, after(&query)).await?;
-    Ok((StatusCode::CREATED, changed(made)).into_response())
+    create(&state, id.into(), (&query, request)).await
 }
 
 /// Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is. `If-Match`
@@ -79,11 +74,8 @@ async fn config_update(
     headers: HeaderMap,
     Json(request): Json<ConfigUpdateRequest>,
 ) -> Result<Response, ApiError> {
-    let ConfigUpdateRequest { value, is_sensitive, access } = request;
-    let value = value.map(|value| value.0.into());
-    let params = ConfigUpdateParams { value, is_sensitive, access };
-    let which = ConfigWhich { sandbox, key, generation: generation(&headers)? };
-    Ok(changed(state.engine.config_update(which, params, after(&query)).await?))
+    let which = ConfigWhich { scope: sandbox.into(), key, generation: generation(&headers)? };
+    update(&state, which, (&query, request)).await
 }
 
 /// Removes a setting or a secret. `If-Match` with the `ETag` is honored.
@@ -98,8 +90,111 @@ async fn config_remove(
     Query(query): Query<ConfigChangeQuery>,
     headers: HeaderMap,
 ) -> Result<Answer<ConfigRemoved>, ApiError> {
-    let which = ConfigWhich { sandbox, key, generation: generation(&headers)? };
-    let stale_processes = state.engine.config_remove(which, after(&query)).await?;
+    let which = ConfigWhich { scope: sandbox.into(), key, generation: generation(&headers)? };
+    remove(&state, which, &query).await
+}
+
+/// Lists the settings and secrets of an app by name. The value of a secret is never shown.
+#[utoipa::path(get, path = "/v1/apps/{app}/config", tag = "config",
+    extensions(("x-sandbar-scope" = json!("read"))),
+    params(("app" = String, Path), PageQuery),
+    responses((status = 200, body = Page<ConfigItem>)))]
+async fn app_config_list(
+    State(state): State<AppState>,
+    App(app): App,
+    Query(query): Query<PageQuery>,
+) -> Result<Answer<Page<ConfigItem>>, ApiError> {
+    list(&state, app.into(), &query).await
+}
+
+/// Gives an app a setting or a secret, a secret by default. Its sandboxes get it, too, where they have none of that name.
+#[utoipa::path(post, path = "/v1/apps/{app}/config", tag = "config",
+    extensions(("x-sandbar-scope" = json!("write"))),
+    params(("app" = String, Path), ConfigChangeQuery),
+    request_body = ConfigCreateRequest, responses((status = 201, body = Body)))]
+async fn app_config_create(
+    State(state): State<AppState>,
+    App(app): App,
+    Query(query): Query<ConfigChangeQuery>,
+    Json(request): Json<ConfigCreateRequest>,
+) -> Result<Response, ApiError> {
+    create(&state, app.into(), (&query, request)).await
+}
+
+/// Changes the value of a setting or a secret of an app, or who gets it. Without `value`, the value stays as it is.
+/// `If-Match` with the `ETag` is honored.
+#[utoipa::path(patch, path = "/v1/apps/{app}/config/{key}", tag = "config",
+    extensions(("x-sandbar-scope" = json!("write"))),
+    params(("app" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
+    request_body = ConfigUpdateRequest, responses((status = 200, body = Body)))]
+async fn app_config_update(
+    State(state): State<AppState>,
+    App(app): App,
+    ConfigKey(key): ConfigKey,
+    Query(query): Query<ConfigChangeQuery>,
+    headers: HeaderMap,
+    Json(request): Json<ConfigUpdateRequest>,
+) -> Result<Response, ApiError> {
+    let which = ConfigWhich { scope: app.into(), key, generation: generation(&headers)? };
+    update(&state, which, (&query, request)).await
+}
+
+/// Removes a setting or a secret of an app. `If-Match` with the `ETag` is honored.
+#[utoipa::path(delete, path = "/v1/apps/{app}/config/{key}", tag = "config",
+    extensions(("x-sandbar-scope" = json!("write"))),
+    params(("app" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
+    responses((status = 200, body = ConfigRemoved)))]
+async fn app_config_remove(
+    State(state): State<AppState>,
+    App(app): App,
+    ConfigKey(key): ConfigKey,
+    Query(query): Query<ConfigChangeQuery>,
+    headers: HeaderMap,
+) -> Result<Answer<ConfigRemoved>, ApiError> {
+    let which = ConfigWhich { scope: app.into(), key, generation: generation(&headers)? };
+    remove(&state, which, &query).await
+}
+
+async fn list(
+    state: &AppState,
+    scope: ConfigScope,
+    query: &PageQuery,
+) -> Result<Answer<Page<ConfigItem>>, ApiError> {
+    let limit = page_limit(query.limit)?;
+    let after: Option<EnvName> = page_cursor(query.cursor.as_deref())?;
+    let mut found = state.engine.config_list(scope).await?;
+    found.retain(|item| after.as_ref().is_none_or(|after| item.key > *after));
+    Ok(Answer(page(found, limit, |last| last.key.to_string(), item)))
+}
+
+async fn create(
+    state: &AppState,
+    scope: ConfigScope,
+    (query, request): (&ConfigChangeQuery, ConfigCreateRequest),
+) -> Result<Response, ApiError> {
+    let ConfigCreateRequest { key, value, is_sensitive, access } = request;
+    let params = ConfigCreateParams { key, value: value.0.into(), is_sensitive, access };
+    let made = state.engine.config_create(scope, params, after(query)).await?;
+    Ok((StatusCode::CREATED, changed(made)).into_response())
+}
+
+async fn update(
+    state: &AppState,
+    which: ConfigWhich,
+    (query, request): (&ConfigChangeQuery, ConfigUpdateRequest),
+) -> Result<Response, ApiError> {
+    let ConfigUpdateRequest { value, is_sensitive, access } = request;
+    let value = value.map(|value| value.0.into());
+    let params = ConfigUpdateParams { value, is_sensitive, access };
+    Ok(changed(state.engine.config_update(which, params, after(query)).await?))
+}
+
+async fn remove(
+    state: &AppState,
+    which: ConfigWhich,
+    query: &ConfigChangeQuery,
+) -> Result<Answer<ConfigRemoved>, ApiError> {
+    let stale_processes = state.engine.config_remove(which, after(query)).await?;
     Ok(Answer(ConfigRemoved { stale_processes }))
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod approves;
+pub(crate) mod apps;
 pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod config;

@@ -67,10 +67,7 @@ async fn sandbox_create(
     match state.engine.sandbox_create(params).await? {
         SandboxCreated::New(record) => {
             state.metrics.creates.add_one();
-            let location = paths::sandbox(&record.id.to_string());
-            let location = HeaderValue::try_from(location).expect("an id is plain text");
-            let answer = (StatusCode::CREATED, [(header::LOCATION, location)], tagged(*record));
-            Ok(answer.into_response())
+            Ok(created(*record))
         }
         SandboxCreated::Replayed(record) => {
             const REPLAYED: HeaderName = HeaderName::from_static(IDEMPOTENCY_REPLAYED);
@@ -79,6 +76,13 @@ async fn sandbox_create(
             Ok((replayed, tagged(*record)).into_response())
         }
     }
+}
+
+/// The answer to what made a sandbox.
+pub(crate) fn created(record: Record) -> Response {
+    let location = paths::sandbox(&record.id.to_string());
+    let location = HeaderValue::try_from(location).expect("an id is plain text");
+    (StatusCode::CREATED, [(header::LOCATION, location)], tagged(record)).into_response()
 }
 
 fn idempotency_key(text: &str) -> Result<String, ApiError> {
@@ -174,12 +178,17 @@ async fn sandbox_stop(
     Sandbox(id): Sandbox,
     OptionalJson(request): OptionalJson<StopRequest>,
 ) -> Result<Response, ApiError> {
+    let grace = grace(&request)?;
+    Ok(tagged(state.engine.sandbox_stop(id, grace).await?))
+}
+
+/// How long a stop waits before it kills, where the request says so.
+pub(crate) fn grace(request: &StopRequest) -> Result<Option<Duration>, ApiError> {
     if request.grace_ms.is_some_and(|grace| grace > LIMIT_GRACE_MS) {
         let message = format!("`grace_ms` must be at most {LIMIT_GRACE_MS}");
         return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
-    let grace = request.grace_ms.map(Duration::from_millis);
-    Ok(tagged(state.engine.sandbox_stop(id, grace).await?))
+    Ok(request.grace_ms.map(Duration::from_millis))
 }
 
 /// Freezes a sandbox with its memory.
@@ -217,6 +226,7 @@ fn body(record: Record) -> Body {
     Body {
         id: record.id,
         name: record.name,
+        app_id: record.app_id,
         generation: record.generation,
         state: record.state,
         source: spec.source,

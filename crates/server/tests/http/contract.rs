@@ -106,6 +106,7 @@ fn the_addresses_that_clients_use_are_in_the_document() {
         p::SANDBOXES,
         p::USAGE,
         p::UPKEEP,
+        p::APPS,
         p::GC,
     ] {
         assert!(known(path), "{path}");
@@ -132,6 +133,10 @@ fn the_addresses_that_clients_use_are_in_the_document() {
         "usage",
     ] {
         assert!(known(&below(what)), "{what}");
+    }
+    for what in ["sandbox", "start", "stop", "restart", "clone", "config", "config/{key}"] {
+        let path = p::below_app("X", what).replace("/X/", "/{app}/");
+        assert!(known(&path), "{path}");
     }
     for what in ["signal", "output", "attach"] {
         let path =

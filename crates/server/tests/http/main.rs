@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod app_life;
 mod approves;
 mod apps;
 mod config;

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use http_body_util::Full;
 use sandbar_api::ErrorCode;
 use sandbar_runtime::fake::Fake;
-use sandbar_types::{ApiKeyId, ApproveId, ExecId, Role, SandboxId, Scope, TenantId, UserId};
+use sandbar_types::{ApiKeyId, AppId, ApproveId, ExecId, Role, SandboxId, Scope, TenantId, UserId};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, TestServer, request};
@@ -45,6 +45,7 @@ fn fill(path: &str, ids: &BTreeMap<&str, String>) -> String {
 /// Ids that nobody has.
 fn unknown() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
+        ("app", AppId::generate().to_string()),
         ("sandbox", SandboxId::generate().to_string()),
         ("exec", ExecId::generate().to_string()),
         ("approve", ApproveId::generate().to_string()),
@@ -149,7 +150,10 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
     let user = town.server.post("/v1/users?tenant=red", user).await.json();
     let keys = town.server.get("/v1/api-keys?tenant=red").await.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let app = town.ask(member, Method::POST, "/v1/apps", r#"{"name":"riches"}"#).await;
+    assert_eq!(app.status, StatusCode::CREATED, "{app:?}");
     let theirs = BTreeMap::from([
+        ("app", text(&app.json()["id"])),
         ("sandbox", sandbox.clone()),
         ("exec", exec),
         ("user", text(&user["id"])),
@@ -159,7 +163,8 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
         ("process", "web".to_owned()),
         ("port", "3000".to_owned()),
     ]);
-    let by_name = BTreeMap::from([("sandbox", "treasure".to_owned())]);
+    let by_name =
+        BTreeMap::from([("sandbox", "treasure".to_owned()), ("app", "riches".to_owned())]);
     let key = town.key("blue", Role::Admin);
     for (method, path, declared) in operations() {
         if !path.contains('{') || !is_for(&declared, Role::Admin) {
@@ -179,7 +184,12 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
     // Nothing of it was stopped, removed or even seen.
     let still = town.ask(member, Method::GET, &format!("/v1/sandboxes/{sandbox}"), "").await;
     assert_eq!(still.json()["state"], "running");
-    for list in ["/v1/sandboxes", "/v1/approves?sandbox=treasure", "/v1/users"] {
+    let still = town.ask(member, Method::GET, "/v1/apps/riches", "").await;
+    assert_eq!(still.json()["generation"], 1);
+    // An app's name names its sandbox where its tenant asks, and nobody's where another one does.
+    let unknown = town.ask(key, Method::GET, "/v1/sandboxes/riches", "").await;
+    assert_eq!(unknown.problem().message, "there is no sandbox `riches`");
+    for list in ["/v1/apps", "/v1/sandboxes", "/v1/approves?sandbox=treasure", "/v1/users"] {
         let seen = town.ask(key, Method::GET, list, "").await;
         assert_eq!(seen.json()["items"], json!([]), "{list}");
     }

@@ -34,7 +34,18 @@ async fn a17_a_body_that_cannot_be_read_is_not_taken_for_an_empty_one() {
         TestServer::start_on(std::sync::Arc::new(sandbar_runtime::fake::Fake::new())).await;
     let made = server.post(CREATE, r#"{"source":{"kind":"empty"},"name":"one"}"#).await;
     assert_eq!(made.status, StatusCode::CREATED);
-    for address in [CREATE, "/v1/sandboxes/one/stop", "/v1/gc"] {
+    let made = server.post("/v1/apps", r#"{"name":"shop"}"#).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    for address in [
+        CREATE,
+        "/v1/sandboxes/one/stop",
+        "/v1/gc",
+        "/v1/apps",
+        "/v1/apps/shop/sandbox",
+        "/v1/apps/shop/stop",
+        "/v1/apps/shop/clone",
+        "/v1/apps/shop/config",
+    ] {
         for body in ["{", "[]", r#"{"source""#, r#"{"no_such_field":1}"#, "\u{0}"] {
             let answer = server.post(address, body).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{address} {body}");
@@ -43,6 +54,9 @@ async fn a17_a_body_that_cannot_be_read_is_not_taken_for_an_empty_one() {
     let listed = server.get(CREATE).await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     assert_eq!(listed["items"][0]["state"], "running");
+    let apps = server.get("/v1/apps").await.json();
+    assert_eq!(apps["items"].as_array().unwrap().len(), 1);
+    assert!(apps["items"][0].get("current_sandbox_id").is_none());
     server.stop().await;
 }
 
@@ -63,7 +77,7 @@ async fn d6_an_id_that_climbs_out_is_no_id() {
 #[tokio::test]
 async fn a_cursor_of_another_list_is_refused_by_every_list() {
     let server = TestServer::start().await;
-    for list in [CREATE, "/v1/approves", "/v1/tenants", "/v1/users", "/v1/api-keys"] {
+    for list in [CREATE, "/v1/apps", "/v1/approves", "/v1/tenants", "/v1/users", "/v1/api-keys"] {
         for cursor in ["x", "ex_0", "-"] {
             let answer = server.get(&format!("{list}?cursor={cursor}")).await;
             assert_eq!(answer.problem().code, ErrorCode::InvalidCursor, "{list} {cursor}");

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod app;
 mod config_item;
 mod event;
 mod questions;
