@@ -29,6 +29,11 @@ pub(crate) fn cargo_with(args: &[&str], env: &[(&str, &str)]) -> Result<(), Fail
     run("cargo", args, env)
 }
 
+/// Runs a script of this repository.
+pub(crate) fn script(name: &str, args: &[&str]) -> Result<(), Failed> {
+    run(&format!("{}/../scripts/{name}", env!("CARGO_MANIFEST_DIR")), args, &[])
+}
+
 fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Result<(), Failed> {
     note(&format!("+ {name} {}", args.join(" ")));
     let status = program(name)

@@ -68,11 +68,22 @@ fn test() -> Result<(), Failed> {
     command::cargo_with(&again, &[("SANDBAR_TEST_STORE", "postgres")])?;
     if command::is_root()? {
         cargo(&["build", "--package", "sandbar"])?;
-        cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])
+        cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])?;
+        contract()
     } else {
-        note("skipped: tests/host (they need root; run `sudo -E make test`)");
+        note("skipped: tests/host and scripts/contract (they need root; run `sudo -E make test`)");
         Ok(())
     }
+}
+
+/// Holds the served API against its document, with few examples; `scripts/contract 200` asks more.
+fn contract() -> Result<(), Failed> {
+    if !std::path::Path::new("/usr/share/doc/python3-venv").exists() {
+        note("skipped: scripts/contract (python3-venv is not installed; run `scripts/setup test`)");
+        return Ok(());
+    }
+    command::script("setup", &["contract"])?;
+    command::script("contract", &["10"])
 }
 
 fn build() -> Result<(), Failed> {

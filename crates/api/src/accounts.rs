@@ -4,7 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AccountName, Actor, ApiKeyId, HostPath, KeyName, Quota, Role, Scope, TenantId, UserId,
+    AccountName, Actor, ApiKeyId, Generation, HostPath, KeyName, Quota, Role, Scope, TenantId,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -134,6 +135,8 @@ pub struct User {
     pub role: Role,
     /// Whether the user can log in.
     pub has_password: bool,
+    /// Grows with every change; the `ETag`.
+    pub generation: Generation,
     /// When the user was added.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -232,6 +235,8 @@ pub struct Tenant {
     /// Below which directories of the host its sources are; absent: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_roots: Option<Vec<HostPath>>,
+    /// Grows with every change; the `ETag`.
+    pub generation: Generation,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

@@ -239,6 +239,10 @@ codes! {
     AppNameTaken = "app_name_taken", 409;
     /// The app has a sandbox already.
     AppHasSandbox = "app_has_sandbox", 409;
+    /// The first request with this idempotency key was carried out, but what it answered is not kept: it held a secret, or was too large.
+    IdempotencyReplayHidden = "idempotency_replay_hidden", 409;
+    /// The setting is set where the server was started: in its file, its environment or on its command line; nothing was changed.
+    SettingFixed = "setting_fixed", 409;
 }
 
 impl fmt::Display for ErrorCode {

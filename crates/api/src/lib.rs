@@ -19,6 +19,7 @@ pub mod paths;
 mod processes;
 mod review;
 mod sandboxes;
+mod settings;
 mod usage;
 
 pub use accounts::{
@@ -59,6 +60,10 @@ pub use review::{
     RejectOutcome, RejectRequest,
 };
 pub use sandboxes::{Sandbox, SandboxListQuery, StateName, StopRequest};
+pub use settings::{
+    PreviewSettings, Setting, SettingKey, SettingSource, SettingValue, Settings,
+    SettingsUpdateRequest, UnknownSetting,
+};
 pub use usage::{
     DiskUsage, GcAction, GcOutcome, GcRequest, ReconcilerStatus, SandboxDiskUsage, SandboxUsage,
     Upkeep,

@@ -47,6 +47,8 @@ pub const API_KEYS: &str = "/v1/api-keys";
 pub const TENANTS: &str = "/v1/tenants";
 
 /// `POST`: seals every secret with a new key.
+pub const SETTINGS: &str = "/v1/settings";
+/// Sealing every secret anew.
 pub const SECRETS_ROTATE: &str = "/v1/secrets/rotate";
 
 /// One of a list, for example a user: `PATCH`, `DELETE`.

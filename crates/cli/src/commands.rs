@@ -116,12 +116,9 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::User(args) => user::run(args, context).await,
         Command::Key(args) => key::run(args, context).await,
         Command::Tenant(args) => tenant::run(args, context).await,
+        Command::Config(args) => config::change(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
-        Command::Manifest(_)
-        | Command::Serve(_)
-        | Command::Config(_)
-        | Command::Backup(_)
-        | Command::Completions(_) => {
+        Command::Manifest(_) | Command::Serve(_) | Command::Backup(_) | Command::Completions(_) => {
             unreachable!("they ask no server and were carried out before")
         }
     }

@@ -150,7 +150,7 @@ fn dispatch(cli: Cli, roles: Roles) -> Result<u8, Failure> {
     let Global { server, data_dir, json: _, quiet: _ } = cli.global;
     let command = match cli.command {
         Command::Serve(args) => return commands::serve::run(args, data_dir.as_deref(), roles),
-        Command::Config(args) => {
+        Command::Config(args) if args.is_local() => {
             return commands::config::run(
                 args,
                 data_dir.as_deref(),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use sandbar_runtime::doctor::{Finding, Verdict};
-use sandbar_store::{EventBatches, EventWriter, Store};
+use sandbar_store::{EventBatches, EventWriter, SettingRow, Store, setting_list};
 use sandbar_types::{AppId, ApproveId, Generation, HostPath, SandboxId, Visibility};
 use tokio::sync::{Mutex, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,6 +25,7 @@ use crate::{
     layout::{self, Layout},
     metrics::Metrics,
     reconcile,
+    settings::EngineSettings,
     upkeep::{self, Upkeep},
 };
 
@@ -39,6 +40,9 @@ pub(crate) type AppVisibilities = BTreeMap<AppId, (Generation, Option<Visibility
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) config: EngineConfig,
+    /// What holds of what may be changed while it runs.
+    pub(crate) settings: watch::Sender<EngineSettings>,
+    pub(crate) changing_settings: Mutex<()>,
     pub(crate) layout: Layout,
     pub(crate) store: Store,
     pub(crate) boot_id: String,
@@ -59,6 +63,7 @@ pub(crate) struct Inner {
     /// Whose turn it is to check a build.
     pub(crate) turns: crate::processes::Turns,
     pub(crate) accounts: Accounts,
+    pub(crate) in_flight: crate::idempotency::InFlight,
     pub(crate) secrets: crate::secret::Keys,
     /// One approve at a time for each source.
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
@@ -162,12 +167,17 @@ impl Engine {
             .ok_or_else(|| StartError::Locked { path: path() })?;
         let boot_id = layout::boot_id().map_err(failed)?;
         let store = config.store.open().await.map_err(StartError::Store)?;
+        let stored = stored_settings(&store).await.map_err(StartError::Reconcile)?;
+        let settings =
+            config.reader.as_ref().map_or(config.settings, |reader| reader.read(&stored));
         let secrets = crate::secret::Keys::new(config.secrets_key.clone());
         let (event_writer, batches) = EventWriter::new();
         let recording = Recording::begin(batches, store.clone());
-        let upkeep = Upkeep::new(&config);
+        let upkeep = Upkeep::new(&settings);
         let inner = Arc::new(Inner {
             config,
+            settings: watch::Sender::new(settings),
+            changing_settings: Mutex::new(()),
             layout,
             store,
             boot_id,
@@ -181,6 +191,7 @@ impl Engine {
             upkeep,
             turns: crate::processes::Turns::default(),
             accounts: Accounts::default(),
+            in_flight: crate::idempotency::InFlight::default(),
             secrets,
             sources: Mutex::default(),
             kept: Mutex::default(),
@@ -323,6 +334,10 @@ impl Inner {
     pub(crate) fn nonce(&self) -> String {
         short_random()
     }
+}
+
+async fn stored_settings(store: &Store) -> Result<Vec<SettingRow>> {
+    Ok(setting_list(&mut store.read().await?).await?)
 }
 
 fn short_random() -> String {

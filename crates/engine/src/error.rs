@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use sandbar_types::Generation;
 use serde::Serialize;
 
 /// The kind of a failure: what a client may conclude from it.
@@ -127,6 +128,15 @@ impl Error {
             | ErrorKind::Internal => false,
         }
     }
+}
+
+/// Refuses what was decided about an older generation than the one that is there. `None` was decided about any.
+pub(crate) fn require_seen(seen: Option<Generation>, is: Generation) -> Result<()> {
+    if seen.is_none_or(|seen| seen == is) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Stale, "stale_generation", "it was changed since you looked")
+        .hint("look again, and decide again"))
 }
 
 impl fmt::Display for Error {

@@ -106,7 +106,7 @@ async fn relieve(inner: &Inner, free: u64) {
         return;
     };
     tracing::warn!(sandbox.id = %id, memory.free_permille = free, "memory is short; the idlest sandbox is put to sleep");
-    let (grace, reason) = (inner.config.stop_grace, StopReason::MemoryPressure);
+    let (grace, reason) = (inner.settings().stop_grace, StopReason::MemoryPressure);
     if let Err(err) = handle.end(|reply| Urgent::Stop { grace, reason, reply: Some(reply) }).await {
         tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "a sandbox could not be put to sleep");
     }

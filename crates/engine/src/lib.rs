@@ -16,6 +16,7 @@ mod event;
 mod exec;
 mod files;
 mod git;
+mod idempotency;
 mod idle;
 mod layout;
 pub mod lifecycle;
@@ -27,14 +28,16 @@ mod record;
 mod review;
 mod sandbox;
 mod secret;
+mod settings;
 mod size;
 mod source;
 mod upkeep;
 mod workspace_view;
 
 pub use account::{
-    ApiKey, Credential, Identity, KeyCreateParams, KeyCreated, LoggedIn, LoginParams, Tenant,
-    TenantCreateParams, TenantUpdateParams, User, UserCreateParams, UserUpdateParams,
+    ApiKey, Credential, Identity, KeyCreateParams, KeyCreated, KeyWhich, LoggedIn, LoginParams,
+    Tenant, TenantCreateParams, TenantUpdateParams, User, UserCreateParams, UserUpdateParams,
+    UserWhich,
 };
 pub use app::{
     App, AppCreateParams, AppField, AppListParams, AppRef, AppRemoved, AppUpdateParams, Replace,
@@ -50,6 +53,7 @@ pub use files::{
     SearchMatch, SearchParams, SearchResult,
 };
 pub use git::{BranchUpdate, GitFds, GitWorker, NoGitWorker, PullParams, WorkerGit};
+pub use idempotency::{KeyGuard, Keyed, KeyedRequest};
 pub use metrics::{
     Counter, Counters, DURATION_BOUNDS_US, DurationCounts, Durations, Gauge, GaugeGuard, Metrics,
 };
@@ -68,7 +72,7 @@ pub use sandbar_runtime::{
     Caller, ProcessAction, Usage,
     doctor::{Finding, Verdict},
 };
-pub use sandbar_store::{AppFilter, CommitTimes, Driver};
+pub use sandbar_store::{AppFilter, CommitTimes, Driver, SettingRow};
 pub use sandbar_workspace::Sizes;
 pub use sandbox::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
@@ -77,4 +81,5 @@ pub use secret::{
     AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigScope, ConfigUpdateParams,
     ConfigWhich, Rotation, SecretString,
 };
+pub use settings::{EngineSettings, SettingsChange, SettingsReader, settings_generation};
 pub use upkeep::{GcAction, GcMode, GcReport, Pending, Reconciler, UpkeepStatus};

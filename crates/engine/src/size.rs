@@ -49,11 +49,17 @@ pub(crate) async fn measure(layer: PathBuf) -> Result<Sizes> {
 
 /// Measures what runs, one after the other, until the server leaves.
 pub(crate) async fn measure_all(inner: Arc<Inner>) {
-    let mut pause = inner.config.size_interval;
+    let mut settings = inner.settings.subscribe();
+    let mut before = Instant::now();
+    // LIMIT: a twentieth of the time at the most, however large the layers are.
+    let mut pause = Duration::ZERO;
     loop {
+        let due = before + pause.max(settings.borrow_and_update().size_interval);
         tokio::select! {
             () = inner.leaving.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            // The interval may be another one now.
+            _changed = settings.changed() => continue,
+            () = tokio::time::sleep_until(due) => {}
         }
         let begun = Instant::now();
         let handles: Vec<_> =
@@ -81,8 +87,9 @@ pub(crate) async fn measure_all(inner: Arc<Inner>) {
             }
         }
         let free_bytes = crate::upkeep::free_bytes(&inner).await.ok();
-        let is_short = free_bytes.is_some_and(|free| free < inner.config.free_bytes_low);
-        pause = rest(inner.config.size_interval, begun.elapsed(), is_short);
+        let is_short = free_bytes.is_some_and(|free| free < inner.settings().free_bytes_low);
+        pause = rest(inner.settings().size_interval, begun.elapsed(), is_short);
+        before = Instant::now();
     }
 }
 

@@ -124,7 +124,6 @@ fn config(
     engine.secrets_key = key.unwrap_or(engine.secrets_key);
     engine.git = Arc::new(WorkerGit { exe });
     engine.network = Arc::new(network);
-    settings.apply(&mut engine);
     ServeConfig { engine, caller, socket: options.socket, settings }
 }
 

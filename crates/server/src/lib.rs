@@ -12,7 +12,9 @@ mod config;
 mod dispatch;
 mod egress;
 mod error;
+mod etag;
 mod extract;
+mod idempotency;
 mod identify;
 mod integers;
 mod json;
@@ -31,6 +33,7 @@ mod request_log;
 mod router;
 mod routes;
 mod serve;
+mod settings;
 mod sse;
 mod state;
 

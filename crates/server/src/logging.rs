@@ -1,13 +1,18 @@
 //! The log of the server: lines on stderr for people, JSON for machines.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::OnceLock,
+};
 
 use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     fmt::{self, MakeWriter},
     layer::SubscriberExt as _,
+    registry::LookupSpan,
+    reload,
     util::SubscriberInitExt as _,
 };
 
@@ -34,23 +39,49 @@ pub(crate) fn start(format: LogFormat, filter: &str) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
+    let (filter, handle) = reload::Layer::new(readable(filter));
+    let registry = tracing_subscriber::registry().with(filter);
     let started = if is_json {
-        json(filter, io::stderr).try_init()
+        registry.with(json_lines(io::stderr)).try_init()
     } else {
         let layer = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
-        tracing_subscriber::registry().with(readable(filter)).with(layer).try_init()
+        registry.with(layer).try_init()
     };
     // Somebody has started it already, a test for example: theirs stays.
-    started.ok();
+    if started.is_ok() {
+        FILTER.get_or_init(|| handle);
+    }
+}
+
+/// The filter of the log that was started.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Logs by another filter from now on.
+pub(crate) fn set_filter(filter: &str) {
+    if let Some(handle) = FILTER.get()
+        && let Err(error) = handle.reload(readable(filter))
+    {
+        tracing::warn!(error = %error, "what is logged could not be changed");
+    }
 }
 
 /// One JSON object a line. Fields of the request are those of its `span`.
+fn json_lines<S>(
+    writer: impl for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer)
+}
+
+/// A log of such lines, for tests.
+#[cfg(test)]
 pub(crate) fn json(
     filter: &str,
     writer: impl for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 ) -> impl Subscriber + Send + Sync {
-    let layer = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
-    tracing_subscriber::registry().with(readable(filter)).with(layer)
+    tracing_subscriber::registry().with(readable(filter)).with(json_lines(writer))
 }
 
 fn readable(filter: &str) -> EnvFilter {

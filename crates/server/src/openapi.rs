@@ -7,8 +7,8 @@ use sandbar_api::{ErrorCode, PROBLEM_JSON, Problem};
 use utoipa::{
     OpenApi, PartialSchema, ToSchema,
     openapi::{
-        Content, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema,
-        path::{Operation, Parameter, PathItem},
+        Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::{AdditionalProperties, KnownFormat, SchemaFormat, Type},
         security::{
             ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
@@ -16,7 +16,7 @@ use utoipa::{
     },
 };
 
-use crate::integers;
+use crate::{idempotency, integers};
 
 /// Where an operation says what it asks of who asks: `none`, `any` (that they are known), a scope, or `instance` (that
 /// they run the server).
@@ -77,9 +77,12 @@ pub(crate) fn finish(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi:
         SecurityRequirement::new("session", [""; 0]),
         SecurityRequirement::default(),
     ]);
-    for item in document.paths.paths.values_mut() {
-        for (_, operation) in operations(item) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
             describe(operation);
+            if idempotency::is_taken(method, path) {
+                take_header(operation, "Idempotency-Key", "Makes a repeated request one request.");
+            }
             operation.parameters.iter_mut().flatten().for_each(bound);
         }
     }
@@ -142,6 +145,18 @@ pub(crate) fn operations(
     ]
     .into_iter()
     .filter_map(|(method, operation)| Some((method, operation?)))
+}
+
+/// Adds a header that may be left out.
+fn take_header(operation: &mut Operation, name: &str, description: &str) {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let header = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(text));
+    operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));
 }
 
 fn describe(operation: &mut Operation) {

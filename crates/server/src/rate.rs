@@ -60,7 +60,8 @@ impl Rates {
             Credential::Session(_, user) => Owner::User(user),
         };
         let tenant = state.engine.tenant_fetch(identity.principal.tenant).await?;
-        let limit = tenant.quota.requests_per_minute;
+        let usual = state.settings.now().config.server.requests_per_minute;
+        let limit = tenant.quota.requests_per_minute.or((usual > 0).then_some(usual));
         Ok(limit.map(|limit| self.take(owner, limit, Instant::now())))
     }
 

@@ -5,11 +5,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     error::of_status,
+    idempotency::once,
     observe::observe,
     openapi,
     routes::{
         accounts, api_keys, approves, apps, attach, backup, config, events, execs, files, health,
-        output, ports, processes, pull, review, sandboxes, tenants, usage, users,
+        output, ports, processes, pull, review, sandboxes, settings, tenants, usage, users,
     },
     state::AppState,
 };
@@ -31,6 +32,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(approves::router())
         .merge(events::router())
         .merge(usage::router())
+        .merge(settings::router())
         .merge(backup::router())
         .merge(accounts::router())
         .merge(users::router())
@@ -49,6 +51,7 @@ pub(crate) fn router(state: AppState) -> Router {
     router
         .fallback(async || of_status(http::StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || of_status(http::StatusCode::METHOD_NOT_ALLOWED))
+        .layer(middleware::from_fn_with_state(state.clone(), once))
         .layer(middleware::from_fn_with_state(state.clone(), observe))
         .with_state(state)
 }

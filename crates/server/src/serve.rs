@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sandbar_engine::{Caller, Engine, EngineConfig, StartError};
+use sandbar_engine::{Caller, Engine, EngineConfig, SettingsReader, StartError};
 use sandbar_proxy::preview::{AccessKey, PreviewProxy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     previews::{EngineUpstreams, Previews},
     router,
+    settings::Settings,
     state::AppState,
 };
 
@@ -78,8 +79,8 @@ pub struct ServeConfig {
     pub caller: Caller,
     /// The unix socket; its directory exists.
     pub socket: PathBuf,
-    /// What is said in `config.toml`, the environment and on the command line. What of it is the engine's, is in
-    /// `engine` already.
+    /// What is said in `config.toml`, the environment and on the command line. What of it is the engine's, the
+    /// engine reads here, with what was changed since.
     pub settings: Config,
 }
 
@@ -210,7 +211,10 @@ impl Server {
     /// See [`ServeError`]; nothing is left of what was started.
     pub async fn start(config: ServeConfig) -> Result<Self, ServeError> {
         let data_dir = config.engine.data_dir.clone();
-        let engine = Engine::start(config.engine).await.map_err(ServeError::Engine)?;
+        let settings = Arc::new(Settings::new(config.settings.clone()));
+        let reader = Arc::clone(&settings) as Arc<dyn SettingsReader>;
+        let engine = EngineConfig { reader: Some(reader), ..config.engine };
+        let engine = Engine::start(engine).await.map_err(ServeError::Engine)?;
         let listeners = async {
             let unix = listen::unix(&config.socket).map_err(ServeError::Listen)?;
             let tcp = match config.settings.listen() {
@@ -250,6 +254,7 @@ impl Server {
         let state = AppState {
             engine: engine.clone(),
             caller: Arc::new(config.caller),
+            settings,
             data_dir: data_dir.into(),
             token,
             accesses: Arc::new(Accesses::of(&mut router::document())),

@@ -10,7 +10,10 @@ use sandbar_engine::{Caller, Changes, Engine};
 use sandbar_types::{DiffId, SandboxId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{access::Accesses, auth::Token, metrics::Metrics, previews::Previews, rate::Rates};
+use crate::{
+    access::Accesses, auth::Token, metrics::Metrics, previews::Previews, rate::Rates,
+    settings::Settings,
+};
 
 /// Shared by every request; cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     /// On whose behalf sandboxes are made: the server's own user, for nobody else may ask.
     pub(crate) caller: Arc<Caller>,
+    /// What holds of the settings.
+    pub(crate) settings: Arc<Settings>,
     /// Where the store is.
     pub(crate) data_dir: Arc<Path>,
     /// The token that TCP requires; `None` without a TCP listener.

@@ -9,7 +9,8 @@
 use std::{borrow::Cow, path::Path};
 
 use sandbar_store::{
-    Driver as _, idempotency_fetch, sandbox_list_living, tenant_fetch, tenant_has_sandbox,
+    Driver as _, IdempotencyAt, idempotency_fetch, sandbox_list_living, tenant_fetch,
+    tenant_has_sandbox,
 };
 use sandbar_store_sqlite::SqliteDriver;
 use sandbar_types::{AccountName, Quota, SandboxId, TenantId};
@@ -59,9 +60,15 @@ async fn a1_an_old_database_opens_with_everything_in_the_default_tenant() {
     assert_eq!(tenant.name, "default".parse::<AccountName>().unwrap());
     assert_eq!((tenant.quota, tenant.source_roots), (Quota::default(), None));
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let key = idempotency_fetch(&mut conn, TenantId::DEFAULT, "r", "k", now).await.unwrap();
+    let at = |tenant_id| IdempotencyAt {
+        tenant_id,
+        principal: "instance".to_owned(),
+        route: "r".to_owned(),
+        key: "k".to_owned(),
+    };
+    let key = idempotency_fetch(&mut conn, &at(TenantId::DEFAULT), now).await.unwrap();
     assert_eq!(key.unwrap().replays, 3);
-    let other = idempotency_fetch(&mut conn, TenantId::generate(), "r", "k", now).await.unwrap();
+    let other = idempotency_fetch(&mut conn, &at(TenantId::generate()), now).await.unwrap();
     assert_eq!(other, None);
     drop(conn);
     store.close().await;

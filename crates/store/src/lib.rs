@@ -26,6 +26,7 @@ mod reservation;
 mod row;
 mod sandbox;
 mod session;
+mod setting;
 mod snapshot;
 mod store;
 mod tenant;
@@ -65,9 +66,9 @@ pub use exec::{
     exec_remove_in_txn, exec_update_in_txn,
 };
 pub use idempotency::{
-    IdempotencyRow, idempotency_fetch, idempotency_forget_in_txn, idempotency_insert_in_txn,
-    idempotency_list_expired, idempotency_remove_in_txn, idempotency_replay_count,
-    idempotency_replayed_in_txn,
+    IdempotencyAt, IdempotencyRow, idempotency_fetch, idempotency_forget_in_txn,
+    idempotency_insert_in_txn, idempotency_list_expired, idempotency_remove_in_txn,
+    idempotency_replay_count, idempotency_replayed_in_txn,
 };
 pub use operation::{
     OperationRow, operation_end_in_txn, operation_insert_in_txn, operation_list_open,
@@ -90,6 +91,7 @@ pub use session::{
     SessionFound, SessionRow, session_count_ended, session_find, session_insert_in_txn,
     session_prune_in_txn, session_remove_in_txn, session_remove_others_in_txn, session_seen_in_txn,
 };
+pub use setting::{SettingRow, setting_list, setting_put_in_txn};
 pub use snapshot::{SnapshotContents, SnapshotError};
 pub use store::Store;
 pub use tenant::{

@@ -1,12 +1,14 @@
 //! Tenants, and what is asked on behalf of one.
 
 use jiff::Timestamp;
-use sandbar_types::{AccountName, HostPath, Limits, Quota, SandboxId, SandboxSpec, TenantId};
+use sandbar_types::{
+    AccountName, Generation, HostPath, Limits, Quota, SandboxId, SandboxSpec, TenantId,
+};
 
 use crate::{
     Reads, Row, StoreError, WriteTxn,
     query::query,
-    row::{self, to_json},
+    row::{self, to_int, to_json},
 };
 
 /// A tenant.
@@ -20,6 +22,8 @@ pub struct TenantRow {
     pub quota: Quota,
     /// Below which directories its sources are; `None` for anywhere.
     pub source_roots: Option<Vec<HostPath>>,
+    /// Grows with every change.
+    pub generation: Generation,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -30,6 +34,7 @@ fn read(found: &Row) -> Result<TenantRow, StoreError> {
         name: row::parsed(found, "name")?,
         quota: row::json(found, "quota")?,
         source_roots: row::json_opt(found, "source_roots")?,
+        generation: Generation(row::count(found, "generation")?),
         created_at: row::time(found, "created_at")?,
     })
 }
@@ -40,12 +45,14 @@ fn read(found: &Row) -> Result<TenantRow, StoreError> {
 /// The database failed, or the name is taken: look first, in the same transaction.
 pub async fn tenant_insert_in_txn(txn: &mut WriteTxn, new: &TenantRow) -> Result<(), StoreError> {
     query(
-        "INSERT INTO tenant (id, name, quota, source_roots, created_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO tenant (id, name, quota, source_roots, generation, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(new.id.to_string())
     .bind(new.name.as_str())
     .bind(to_json(&new.quota))
     .bind(new.source_roots.as_ref().map(to_json))
+    .bind(to_int(new.generation.0))
     .bind(new.created_at.as_microsecond())
     .execute(txn)
     .await
@@ -53,14 +60,15 @@ pub async fn tenant_insert_in_txn(txn: &mut WriteTxn, new: &TenantRow) -> Result
     Ok(())
 }
 
-/// Writes what of `row` may change: its quota, and where its sources may be.
+/// Writes what of `row` may change: its quota, where its sources may be, its generation.
 ///
 /// # Errors
 /// The database failed.
 pub async fn tenant_update_in_txn(txn: &mut WriteTxn, row: &TenantRow) -> Result<(), StoreError> {
-    query("UPDATE tenant SET quota = $1, source_roots = $2 WHERE id = $3")
+    query("UPDATE tenant SET quota = $1, source_roots = $2, generation = $3 WHERE id = $4")
         .bind(to_json(&row.quota))
         .bind(row.source_roots.as_ref().map(to_json))
+        .bind(to_int(row.generation.0))
         .bind(row.id.to_string())
         .execute(txn)
         .await

@@ -1,9 +1,13 @@
 //! Users: somebody with a name, a role, and perhaps a password.
 
 use jiff::Timestamp;
-use sandbar_types::{AccountName, Role, TenantId, UserId};
+use sandbar_types::{AccountName, Generation, Role, TenantId, UserId};
 
-use crate::{Reads, Row, StoreError, WriteTxn, query::query, row};
+use crate::{
+    Reads, Row, StoreError, WriteTxn,
+    query::query,
+    row::{self, to_int},
+};
 
 /// A user.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct UserRow {
     pub role: Role,
     /// argon2id, in the PHC string format.
     pub password_hash: Option<String>,
+    /// Grows with every change.
+    pub generation: Generation,
     /// When the user was added.
     pub created_at: Timestamp,
 }
@@ -35,6 +41,7 @@ fn read(found: &Row) -> Result<UserRow, StoreError> {
         name: row::parsed(found, "name")?,
         role: row::parsed(found, "role")?,
         password_hash: row::column(found, "password_hash")?,
+        generation: Generation(row::count(found, "generation")?),
         created_at: row::time(found, "created_at")?,
     })
 }
@@ -45,14 +52,15 @@ fn read(found: &Row) -> Result<UserRow, StoreError> {
 /// The database failed, or the name is taken: look first, in the same transaction.
 pub async fn user_insert_in_txn(txn: &mut WriteTxn, new: &UserRow) -> Result<(), StoreError> {
     query(
-        "INSERT INTO user_account (id, tenant_id, name, role, password_hash, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO user_account (id, tenant_id, name, role, password_hash, generation, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(new.id.to_string())
     .bind(new.tenant_id.to_string())
     .bind(new.name.as_str())
     .bind(new.role.as_str())
     .bind(&new.password_hash)
+    .bind(to_int(new.generation.0))
     .bind(new.created_at.as_microsecond())
     .execute(txn)
     .await
@@ -60,14 +68,15 @@ pub async fn user_insert_in_txn(txn: &mut WriteTxn, new: &UserRow) -> Result<(),
     Ok(())
 }
 
-/// Writes what of `row` may change: the role and the password.
+/// Writes what of `row` may change: the role, the password, the generation.
 ///
 /// # Errors
 /// The database failed.
 pub async fn user_update_in_txn(txn: &mut WriteTxn, row: &UserRow) -> Result<(), StoreError> {
-    query("UPDATE user_account SET role = $1, password_hash = $2 WHERE id = $3")
+    query("UPDATE user_account SET role = $1, password_hash = $2, generation = $3 WHERE id = $4")
         .bind(row.role.as_str())
         .bind(&row.password_hash)
+        .bind(to_int(row.generation.0))
         .bind(row.id.to_string())
         .execute(txn)
         .await

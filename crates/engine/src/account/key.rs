@@ -8,11 +8,11 @@ use sandbar_store::{
     api_key_remove_in_txn, api_key_used_in_txn, user_fetch,
 };
 use sandbar_types::{
-    Actor, ApiKeyId, Authority, KeyName, Principal, Role, Scopes, TenantId, UserId,
+    Actor, ApiKeyId, Authority, Generation, KeyName, Principal, Role, Scopes, TenantId, UserId,
 };
 
 use super::{Credential, Identity, require_within, secret, session::USED_RESOLUTION};
-use crate::{Engine, Error, ErrorKind, Result};
+use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 
 /// What every key begins with, so that scanners for leaked secrets know it.
 const MARK: &str = "sbk_";
@@ -44,7 +44,21 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// Which API key, and as of when.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyWhich {
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// Which one.
+    pub id: ApiKeyId,
+    /// The generation that was seen; `None` for any.
+    pub seen: Option<Generation>,
+}
+
 impl ApiKey {
+    /// That of every key: once made, a key is used or ended, and never changed.
+    pub const GENERATION: Generation = Generation::FIRST;
+
     fn of(row: ApiKeyRow) -> Self {
         Self {
             id: row.id,
@@ -215,6 +229,15 @@ impl Engine {
         }
     }
 
+    /// Looks at a key of a tenant.
+    ///
+    /// # Errors
+    /// `api_key_not_found`.
+    pub async fn key_fetch(&self, tenant: TenantId, id: ApiKeyId) -> Result<ApiKey> {
+        let found = api_key_fetch(&mut self.inner.store.read().await?, tenant, id).await?;
+        found.map(ApiKey::of).ok_or_else(|| not_found(id))
+    }
+
     /// Lists at most `limit` keys of a tenant after `after`, oldest first.
     ///
     /// # Errors
@@ -233,10 +256,12 @@ impl Engine {
     /// Ends a key that may do at most what `by` may.
     ///
     /// # Errors
-    /// `api_key_not_found`, `forbidden`.
-    pub async fn key_remove(&self, by: &Principal, tenant: TenantId, id: ApiKeyId) -> Result<()> {
+    /// `api_key_not_found`, `stale_generation`, `forbidden`.
+    pub async fn key_remove(&self, by: &Principal, which: KeyWhich) -> Result<()> {
+        let KeyWhich { tenant, id, seen } = which;
         let mut txn = self.inner.store.begin().await?;
         let key = api_key_fetch(&mut txn, tenant, id).await?.ok_or_else(|| not_found(id))?;
+        require_seen(seen, ApiKey::GENERATION)?;
         let user = match key.user_id {
             None => None,
             Some(user) => user_fetch(&mut txn, tenant, user).await?.map(|user| user.role),

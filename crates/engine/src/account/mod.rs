@@ -22,10 +22,10 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use self::session::IDLE as SESSION_IDLE;
 use self::throttle::Throttle;
 pub use self::{
-    key::{ApiKey, KeyCreateParams, KeyCreated},
+    key::{ApiKey, KeyCreateParams, KeyCreated, KeyWhich},
     login::{LoggedIn, LoginParams},
     tenant::{Tenant, TenantCreateParams, TenantUpdateParams},
-    user::{User, UserCreateParams, UserUpdateParams},
+    user::{User, UserCreateParams, UserUpdateParams, UserWhich},
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -41,6 +41,18 @@ pub enum Credential {
     Key(ApiKeyId),
     /// A session of a user.
     Session(SessionId, UserId),
+}
+
+impl Credential {
+    /// Who stands behind it, so that all sessions of a user are one.
+    #[must_use]
+    pub fn owner(self) -> String {
+        match self {
+            Self::Instance => "instance".to_owned(),
+            Self::Key(id) => id.to_string(),
+            Self::Session(_, user) => user.to_string(),
+        }
+    }
 }
 
 /// A principal, and by what it was let in.

@@ -118,6 +118,7 @@ impl Engine {
         let row = user_fetch(&mut txn, tenant, user).await?;
         let mut row = row.ok_or_else(|| wrong("the user is gone"))?;
         row.password_hash = Some(hash);
+        row.generation = row.generation.next();
         user_update_in_txn(&mut txn, &row).await?;
         session_remove_others_in_txn(&mut txn, user, kept).await?;
         txn.commit().await?;

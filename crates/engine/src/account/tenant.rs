@@ -5,9 +5,9 @@ use sandbar_store::{
     TenantRow, tenant_fetch, tenant_find_name, tenant_insert_in_txn, tenant_list,
     tenant_update_in_txn,
 };
-use sandbar_types::{AccountName, HostPath, Principal, Quota, TenantId};
+use sandbar_types::{AccountName, Generation, HostPath, Principal, Quota, TenantId};
 
-use crate::{Engine, Error, ErrorKind, Result};
+use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 
 /// LIMIT: tenants of one server.
 const TENANTS_MAX: usize = 1000;
@@ -23,14 +23,16 @@ pub struct Tenant {
     pub quota: Quota,
     /// Below which directories its sources are; `None` for anywhere.
     pub source_roots: Option<Vec<HostPath>>,
+    /// Grows with every change.
+    pub generation: Generation,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl Tenant {
     fn of(row: TenantRow) -> Self {
-        let TenantRow { id, name, quota, source_roots, created_at } = row;
-        Self { id, name, quota, source_roots, created_at }
+        let TenantRow { id, name, quota, source_roots, generation, created_at } = row;
+        Self { id, name, quota, source_roots, generation, created_at }
     }
 }
 
@@ -48,6 +50,8 @@ pub struct TenantCreateParams {
 /// What of a tenant shall be another.
 #[derive(Debug, Clone, Default)]
 pub struct TenantUpdateParams {
+    /// The generation that was seen; `None` for any.
+    pub seen: Option<Generation>,
     /// What it may have.
     pub quota: Option<Quota>,
     /// Below which directories its sources are.
@@ -99,6 +103,7 @@ impl Engine {
             name: params.name,
             quota: params.quota,
             source_roots: Some(params.source_roots),
+            generation: Generation::FIRST,
             created_at: self.now(),
         };
         let mut txn = self.inner.store.begin().await?;
@@ -118,11 +123,13 @@ impl Engine {
     /// Changes what a tenant may have. What it has already stays.
     ///
     /// # Errors
-    /// `tenant_not_found`.
+    /// `tenant_not_found`, `stale_generation`.
     pub async fn tenant_update(&self, id: TenantId, params: TenantUpdateParams) -> Result<Tenant> {
         let mut txn = self.inner.store.begin().await?;
         let found = tenant_fetch(&mut txn, id).await?;
         let mut row = found.ok_or_else(|| not_found(&id.to_string()))?;
+        require_seen(params.seen, row.generation)?;
+        row.generation = row.generation.next();
         row.quota = params.quota.unwrap_or(row.quota);
         row.source_roots = params.source_roots.or(row.source_roots);
         tenant_update_in_txn(&mut txn, &row).await?;

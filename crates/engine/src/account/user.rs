@@ -5,10 +5,10 @@ use sandbar_store::{
     UserRow, WriteTxn, session_remove_others_in_txn, user_count_admins, user_fetch, user_find_name,
     user_insert_in_txn, user_list, user_remove_in_txn, user_update_in_txn,
 };
-use sandbar_types::{AccountName, Principal, Role, TenantId, UserId};
+use sandbar_types::{AccountName, Generation, Principal, Role, TenantId, UserId};
 
 use super::{require_within, setup};
-use crate::{Engine, Error, ErrorKind, Result};
+use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct User {
     pub role: Role,
     /// Whether the user can log in.
     pub has_password: bool,
+    /// Grows with every change.
+    pub generation: Generation,
     /// When the user was added.
     pub created_at: Timestamp,
 }
@@ -32,6 +34,7 @@ impl User {
             name: row.name,
             role: row.role,
             has_password: row.password_hash.is_some(),
+            generation: row.generation,
             created_at: row.created_at,
         }
     }
@@ -71,6 +74,17 @@ impl std::fmt::Debug for UserUpdateParams {
     }
 }
 
+/// Which user, and as of when.
+#[derive(Debug, Clone, Copy)]
+pub struct UserWhich {
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// Which one.
+    pub id: UserId,
+    /// The generation that was seen; `None` for any.
+    pub seen: Option<Generation>,
+}
+
 /// Under which condition a user is inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Only {
@@ -85,8 +99,11 @@ fn not_found(id: UserId) -> Error {
         .hint("`sandbar user ls` lists them")
 }
 
-async fn fetch(txn: &mut WriteTxn, tenant: TenantId, id: UserId) -> Result<UserRow> {
-    user_fetch(txn, tenant, id).await?.ok_or_else(|| not_found(id))
+async fn fetch(txn: &mut WriteTxn, which: UserWhich) -> Result<UserRow> {
+    let UserWhich { tenant, id, seen } = which;
+    let row = user_fetch(txn, tenant, id).await?.ok_or_else(|| not_found(id))?;
+    require_seen(seen, row.generation)?;
+    Ok(row)
 }
 
 /// Without an administrator nobody could look after the tenant but the operator.
@@ -123,6 +140,7 @@ impl Engine {
             name: params.name,
             role: params.role,
             password_hash,
+            generation: Generation::FIRST,
             created_at: self.now(),
         };
         let mut txn = self.inner.store.begin().await?;
@@ -139,6 +157,15 @@ impl Engine {
             self.setup_end();
         }
         Ok(User::of(row))
+    }
+
+    /// Looks at a user of a tenant.
+    ///
+    /// # Errors
+    /// `user_not_found`.
+    pub async fn user_fetch(&self, tenant: TenantId, id: UserId) -> Result<User> {
+        let found = user_fetch(&mut self.inner.store.read().await?, tenant, id).await?;
+        found.map(User::of).ok_or_else(|| not_found(id))
     }
 
     /// Lists at most `limit` users of a tenant after `after`, oldest first.
@@ -159,12 +186,11 @@ impl Engine {
     /// Changes the role or the password of a user who may do at most what `by` may.
     ///
     /// # Errors
-    /// `user_not_found`, `forbidden`, `last_admin`, `invalid_value`.
+    /// `user_not_found`, `stale_generation`, `forbidden`, `last_admin`, `invalid_value`.
     pub async fn user_update(
         &self,
         by: &Principal,
-        tenant: TenantId,
-        id: UserId,
+        which: UserWhich,
         params: UserUpdateParams,
     ) -> Result<User> {
         let password_hash = match params.password {
@@ -172,7 +198,7 @@ impl Engine {
             Some(password) => Some(self.inner.password_hash(password).await?),
         };
         let mut txn = self.inner.store.begin().await?;
-        let mut row = fetch(&mut txn, tenant, id).await?;
+        let mut row = fetch(&mut txn, which).await?;
         require_within(by, row.role.scopes())?;
         if let Some(role) = params.role {
             require_within(by, role.scopes())?;
@@ -183,8 +209,9 @@ impl Engine {
         }
         if password_hash.is_some() {
             row.password_hash = password_hash;
-            session_remove_others_in_txn(&mut txn, id, None).await?;
+            session_remove_others_in_txn(&mut txn, row.id, None).await?;
         }
+        row.generation = row.generation.next();
         user_update_in_txn(&mut txn, &row).await?;
         txn.commit().await?;
         self.inner.accounts.somebody_ended();
@@ -194,13 +221,13 @@ impl Engine {
     /// Removes a user who may do at most what `by` may; the user's keys and sessions end.
     ///
     /// # Errors
-    /// `user_not_found`, `forbidden`, `last_admin`.
-    pub async fn user_remove(&self, by: &Principal, tenant: TenantId, id: UserId) -> Result<()> {
+    /// `user_not_found`, `stale_generation`, `forbidden`, `last_admin`.
+    pub async fn user_remove(&self, by: &Principal, which: UserWhich) -> Result<()> {
         let mut txn = self.inner.store.begin().await?;
-        let row = fetch(&mut txn, tenant, id).await?;
+        let row = fetch(&mut txn, which).await?;
         require_within(by, row.role.scopes())?;
         refuse_last_admin(&mut txn, &row).await?;
-        user_remove_in_txn(&mut txn, id).await?;
+        user_remove_in_txn(&mut txn, row.id).await?;
         txn.commit().await?;
         self.inner.accounts.somebody_ended();
         Ok(())

@@ -262,7 +262,7 @@ impl Inner {
             waiters: Vec::new(),
             launch: CancellationToken::new(),
             launch_error: None,
-            grace: self.config.stop_grace,
+            grace: self.settings().stop_grace,
             stop_reason: StopReason::Requested,
             execs: BTreeMap::new(),
             is_releasing: false,

@@ -218,7 +218,8 @@ impl Actor {
 
     /// Stops it where it is over.
     pub(super) async fn end_if_expired(&mut self) {
-        let app_timeout = self.app.has_processes().then_some(self.inner.config.app_idle_timeout);
+        let app_timeout =
+            self.app.has_processes().then_some(self.inner.settings().app_idle_timeout);
         if let Some(reason) = expiry::due(&self.row, app_timeout, self.inner.config.clock.now()) {
             self.stop_because(reason);
             self.happen(Event::StopAsked, None).await;

@@ -245,6 +245,6 @@ impl Actor {
 
     pub(super) fn stop_because(&mut self, reason: StopReason) {
         self.stop_reason = reason;
-        self.grace = self.inner.config.stop_grace;
+        self.grace = self.inner.settings().stop_grace;
     }
 }

@@ -52,7 +52,14 @@ pub(super) fn check(mut spec: SandboxSpec, data_dir: &Path) -> Result<SandboxSpe
     Ok(spec)
 }
 
+/// As many processes as Linux can count; its cgroups refuse more.
+const PIDS_MAX: u32 = 4 << 20;
+
 fn check_limits(limits: &Limits) -> Result<()> {
+    if limits.pids_max > PIDS_MAX {
+        let message = format!("`limits.pids_max` is {}; it is at most {PIDS_MAX}", limits.pids_max);
+        return Err(invalid("invalid_value", message));
+    }
     let small = |name: &str, least: u64, value: u64| {
         if value >= least {
             return Ok(());

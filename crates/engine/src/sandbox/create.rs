@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sandbar_store::{
-    IdempotencyRow, SandboxRow, WriteTxn, event_insert_of_sandbox_in_txn, idempotency_fetch,
-    idempotency_insert_in_txn, idempotency_replayed_in_txn, operation_insert_in_txn,
-    reservation_insert_in_txn, reservation_list, sandbox_count_living, sandbox_find_name,
-    sandbox_insert_in_txn,
+    IdempotencyAt, IdempotencyRow, SandboxRow, WriteTxn, event_insert_of_sandbox_in_txn,
+    idempotency_fetch, idempotency_insert_in_txn, idempotency_replayed_in_txn,
+    operation_insert_in_txn, reservation_insert_in_txn, reservation_list, sandbox_count_living,
+    sandbox_find_name, sandbox_insert_in_txn,
 };
 use sandbar_types::{Generation, HostPath, SandboxId, SandboxName, SandboxState, Source, TenantId};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use crate::{
     app::{Place, Placed},
     engine::Inner,
     event::EventPayload,
-    network,
+    idempotency, network,
     record::LAUNCH_STEPS,
     upkeep,
     workspace_view::blocking,
@@ -92,7 +92,7 @@ async fn begin(
     if let Some(key) = &params.idempotency
         && let Some(id) = find_replay(&mut txn, params.tenant, key, now).await?
     {
-        idempotency_replayed_in_txn(&mut txn, params.tenant, ROUTE, &key.key).await?;
+        idempotency_replayed_in_txn(&mut txn, &at(params.tenant, key)).await?;
         txn.commit().await?;
         return Ok(Begun::Replayed(id));
     }
@@ -109,13 +109,11 @@ async fn begin(
     }
     if let Some(key) = params.idempotency {
         let row = IdempotencyRow {
-            tenant_id: params.tenant,
-            key: key.key,
-            route: ROUTE.to_owned(),
+            at: at(params.tenant, &key),
             request_hash: key.request_hash,
             sandbox_id: Some(row.id),
             response: None,
-            expires_at: now + inner.config.idempotency_ttl,
+            expires_at: now + inner.settings().idempotency_ttl,
             replays: 0,
         };
         idempotency_insert_in_txn(&mut txn, &row).await?;
@@ -131,6 +129,16 @@ async fn begin(
     Ok(Begun::New(handle, answer))
 }
 
+fn at(tenant_id: TenantId, key: &IdempotencyKey) -> IdempotencyAt {
+    let IdempotencyKey { principal, key, .. } = key;
+    IdempotencyAt {
+        tenant_id,
+        principal: principal.clone(),
+        route: ROUTE.to_owned(),
+        key: key.clone(),
+    }
+}
+
 /// The sandbox that a key made before; an error when the key was used for something else.
 async fn find_replay(
     txn: &mut WriteTxn,
@@ -138,16 +146,11 @@ async fn find_replay(
     key: &IdempotencyKey,
     now: Timestamp,
 ) -> Result<Option<SandboxId>> {
-    let Some(found) = idempotency_fetch(txn, tenant, ROUTE, &key.key, now).await? else {
+    let Some(found) = idempotency_fetch(txn, &at(tenant, key), now).await? else {
         return Ok(None);
     };
     if found.request_hash != key.request_hash {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "idempotency_key_reused",
-            "this idempotency key was used with another request",
-        )
-        .hint("use a new key for a new request"));
+        return Err(idempotency::reused());
     }
     Ok(found.sandbox_id)
 }
@@ -175,7 +178,7 @@ async fn plan_row(
     (params, placed): (&SandboxCreateParams, &Placed),
     now: Timestamp,
 ) -> Result<SandboxRow> {
-    let limit = inner.config.sandboxes_max;
+    let limit = inner.settings().sandboxes_max;
     if sandbox_count_living(txn).await? >= limit {
         return Err(Error::new(
             ErrorKind::LimitReached,

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use sandbar_runtime::Usage;
 use sandbar_store::sandbox_fetch;
-use sandbar_types::{SandboxId, SandboxState, StopReason, TenantId};
+use sandbar_types::{Generation, SandboxId, SandboxState, StopReason, TenantId};
 
 pub use self::model::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,
@@ -22,6 +22,7 @@ use crate::{
     Engine, Error, ErrorKind, Result,
     actor::{ActorHandle, Ordinary, Urgent},
     app::Place,
+    error::require_seen,
     source,
 };
 
@@ -86,7 +87,7 @@ impl Engine {
     /// # Errors
     /// `sandbox_not_found`.
     pub async fn sandbox_stop(&self, id: SandboxId, grace: Option<Duration>) -> Result<Sandbox> {
-        let grace = grace.unwrap_or(self.inner.config.stop_grace);
+        let grace = grace.unwrap_or(self.inner.settings().stop_grace);
         let reason = StopReason::Requested;
         self.inner
             .actor(id)?
@@ -123,7 +124,7 @@ impl Engine {
             let message = "`until` must be in the future";
             return Err(Error::new(ErrorKind::Invalid, "invalid_value", message));
         }
-        let until = until.min(now + self.inner.config.keepalive_max);
+        let until = until.min(now + self.inner.settings().keepalive_max);
         self.inner.actor(id)?.ask(|reply| Ordinary::KeepAlive { until, reply }).await?;
         self.sandbox_fetch(id)
     }
@@ -145,6 +146,18 @@ impl Engine {
             Err(err) if err.code() == "sandbox_not_found" => Ok(()),
             done => done,
         }
+    }
+
+    /// As [`Engine::sandbox_delete`], if its record is still the one that was seen.
+    ///
+    /// # Errors
+    /// `sandbox_not_found`, `stale_generation`.
+    pub async fn sandbox_delete_seen(&self, id: SandboxId, seen: Generation) -> Result<()> {
+        // What is deleted already is what was asked for, whatever it was.
+        if let Ok(handle) = self.inner.actor(id) {
+            require_seen(Some(seen), handle.row().generation)?;
+        }
+        self.sandbox_delete(id).await
     }
 
     /// What it uses now; nothing when it does not run.

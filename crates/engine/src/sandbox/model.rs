@@ -88,6 +88,8 @@ pub(crate) fn workspace_path(spec: &SandboxSpec) -> HostPath {
 /// Makes a repeated create one create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
+    /// Who sent it; see [`crate::Credential::owner`].
+    pub principal: String,
     /// What the client chose.
     pub key: String,
     /// Hash of the request as it was sent.

@@ -31,7 +31,9 @@ pub use self::{
     },
     rotation::Rotation,
 };
-use crate::{Engine, Error, ErrorKind, Result, app, event::EventPayload, processes};
+use crate::{
+    Engine, Error, ErrorKind, Result, app, error::require_seen, event::EventPayload, processes,
+};
 
 /// LIMIT: items of one sandbox or app.
 const ITEMS_MAX: usize = 256;
@@ -282,11 +284,7 @@ async fn fetch(txn: &mut WriteTxn, which: &ConfigWhich) -> Result<ConfigItemRow>
     let tenant_id = owner(txn, which.scope).await?;
     let at = ConfigKey { tenant_id, scope_id: which.scope.id(), key: which.key.clone() };
     let row = config_fetch(txn, &at).await?.ok_or_else(|| not_found(which.scope, &which.key))?;
-    if which.generation.is_some_and(|seen| seen != row.generation) {
-        let message = format!("`{}` was changed since", which.key);
-        return Err(Error::new(ErrorKind::Stale, "stale_generation", message)
-            .hint("look again, and decide again"));
-    }
+    require_seen(which.generation, row.generation)?;
     Ok(row)
 }
 

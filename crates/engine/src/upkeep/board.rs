@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{Reconciler, warnings::Said};
-use crate::{Engine, EngineConfig, Error};
+use crate::{Engine, EngineSettings, Error};
 
 /// How one reconciler is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +94,12 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn new(config: &EngineConfig) -> Self {
+    pub(crate) fn new(settings: &EngineSettings) -> Self {
         let entry = |reconciler: Reconciler| Entry {
             status: Mutex::new(UpkeepStatus {
                 reconciler,
-                is_automatic: reconciler.is_automatic(config),
-                interval: reconciler.interval(config),
+                is_automatic: reconciler.is_automatic(settings),
+                interval: reconciler.interval(settings),
                 last_run_at: None,
                 duration: Duration::ZERO,
                 found: 0,
@@ -143,8 +143,10 @@ impl Upkeep {
         self.entry(which).running.lock().await
     }
 
-    pub(super) fn is_next_at(&self, which: Reconciler, at: Timestamp) {
-        self.status(which).next_run_at = Some(at);
+    pub(super) fn is_next_at(&self, which: Reconciler, interval: Duration, at: Timestamp) {
+        let mut status = self.status(which);
+        status.interval = interval;
+        status.next_run_at = Some(at);
     }
 
     pub(super) fn failed(&self, which: Reconciler, err: &Error, at: Timestamp) {

@@ -53,13 +53,13 @@ pub(crate) async fn free_bytes(inner: &Inner) -> Result<u64> {
 pub(super) async fn find(inner: &Inner) -> Result<Vec<Planned>> {
     let free_bytes = free_bytes(inner).await?;
     let reserve_bytes = std::fs::metadata(reserve(inner)).map_or(0, |metadata| metadata.len());
-    let reserve_bytes_wanted = inner.config.disk_reserve_bytes;
+    let reserve_bytes_wanted = inner.settings().disk_reserve_bytes;
     Ok(plan(Seen { free_bytes, reserve_bytes, reserve_bytes_wanted }))
 }
 
 pub(super) async fn carry_out(inner: &Arc<Inner>, deed: &Deed) -> Result<()> {
     let path = reserve(inner);
-    let bytes = inner.config.disk_reserve_bytes;
+    let bytes = inner.settings().disk_reserve_bytes;
     if *deed == Deed::GiveReserve {
         tracing::error!("the disk of the data directory is full; the server lives on its reserve");
         return std::fs::remove_file(path).map_err(Error::internal);
@@ -70,7 +70,7 @@ pub(super) async fn carry_out(inner: &Arc<Inner>, deed: &Deed) -> Result<()> {
 
 /// Refuses a new sandbox while too little is free.
 pub(crate) async fn admit(inner: &Inner) -> Result<()> {
-    let least = inner.config.free_bytes_min;
+    let least = inner.settings().free_bytes_min;
     let free = free_bytes(inner).await?;
     if free >= least {
         return Ok(());

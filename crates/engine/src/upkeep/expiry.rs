@@ -35,7 +35,7 @@ pub(super) fn find(inner: &Inner, which: Reconciler) -> Vec<Planned> {
     let now = inner.config.clock.now();
     let due = handles.iter().filter_map(|handle| {
         let row = handle.row();
-        let app_timeout = handle.app.has_processes().then_some(inner.config.app_idle_timeout);
+        let app_timeout = handle.app.has_processes().then_some(inner.settings().app_idle_timeout);
         plan(&row, due(&row, app_timeout, now)?, which)
     });
     due.collect()

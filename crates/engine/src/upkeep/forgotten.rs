@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 use sandbar_store::{
-    approve_count_prunable, approve_prune_in_txn, event_count_before, event_prune_in_txn,
-    exec_list_ended_before, exec_remove_in_txn, idempotency_list_expired,
+    IdempotencyAt, approve_count_prunable, approve_prune_in_txn, event_count_before,
+    event_prune_in_txn, exec_list_ended_before, exec_remove_in_txn, idempotency_list_expired,
     idempotency_remove_in_txn, sandbox_count_deleted_before, sandbox_prune_in_txn,
     session_count_ended, session_prune_in_txn,
 };
-use sandbar_types::{ExecId, SandboxId, TenantId};
+use sandbar_types::{ExecId, SandboxId};
 
 use super::plan::{Deed, Planned};
-use crate::{EngineConfig, Error, Result, account, engine::Inner, review::retention};
+use crate::{Error, Result, account, engine::Inner, review::retention};
 
 /// LIMIT: execs that are forgotten in one run; the next one goes on.
 const LOGS_MAX: u32 = 1000;
@@ -26,19 +26,20 @@ pub(super) enum Old {
 
 impl Old {
     /// What is older is forgotten.
-    fn before(self, config: &EngineConfig) -> Timestamp {
-        config.clock.now()
+    fn before(self, inner: &Inner) -> Timestamp {
+        let settings = inner.settings();
+        inner.config.clock.now()
             - match self {
                 Self::Sessions => account::SESSION_IDLE,
-                Self::Sandboxes => config.history_ttl,
-                Self::Events => config.event_ttl,
+                Self::Sandboxes => settings.history_ttl,
+                Self::Events => settings.event_ttl,
                 Self::Approves => retention::PROVENANCE_AGE_MAX,
             }
     }
 }
 
 pub(super) async fn find(inner: &Inner, old: Old) -> Result<Vec<Planned>> {
-    let before = old.before(&inner.config);
+    let before = old.before(inner);
     let mut conn = inner.store.read().await?;
     let (count, what, reason) = match old {
         Old::Sessions => {
@@ -77,7 +78,7 @@ fn planned(count: u64, what: &str, reason: &str, deed: Deed) -> Vec<Planned> {
 }
 
 pub(super) async fn find_logs(inner: &Inner) -> Result<Vec<Planned>> {
-    let before = inner.config.clock.now() - inner.config.log_ttl;
+    let before = inner.config.clock.now() - inner.settings().log_ttl;
     let rows = exec_list_ended_before(&mut inner.store.read().await?, before, LOGS_MAX).await?;
     let planned = rows.into_iter().map(|row| Planned {
         sandbox_id: Some(row.sandbox_id),
@@ -89,10 +90,10 @@ pub(super) async fn find_logs(inner: &Inner) -> Result<Vec<Planned>> {
     Ok(planned.collect())
 }
 
-pub(super) async fn keys(inner: &Inner, keys: &[(TenantId, String, String)]) -> Result<()> {
+pub(super) async fn keys(inner: &Inner, keys: &[IdempotencyAt]) -> Result<()> {
     let mut txn = inner.store.begin().await?;
-    for (tenant, route, key) in keys {
-        idempotency_remove_in_txn(&mut txn, *tenant, route, key).await?;
+    for at in keys {
+        idempotency_remove_in_txn(&mut txn, at).await?;
     }
     Ok(txn.commit().await?)
 }
@@ -109,7 +110,7 @@ pub(super) async fn log(inner: &Inner, sandbox: SandboxId, exec: ExecId) -> Resu
 }
 
 pub(super) async fn rows(inner: &Inner, old: Old) -> Result<()> {
-    let before = old.before(&inner.config);
+    let before = old.before(inner);
     let mut txn = inner.store.begin().await?;
     match old {
         Old::Sessions => session_prune_in_txn(&mut txn, inner.config.clock.now(), before).await?,

@@ -28,7 +28,7 @@ mod total;
 mod trash;
 mod warnings;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -56,7 +56,7 @@ const SHARE: u32 = 20;
 /// Starts every reconciler that does something by itself.
 pub(crate) fn start(inner: &Arc<Inner>) {
     for which in Reconciler::ALL {
-        if which.is_automatic(&inner.config) {
+        if which.is_automatic(&inner.settings()) {
             inner.tasks.spawn(every_interval(Arc::clone(inner), which));
         }
     }
@@ -65,14 +65,19 @@ pub(crate) fn start(inner: &Arc<Inner>) {
 }
 
 async fn every_interval(inner: Arc<Inner>, which: Reconciler) {
-    let interval = which.interval(&inner.config);
-    let mut pause = interval;
+    let mut settings = inner.settings.subscribe();
+    let (mut before, mut rest) = (Instant::now(), Duration::ZERO);
     loop {
-        inner.upkeep.is_next_at(which, inner.config.clock.now() + pause);
+        let interval = which.interval(&settings.borrow_and_update());
+        let due = before + rest.max(interval);
+        let left = due.saturating_duration_since(Instant::now());
+        inner.upkeep.is_next_at(which, interval, inner.config.clock.now() + left);
         tokio::select! {
             () = inner.leaving.cancelled() => return,
+            // The interval may be another one now.
+            _changed = settings.changed() => continue,
             () = inner.upkeep.nudged(which) => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(due) => {}
         }
         let begun = Instant::now();
         let engine = Engine { inner: Arc::clone(&inner) };
@@ -81,7 +86,7 @@ async fn every_interval(inner: Arc<Inner>, which: Reconciler) {
         if let Err(panicked) = round.await {
             inner.upkeep.failed(which, &Error::internal(panicked), inner.config.clock.now());
         }
-        pause = interval.max(begun.elapsed() * SHARE);
+        (before, rest) = (Instant::now(), begun.elapsed() * SHARE);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use sandbar_store::ApproveRow;
-use sandbar_types::{ExecId, Generation, SandboxId, TenantId};
+use sandbar_store::{ApproveRow, IdempotencyAt};
+use sandbar_types::{ExecId, Generation, SandboxId};
 
 use super::{forgotten::Old, warnings::Warning};
 use crate::reconcile::Action;
@@ -55,7 +55,7 @@ pub(super) enum Deed {
     /// What an approve replaced.
     Release(Box<ApproveRow>),
     /// Tenant, route and key.
-    ForgetKeys(Vec<(TenantId, String, String)>),
+    ForgetKeys(Vec<IdempotencyAt>),
     /// An exec and its log.
     ForgetLog { sandbox: SandboxId, exec: ExecId },
     /// Rows that are old.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::EngineConfig;
+use crate::EngineSettings;
 
 macro_rules! reconcilers {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
@@ -71,10 +71,10 @@ reconcilers! {
 impl Reconciler {
     /// Whether it does anything without being asked.
     #[must_use]
-    pub const fn is_automatic(self, config: &EngineConfig) -> bool {
+    pub const fn is_automatic(self, settings: &EngineSettings) -> bool {
         match self {
-            Self::Terminal => config.stopped_ttl.is_some(),
-            Self::Total => config.total_disk_bytes_max.is_some(),
+            Self::Terminal => settings.stopped_ttl.is_some(),
+            Self::Total => settings.total_disk_bytes_max.is_some(),
             Self::Host
             | Self::Approves
             | Self::Lease
@@ -95,14 +95,14 @@ impl Reconciler {
 
     /// How often it runs.
     #[must_use]
-    pub fn interval(self, config: &EngineConfig) -> Duration {
+    pub fn interval(self, settings: &EngineSettings) -> Duration {
         match self {
             // A system call; and what it is for is fast.
-            Self::Disk => config.size_interval,
+            Self::Disk => settings.size_interval,
             // It compares every stopped sandbox with its source.
-            Self::Terminal => config.reconcile_interval * 10,
+            Self::Terminal => settings.reconcile_interval * 10,
             // It is nudged whenever something is moved there.
-            Self::Trash => config.reconcile_interval * 10,
+            Self::Trash => settings.reconcile_interval * 10,
             Self::Host
             | Self::Approves
             | Self::Lease
@@ -116,7 +116,7 @@ impl Reconciler {
             | Self::History
             | Self::Events
             | Self::Approved
-            | Self::Logs => config.reconcile_interval,
+            | Self::Logs => settings.reconcile_interval,
         }
     }
 

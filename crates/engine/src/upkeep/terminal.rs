@@ -77,15 +77,14 @@ fn plan(seen: &[Candidate], age: Duration, now: Timestamp) -> Vec<Planned> {
 }
 
 pub(super) async fn find(engine: &Engine, occasion: Occasion) -> Result<Vec<Planned>> {
-    let config = &engine.inner.config;
     let age = match occasion {
-        Occasion::Interval => config.stopped_ttl,
+        Occasion::Interval => engine.inner.settings().stopped_ttl,
         Occasion::Request => Some(AGE_ON_REQUEST),
     };
     let Some(age) = age else {
         return Ok(Vec::new());
     };
-    let now = config.clock.now();
+    let now = engine.now();
     let mut seen = Vec::new();
     for sandbox in engine.sandbox_list_all() {
         // Only those are compared with their sources that could go.

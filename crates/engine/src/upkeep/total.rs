@@ -29,7 +29,7 @@ fn plan(seen: &[Candidate], total: u64, most: u64) -> Vec<Planned> {
 }
 
 pub(super) async fn find(engine: &Engine) -> Result<Vec<Planned>> {
-    let Some(most) = engine.inner.config.total_disk_bytes_max else {
+    let Some(most) = engine.inner.settings().total_disk_bytes_max else {
         return Ok(Vec::new());
     };
     let mut total = 0_u64;
@@ -53,7 +53,7 @@ pub(super) async fn find(engine: &Engine) -> Result<Vec<Planned>> {
 
 /// Refuses a new sandbox while all together hold too much.
 pub(crate) fn admit(inner: &Inner) -> Result<()> {
-    let Some((most, total)) = inner.config.total_disk_bytes_max.zip(inner.upkeep.total_bytes())
+    let Some((most, total)) = inner.settings().total_disk_bytes_max.zip(inner.upkeep.total_bytes())
     else {
         return Ok(());
     };

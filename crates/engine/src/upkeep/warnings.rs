@@ -99,7 +99,7 @@ fn leases(inner: &Inner) -> Vec<Warning> {
 /// Every sandbox that runs is told: it is the one that may write.
 async fn data_disk(inner: &Inner) -> Result<Vec<Warning>> {
     let free_bytes = super::disk::free_bytes(inner).await?;
-    if free_bytes >= inner.config.free_bytes_low {
+    if free_bytes >= inner.settings().free_bytes_low {
         return Ok(Vec::new());
     }
     let rows: Vec<_> = inner.actors().values().map(|handle| handle.row()).collect();
@@ -116,7 +116,7 @@ async fn data_disk(inner: &Inner) -> Result<Vec<Warning>> {
 
 fn total(inner: &Inner) -> Option<Warning> {
     let (limit_bytes, total_bytes) =
-        inner.config.total_disk_bytes_max.zip(inner.upkeep.total_bytes())?;
+        inner.settings().total_disk_bytes_max.zip(inner.upkeep.total_bytes())?;
     let level = level(total_bytes, limit_bytes);
     (level > 0).then_some(Warning {
         limit: Limit::Total,

@@ -132,6 +132,7 @@ async fn a1_who_holds_a_reservation_is_for_its_tenant_to_know() {
     let engine = house.engine().await;
     let blue = tenant(&engine, "blue", Quota::default()).await.id;
     let update = sandbar_engine::TenantUpdateParams {
+        seen: None,
         source_roots: Some(vec![sandbar_types::HostPath::parse(house.source()).unwrap()]),
         quota: None,
     };

@@ -37,8 +37,9 @@ async fn a_source_that_cannot_be_one_is_refused_with_its_code() {
 async fn what_makes_no_sense_is_refused() {
     let house = House::new();
     let engine = house.engine().await;
-    let cases: [fn(&mut SandboxSpec); 7] = [
+    let cases: [fn(&mut SandboxSpec); 8] = [
         |spec| spec.limits.pids_max = 0,
+        |spec| spec.limits.pids_max = u32::MAX,
         |spec| spec.limits.memory_bytes_max = 1,
         |spec| spec.limits.execs_max = 0,
         |spec| spec.expiry.ttl_ms = Some(0),
@@ -94,7 +95,7 @@ async fn names_are_unique_among_the_living_and_short_ids_must_be_unique() {
 async fn b5_there_are_at_most_as_many_sandboxes_as_allowed() {
     let house = House::new();
     let mut config = house.config();
-    config.sandboxes_max = 1;
+    config.settings.sandboxes_max = 1;
     let engine = Engine::start(config).await.unwrap();
     create(&engine, house.spec()).await.unwrap();
     assert_eq!(create(&engine, house.spec()).await.unwrap_err().code(), "limit_reached");

@@ -115,7 +115,7 @@ async fn a_lease_and_idleness_stop_and_never_delete() {
 async fn s7_old_events_are_forgotten_and_the_sandbox_that_they_are_of_lives_on() {
     let house = House::new();
     let mut config = house.config();
-    config.reconcile_interval = Duration::from_millis(20);
+    config.settings.reconcile_interval = Duration::from_millis(20);
     let engine = Engine::start(config).await.unwrap();
     let id = create(&engine, house.spec()).await.unwrap().id;
     let last = engine.event_list(id, 0, 200).await.unwrap().last().unwrap().id;

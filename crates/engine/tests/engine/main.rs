@@ -14,6 +14,7 @@ mod execs;
 mod forgetting;
 mod histories;
 mod hunks;
+mod keyed;
 mod lifecycle;
 mod processes;
 mod reservations;

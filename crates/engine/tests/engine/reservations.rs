@@ -56,7 +56,11 @@ async fn b11_underscore_and_percent_do_not_overlap() {
 }
 
 fn key(request: u8) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey { key: "k".to_owned(), request_hash: Sha256([request; 32]) })
+    Some(IdempotencyKey {
+        principal: "instance".to_owned(),
+        key: "k".to_owned(),
+        request_hash: Sha256([request; 32]),
+    })
 }
 
 async fn create_with(

@@ -72,9 +72,13 @@ impl House {
         let store = sandbar_test_store::driver(&data_dir);
         let mut config = EngineConfig::new(data_dir, store, runtime, Arc::new(InProcessApplier));
         config.clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        config.stop_grace = Duration::ZERO;
+        config.settings.stop_grace = Duration::ZERO;
         // Where tests run, a disk in memory may be smaller than what a server wants to be free.
-        (config.free_bytes_min, config.free_bytes_low, config.disk_reserve_bytes) = (0, 0, 0);
+        (
+            config.settings.free_bytes_min,
+            config.settings.free_bytes_low,
+            config.settings.disk_reserve_bytes,
+        ) = (0, 0, 0);
         config
     }
 

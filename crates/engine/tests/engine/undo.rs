@@ -232,9 +232,9 @@ async fn an_undo_that_a_crash_interrupted_is_ended_at_the_next_start() {
 async fn the_history_says_who_approved_what_and_outlives_the_sandbox() {
     let house = House::new();
     let mut config = house.config();
-    config.reconcile_interval = Duration::from_millis(20);
+    config.settings.reconcile_interval = Duration::from_millis(20);
     // Events are kept for longer than deleted sandboxes are, unless told otherwise.
-    config.event_ttl = 30 * DAY;
+    config.settings.event_ttl = 30 * DAY;
     let engine = Engine::start(config).await.unwrap();
     let sandbox = create(&engine, house.spec()).await.unwrap();
     house.host.write(&house.sandbox_dir(sandbox.id), "a", b"new\n").unwrap();

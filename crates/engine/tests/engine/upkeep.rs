@@ -18,8 +18,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// With everything looked at all the time.
 fn hasty(house: &House) -> EngineConfig {
     let mut config = house.config();
-    config.reconcile_interval = Duration::from_millis(20);
-    config.size_interval = Duration::from_millis(20);
+    config.settings.reconcile_interval = Duration::from_millis(20);
+    config.settings.size_interval = Duration::from_millis(20);
     config
 }
 
@@ -83,7 +83,7 @@ async fn s8_who_fills_its_disk_is_told_at_each_share_once_and_stopped_beyond() {
 async fn b5_all_sandboxes_together_hold_no_more_than_they_may() {
     let house = House::new();
     let mut config = hasty(&house);
-    config.total_disk_bytes_max = Some(4 << 20);
+    config.settings.total_disk_bytes_max = Some(4 << 20);
     let engine = Engine::start(config).await.unwrap();
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -122,8 +122,8 @@ async fn b5_all_sandboxes_together_hold_no_more_than_they_may() {
 async fn what_is_stopped_without_changes_goes_in_its_time_where_the_operator_says_so() {
     let house = House::new();
     let mut config = hasty(&house);
-    config.reconcile_interval = Duration::from_millis(3);
-    config.stopped_ttl = Some(Duration::from_hours(24));
+    config.settings.reconcile_interval = Duration::from_millis(3);
+    config.settings.stopped_ttl = Some(Duration::from_hours(24));
     let engine = Engine::start(config).await.unwrap();
     let (pending, free) = (
         create(&engine, house.spec()).await.unwrap().id,
@@ -187,6 +187,7 @@ async fn a_quota_that_is_nearly_used_is_said_once_for_each_time() {
     let house = House::new();
     let engine = Engine::start(hasty(&house)).await.unwrap();
     let quota = |sandboxes| TenantUpdateParams {
+        seen: None,
         quota: Some(Quota { sandboxes: Some(sandboxes), ..Quota::default() }),
         source_roots: None,
     };
@@ -208,7 +209,7 @@ async fn s8_a_disk_that_is_nearly_full_takes_no_new_sandbox_and_those_that_run_a
     engine.drain(DRAIN).await;
     drop(engine);
     let mut config = hasty(&house);
-    (config.free_bytes_min, config.free_bytes_low) = (u64::MAX, u64::MAX);
+    (config.settings.free_bytes_min, config.settings.free_bytes_low) = (u64::MAX, u64::MAX);
     let engine = Engine::start(config).await.unwrap();
     assert_eq!(create(&engine, house.spec()).await.unwrap_err().code(), "storage_full");
     let said = async || {
@@ -227,7 +228,7 @@ async fn the_server_holds_a_reserve_and_gives_it_back_when_it_is_wanted_no_more(
     let reserve = house.data_dir().join("reserve");
     for (bytes, is_there) in [(1 << 20, true), (0, false)] {
         let mut config = hasty(&house);
-        config.disk_reserve_bytes = bytes;
+        config.settings.disk_reserve_bytes = bytes;
         let engine = Engine::start(config).await.unwrap();
         eventually("it is as it should be", async || reserve.exists() == is_there).await;
         engine.drain(DRAIN).await;

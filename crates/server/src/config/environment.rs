@@ -7,17 +7,21 @@ use super::{Config, ConfigError};
 /// What their names begin with.
 const PREFIX: &str = "SANDBAR_";
 
-/// Sets what a variable says, if its name is that of a section and a key; returns whether it is.
+/// Sets what a variable says, if its name is that of a section and a key; returns them then.
 ///
 /// Other variables that begin with `SANDBAR_` are the command line's.
-pub(super) fn set(table: &mut Table, name: &str, text: &str) -> Result<bool, ConfigError> {
+pub(super) fn set(
+    table: &mut Table,
+    name: &str,
+    text: &str,
+) -> Result<Option<String>, ConfigError> {
     let Some((section, key)) = name.strip_prefix(PREFIX).and_then(|rest| {
         let rest = rest.to_ascii_lowercase();
         let (section, key) = rest.split_once('_')?;
         let defaults = Table::try_from(Config::default()).expect("every section is a table");
         defaults.contains_key(section).then(|| (section.to_owned(), key.to_owned()))
     }) else {
-        return Ok(false);
+        return Ok(None);
     };
     let wrong = |what: String| ConfigError::Variable { name: name.to_owned(), what };
     let value = read(text);
@@ -27,11 +31,12 @@ pub(super) fn set(table: &mut Table, name: &str, text: &str) -> Result<bool, Con
         Value::Table(Table::from_iter([(key.clone(), value.clone())])),
     )]);
     alone.try_into::<Config>().map_err(|error| wrong(error.message().to_owned()))?;
+    let told = format!("{section}.{key}");
     let of_section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(of_section) = of_section {
         of_section.insert(key, value);
     }
-    Ok(true)
+    Ok(Some(told))
 }
 
 /// A number, a truth value or a list as in the file; anything else is a text, without quotes.

@@ -6,6 +6,7 @@
 
 mod environment;
 mod network;
+mod origin;
 mod value;
 
 use std::{
@@ -16,13 +17,17 @@ use std::{
     str::FromStr,
 };
 
-use sandbar_engine::EngineConfig;
+use sandbar_api::{SettingKey, SettingValue};
+use sandbar_engine::EngineSettings;
 use sandbar_proxy::preview::{AccessKey, PreviewConfig, PreviewDomain, Scheme};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter;
 
-pub(crate) use self::network::Network;
-use self::value::{Idle, Interval, Kept, Patience, Text};
+pub(crate) use self::{network::Network, origin::Origin};
+use self::{
+    origin::Origins,
+    value::{Idle, Interval, Kept, Patience, Text},
+};
 use crate::{LogFormat, TcpListen, logging};
 
 /// The file, below the data directory.
@@ -40,6 +45,9 @@ pub struct Config {
     pub(crate) retention: RetentionSection,
     pub(crate) upkeep: UpkeepSection,
     pub(crate) limits: LimitsSection,
+    /// Who said what of it.
+    #[serde(skip)]
+    origins: Origins,
 }
 
 /// `[server]`.
@@ -52,6 +60,8 @@ pub(crate) struct ServerSection {
     pub(crate) log_format: LogFormat,
     /// What is logged.
     pub(crate) log_filter: Text<LogFilter>,
+    /// Requests in a minute of each user and each key, where the quota of the tenant says nothing; 0: without end.
+    pub(crate) requests_per_minute: u32,
 }
 
 /// `[preview]`.
@@ -146,6 +156,7 @@ impl Default for ServerSection {
             listen: Text(TcpListen::Usual),
             log_format: LogFormat::Auto,
             log_filter: Text(LogFilter("info".to_owned())),
+            requests_per_minute: 0,
         }
     }
 }
@@ -273,16 +284,15 @@ impl Config {
         let malformed =
             |source| ConfigError::Malformed { path: path.clone(), source: Box::new(source) };
         // First by itself, so that what is wrong with it has its line.
-        let file: Self = toml::from_str(&text).map_err(malformed)?;
+        let _file: Self = toml::from_str(&text).map_err(malformed)?;
         let mut table = toml::from_str(&text).map_err(malformed)?;
-        let mut is_changed = false;
+        let mut origins = Origins::of_file(&table);
         for (name, value) in variables {
-            is_changed |= environment::set(&mut table, &name, &value)?;
+            if let Some(key) = environment::set(&mut table, &name, &value)? {
+                origins.set(key, Origin::Environment { variable: name });
+            }
         }
-        if !is_changed {
-            return Ok(file);
-        }
-        Self::deserialize(table).map_err(malformed)
+        Self::deserialize(table).map(|config| Self { origins, ..config }).map_err(malformed)
     }
 
     /// Everything that holds, as a file that says it.
@@ -307,6 +317,7 @@ impl Config {
             ConfigError::Variable { name: "--log".to_owned(), what: error.to_string() }
         })?;
         self.server.log_filter = Text(parsed);
+        self.origins.set(SettingKey::ServerLogFilter.to_string(), Origin::CommandLine);
         Ok(self)
     }
 
@@ -319,24 +330,66 @@ impl Config {
         self.server.listen.0
     }
 
-    /// Puts into `engine` what is the engine's.
-    pub fn apply(&self, engine: &mut EngineConfig) {
-        engine.sandboxes_max = self.sandbox.max.into();
-        engine.stop_grace = self.sandbox.stop_grace.get();
-        engine.app_idle_timeout = self.sandbox.app_idle_timeout.get();
-        engine.keepalive_max = self.sandbox.keepalive_max.get();
-        engine.history_ttl = self.retention.history.get();
-        engine.event_ttl = self.retention.events.get();
-        engine.idempotency_ttl = self.retention.idempotency_keys.get();
-        engine.reconcile_interval = self.upkeep.reconcile_interval.get();
-        engine.size_interval = self.upkeep.size_interval.get();
-        engine.log_ttl = self.retention.execs.get();
-        engine.stopped_ttl = self.retention.stopped.map(Kept::get);
-        engine.total_disk_bytes_max = self.limits.total_disk_bytes;
-        engine.free_bytes_min = self.limits.free_disk_bytes_min;
-        engine.free_bytes_low = self.limits.free_disk_bytes_low;
-        engine.disk_reserve_bytes = self.limits.reserve_disk_bytes;
+    /// What of it is the engine's.
+    pub(crate) fn engine(&self) -> EngineSettings {
+        EngineSettings {
+            sandboxes_max: self.sandbox.max.into(),
+            stop_grace: self.sandbox.stop_grace.get(),
+            app_idle_timeout: self.sandbox.app_idle_timeout.get(),
+            keepalive_max: self.sandbox.keepalive_max.get(),
+            history_ttl: self.retention.history.get(),
+            event_ttl: self.retention.events.get(),
+            idempotency_ttl: self.retention.idempotency_keys.get(),
+            reconcile_interval: self.upkeep.reconcile_interval.get(),
+            log_ttl: self.retention.execs.get(),
+            stopped_ttl: self.retention.stopped.map(Kept::get),
+            size_interval: self.upkeep.size_interval.get(),
+            total_disk_bytes_max: self.limits.total_disk_bytes,
+            free_bytes_min: self.limits.free_disk_bytes_min,
+            free_bytes_low: self.limits.free_disk_bytes_low,
+            disk_reserve_bytes: self.limits.reserve_disk_bytes,
+        }
     }
+
+    /// Who said what `key` is, when the server was started; `None` where nobody did.
+    pub(crate) fn origin(&self, key: SettingKey) -> Option<&Origin> {
+        self.origins.get(key.as_str())
+    }
+
+    /// What `key` is.
+    pub(crate) fn value(&self, key: SettingKey) -> SettingValue {
+        let (section, key) = split(key);
+        let table = toml::Table::try_from(self).expect("every section is a table");
+        match table.get(section).and_then(|section| section.get(key)) {
+            Some(toml::Value::Integer(number)) => SettingValue::Number(*number),
+            Some(toml::Value::String(text)) => SettingValue::Text(text.clone()),
+            other => unreachable!("what can be changed is a number or a text, not {other:?}"),
+        }
+    }
+
+    /// As it is, but with `value` for `key`.
+    ///
+    /// # Errors
+    /// What is wrong with the value.
+    pub(crate) fn with(&self, key: SettingKey, value: &SettingValue) -> Result<Self, String> {
+        let (section, key) = split(key);
+        let value = match value {
+            SettingValue::Number(number) => toml::Value::Integer(*number),
+            SettingValue::Text(text) => toml::Value::String(text.clone()),
+        };
+        let mut table = toml::Table::try_from(self).expect("every section is a table");
+        if let Some(toml::Value::Table(section)) = table.get_mut(section) {
+            section.insert(key.to_owned(), value);
+        }
+        let read = Self::deserialize(table);
+        read.map(|config| Self { origins: self.origins.clone(), ..config })
+            .map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+}
+
+/// The section and the key of a setting.
+fn split(key: SettingKey) -> (&'static str, &'static str) {
+    key.as_str().split_once('.').expect("the name of a setting has a section")
 }
 
 #[cfg(test)]

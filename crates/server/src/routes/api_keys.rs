@@ -5,17 +5,19 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use sandbar_api::{
     ApiKey as Body, ApiKeyCreateRequest, ApiKeyCreated, Page, Secret, TenantPageQuery, TenantQuery,
 };
-use sandbar_engine::{ApiKey as Record, KeyCreateParams};
+use sandbar_engine::{ApiKey as Record, KeyCreateParams, KeyWhich};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     asker::{AskedBy, IdentifiedBy},
     error::ApiError,
+    etag::{seen, tagged},
     extract::{Json, Key, Query},
+    idempotency::NO_STORE,
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
@@ -23,7 +25,7 @@ use crate::{
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(api_key_list, api_key_create))
-        .routes(routes!(api_key_delete))
+        .routes(routes!(api_key_fetch, api_key_delete))
 }
 
 /// Lists the API keys of a tenant, oldest first. The keys themselves are nowhere.
@@ -60,22 +62,37 @@ async fn api_key_create(
     let params = KeyCreateParams { tenant, name, role, scopes, expires_at };
     let made = state.engine.key_create(&identity, params).await?;
     let answer = ApiKeyCreated { api_key: body(made.key), secret: Secret(made.secret) };
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((StatusCode::CREATED, no_store, Answer(answer)).into_response())
+    Ok((StatusCode::CREATED, NO_STORE, Answer(answer)).into_response())
+}
+
+/// Looks at an API key. The key itself is nowhere.
+#[utoipa::path(get, path = "/v1/api-keys/{key}", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("admin"))),
+    params(("key" = String, Path), TenantQuery), responses((status = 200, body = Body)))]
+async fn api_key_fetch(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    Key(id): Key,
+    Query(query): Query<TenantQuery>,
+) -> Result<Response, ApiError> {
+    let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
+    Ok(tagged(Record::GENERATION, body(state.engine.key_fetch(tenant, id).await?)))
 }
 
 /// Ends an API key at once; what streams over it is cut.
 #[utoipa::path(delete, path = "/v1/api-keys/{key}", tag = "accounts",
     extensions(("x-sandbar-scope" = json!("admin"))),
-    params(("key" = String, Path), TenantQuery), responses((status = 204)))]
+    params(("key" = String, Path), TenantQuery, ("If-Match" = Option<String>, Header)), responses((status = 204)))]
 async fn api_key_delete(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
     Key(id): Key,
     Query(query): Query<TenantQuery>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
-    state.engine.key_remove(&principal, tenant, id).await?;
+    let which = KeyWhich { tenant, id, seen: seen(&headers)? };
+    state.engine.key_remove(&principal, which).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,21 +5,22 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use sandbar_api::{
     ConfigChangeQuery, ConfigChanged as Body, ConfigCreateRequest, ConfigItem, ConfigRemoved,
-    ConfigUpdateRequest, ErrorCode, Page, PageQuery, SecretRotation,
+    ConfigUpdateRequest, Page, PageQuery, SecretRotation,
 };
 use sandbar_engine::{
     AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem as Record, ConfigScope,
     ConfigUpdateParams, ConfigWhich, Rotation,
 };
-use sandbar_types::{EnvName, Generation};
+use sandbar_types::EnvName;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    extract::{App, ConfigKey, Json, Query, Sandbox, if_match},
+    etag::{seen, tagged},
+    extract::{App, ConfigKey, Json, Query, Sandbox},
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
@@ -60,11 +61,11 @@ async fn config_create(
     create(&state, id.into(), (&query, request)).await
 }
 
-/// Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is. `If-Match`
-/// with the `ETag` is honored.
+/// Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is.
 #[utoipa::path(patch, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
+    params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery,
+        ("If-Match" = Option<String>, Header)),
     request_body = ConfigUpdateRequest, responses((status = 200, body = Body)))]
 async fn config_update(
     State(state): State<AppState>,
@@ -74,14 +75,15 @@ async fn config_update(
     headers: HeaderMap,
     Json(request): Json<ConfigUpdateRequest>,
 ) -> Result<Response, ApiError> {
-    let which = ConfigWhich { scope: sandbox.into(), key, generation: generation(&headers)? };
+    let which = ConfigWhich { scope: sandbox.into(), key, generation: seen(&headers)? };
     update(&state, which, (&query, request)).await
 }
 
-/// Removes a setting or a secret. `If-Match` with the `ETag` is honored.
+/// Removes a setting or a secret.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
+    params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery,
+        ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = ConfigRemoved)))]
 async fn config_remove(
     State(state): State<AppState>,
@@ -90,7 +92,7 @@ async fn config_remove(
     Query(query): Query<ConfigChangeQuery>,
     headers: HeaderMap,
 ) -> Result<Answer<ConfigRemoved>, ApiError> {
-    let which = ConfigWhich { scope: sandbox.into(), key, generation: generation(&headers)? };
+    let which = ConfigWhich { scope: sandbox.into(), key, generation: seen(&headers)? };
     remove(&state, which, &query).await
 }
 
@@ -135,7 +137,7 @@ async fn app_config_update(
     headers: HeaderMap,
     Json(request): Json<ConfigUpdateRequest>,
 ) -> Result<Response, ApiError> {
-    let which = ConfigWhich { scope: app.into(), key, generation: generation(&headers)? };
+    let which = ConfigWhich { scope: app.into(), key, generation: seen(&headers)? };
     update(&state, which, (&query, request)).await
 }
 
@@ -151,7 +153,7 @@ async fn app_config_remove(
     Query(query): Query<ConfigChangeQuery>,
     headers: HeaderMap,
 ) -> Result<Answer<ConfigRemoved>, ApiError> {
-    let which = ConfigWhich { scope: app.into(), key, generation: generation(&headers)? };
+    let which = ConfigWhich { scope: app.into(), key, generation: seen(&headers)? };
     remove(&state, which, &query).await
 }
 
@@ -211,18 +213,9 @@ fn after(query: &ConfigChangeQuery) -> AfterChange {
     if query.restart == Some(true) { AfterChange::Restart } else { AfterChange::RunOn }
 }
 
-fn generation(headers: &HeaderMap) -> Result<Option<Generation>, ApiError> {
-    let Some(tag) = if_match(headers)? else { return Ok(None) };
-    tag.parse().map(|number| Some(Generation(number))).map_err(|_| {
-        let message = "`If-Match` is not the `ETag` of a setting or a secret";
-        ApiError::new(ErrorCode::InvalidHeader, message)
-    })
-}
-
 fn changed(changed: ConfigChanged) -> Response {
     let ConfigChanged { item: record, stale_processes } = changed;
-    let etag = format!("\"{}\"", record.generation);
-    ([(header::ETAG, etag)], Answer(Body { item: item(record), stale_processes })).into_response()
+    tagged(record.generation, Body { item: item(record), stale_processes })
 }
 
 fn item(record: Record) -> ConfigItem {

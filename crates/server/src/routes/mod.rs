@@ -17,6 +17,7 @@ pub(crate) mod processes;
 pub(crate) mod pull;
 pub(crate) mod review;
 pub(crate) mod sandboxes;
+pub(crate) mod settings;
 pub(crate) mod tenants;
 pub(crate) mod usage;
 pub(crate) mod users;

@@ -1,6 +1,10 @@
 //! The app of a sandbox: how it is, its processes, their logs; and what a manifest would mean.
 
-use axum::{Json as Answer, extract::State, response::Response};
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use http::HeaderMap;
 use sandbar_api::{
     AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, AppStatus as Body, ErrorCode,
@@ -20,6 +24,7 @@ use crate::{
     asker::{AskedBy, Until},
     error::ApiError,
     extract::{Json, OptionalJson, Process, Query, Sandbox},
+    idempotency::NO_STORE,
     routes::{output, sandboxes},
     sse::{last_event_id, respond},
     state::AppState,
@@ -68,7 +73,7 @@ async fn app_apply(
 /// The answer comes when the build has ended. Whoever hangs up before gives the check up.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/check", tag = "apps",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("sandbox" = String, Path)), request_body = AppCheckRequest,
+    params(("sandbox" = String, Path)), request_body = Option<AppCheckRequest>,
     responses((status = 200, body = AppCheck)))]
 async fn app_check(
     State(state): State<AppState>,
@@ -215,7 +220,7 @@ async fn preview_link(
     Sandbox(id): Sandbox,
     AskedBy(principal): AskedBy,
     Json(request): Json<PreviewLinkRequest>,
-) -> Result<Answer<PreviewLink>, ApiError> {
+) -> Result<Response, ApiError> {
     let record = state.engine.sandbox_fetch(id)?;
     let previews = state.previews.as_ref().ok_or_else(|| {
         ApiError::new(ErrorCode::StateConflict, "the server has no listener for previews")
@@ -226,7 +231,7 @@ async fn preview_link(
         ApiError::new(ErrorCode::InvalidValue, "the app has no preview of its own: say the `port`")
     })?;
     let Some(expires_at) = request.share_until else {
-        return Ok(Answer(PreviewLink { url: previews.url_for_once(&record, port) }));
+        return Ok(link(previews.url_for_once(&record, port)));
     };
     // Who may only look lets nobody else look.
     if !principal.scopes.has(Scope::Write) {
@@ -237,7 +242,12 @@ async fn preview_link(
         let message = "`share_until` must be in the future";
         return Err(ApiError::new(ErrorCode::InvalidValue, message));
     }
-    Ok(Answer(PreviewLink { url: previews.url_to_share(&record, port, expires_at) }))
+    Ok(link(previews.url_to_share(&record, port, expires_at)))
+}
+
+/// Whoever has a link is let in, so it is kept nowhere.
+fn link(url: String) -> Response {
+    (NO_STORE, Answer(PreviewLink { url })).into_response()
 }
 
 /// Keeps a sandbox from sleeping until a time. A later request replaces an earlier one.

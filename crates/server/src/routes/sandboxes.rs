@@ -7,10 +7,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sandbar_api::{
-    ErrorCode, IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, Page, Sandbox as Body, SandboxListQuery,
-    StateName, StopRequest, paths,
+    ErrorCode, Page, Sandbox as Body, SandboxListQuery, StateName, StopRequest, paths,
 };
 use sandbar_engine::{IdempotencyKey, Sandbox as Record, SandboxCreateParams, SandboxCreated};
 use sandbar_types::{HostPath, SandboxId, SandboxSpec, Sha256, Source};
@@ -18,15 +17,15 @@ use sha2::Digest as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    asker::AskedBy,
+    asker::{AskedBy, IdentifiedBy},
     error::ApiError,
-    extract::{JsonWithBytes, OptionalJson, Query, Sandbox, header_text},
+    etag::{self, etag, is_known, seen},
+    extract::{JsonWithBytes, OptionalJson, Query, Sandbox},
+    idempotency,
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
-/// LIMIT: bytes of an idempotency key.
-const LIMIT_KEY_BYTES: usize = 255;
 /// LIMIT: how long a stop may wait before it kills.
 const LIMIT_GRACE_MS: u64 = 600_000;
 
@@ -45,22 +44,23 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// With `Idempotency-Key` a repeated request answers with the sandbox that the first one made.
 #[utoipa::path(post, path = "/v1/sandboxes", tag = "sandboxes",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("Idempotency-Key" = Option<String>, Header)), request_body = SandboxSpec,
+    request_body = SandboxSpec,
     responses((status = 201, body = Body), (status = 200, body = Body, description = "Replayed.")))]
 async fn sandbox_create(
     State(state): State<AppState>,
-    AskedBy(principal): AskedBy,
+    IdentifiedBy(identity): IdentifiedBy,
     headers: HeaderMap,
     JsonWithBytes(spec, bytes): JsonWithBytes<SandboxSpec>,
 ) -> Result<Response, ApiError> {
-    const KEY: HeaderName = HeaderName::from_static(IDEMPOTENCY_KEY);
-    let key = header_text(&headers, &KEY)?.map(idempotency_key).transpose()?;
+    let key = idempotency::key(&headers)?;
+    let principal = identity.principal;
     let params = SandboxCreateParams {
         tenant: principal.tenant,
         spec,
         caller: (*state.caller).clone(),
         idempotency: key.map(|key| IdempotencyKey {
-            key,
+            principal: identity.credential.owner(),
+            key: key.to_owned(),
             request_hash: Sha256(sha2::Sha256::digest(&bytes).into()),
         }),
     };
@@ -70,10 +70,8 @@ async fn sandbox_create(
             Ok(created(*record))
         }
         SandboxCreated::Replayed(record) => {
-            const REPLAYED: HeaderName = HeaderName::from_static(IDEMPOTENCY_REPLAYED);
             state.metrics.replays.add_one();
-            let replayed = [(REPLAYED, HeaderValue::from_static("true"))];
-            Ok((replayed, tagged(*record)).into_response())
+            Ok((idempotency::REPLAYED, tagged(*record)).into_response())
         }
     }
 }
@@ -83,16 +81,6 @@ pub(crate) fn created(record: Record) -> Response {
     let location = paths::sandbox(&record.id.to_string());
     let location = HeaderValue::try_from(location).expect("an id is plain text");
     (StatusCode::CREATED, [(header::LOCATION, location)], tagged(record)).into_response()
-}
-
-fn idempotency_key(text: &str) -> Result<String, ApiError> {
-    let fits = (1..=LIMIT_KEY_BYTES).contains(&text.len());
-    if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(text.to_owned());
-    }
-    let message =
-        format!("`Idempotency-Key` must be 1 to {LIMIT_KEY_BYTES} visible ASCII characters");
-    Err(ApiError::new(ErrorCode::InvalidHeader, message))
 }
 
 /// Lists sandboxes, newest first.
@@ -138,10 +126,9 @@ async fn sandbox_fetch(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let record = state.engine.sandbox_fetch(id)?;
-    let etag = etag(&record);
-    let seen = header_text(&headers, &header::IF_NONE_MATCH)?;
-    if seen.is_some_and(|seen| seen.split(',').any(|tag| tag.trim() == etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    if is_known(&headers, record.generation)? {
+        let tag = [(header::ETAG, etag(record.generation))];
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
     Ok(tagged(record))
 }
@@ -149,12 +136,16 @@ async fn sandbox_fetch(
 /// Stops a sandbox if need be, and removes it with its files.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
     extensions(("x-sandbar-scope" = json!("write"))),
-    params(("sandbox" = String, Path)), responses((status = 204)))]
+    params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)), responses((status = 204)))]
 async fn sandbox_delete(
     State(state): State<AppState>,
     Sandbox(id): Sandbox,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    state.engine.sandbox_delete(id).await?;
+    match seen(&headers)? {
+        Some(seen) => state.engine.sandbox_delete_seen(id, seen).await?,
+        None => state.engine.sandbox_delete(id).await?,
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -213,12 +204,8 @@ async fn sandbox_resume(
     Ok(tagged(state.engine.sandbox_resume(id).await?))
 }
 
-fn etag(record: &Record) -> String {
-    format!("\"{}\"", record.generation)
-}
-
 pub(crate) fn tagged(record: Record) -> Response {
-    ([(header::ETAG, etag(&record))], Answer(body(record))).into_response()
+    etag::tagged(record.generation, body(record))
 }
 
 fn body(record: Record) -> Body {

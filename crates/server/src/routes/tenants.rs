@@ -1,7 +1,7 @@
 //! Tenants, for who runs the server.
 
-use axum::{Json as Answer, extract::State};
-use http::StatusCode;
+use axum::{Json as Answer, extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
 use sandbar_api::{Page, PageQuery, Tenant as Body, TenantCreateRequest, TenantUpdateRequest};
 use sandbar_engine::{Tenant as Record, TenantCreateParams, TenantUpdateParams};
 use sandbar_types::TenantId;
@@ -10,13 +10,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     asker::AskedBy,
     error::ApiError,
+    etag::{seen, tagged},
     extract::{Json, Query, TenantName},
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(tenant_list, tenant_create)).routes(routes!(tenant_update))
+    OpenApiRouter::new()
+        .routes(routes!(tenant_list, tenant_create))
+        .routes(routes!(tenant_fetch, tenant_update))
 }
 
 /// Lists tenants, oldest first.
@@ -47,24 +50,42 @@ async fn tenant_create(
     Ok((StatusCode::CREATED, Answer(body(made))))
 }
 
+/// Looks at a tenant.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("instance"))),
+    params(("tenant" = String, Path)), responses((status = 200, body = Body)))]
+async fn tenant_fetch(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    TenantName(name): TenantName,
+) -> Result<Response, ApiError> {
+    let id = state.engine.tenant_resolve(&principal, Some(&name)).await?;
+    Ok(answer(state.engine.tenant_fetch(id).await?))
+}
+
 /// Changes what a tenant may have. What it has already stays.
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "accounts",
     extensions(("x-sandbar-scope" = json!("instance"))),
-    params(("tenant" = String, Path)), request_body = TenantUpdateRequest,
+    params(("tenant" = String, Path), ("If-Match" = Option<String>, Header)), request_body = TenantUpdateRequest,
     responses((status = 200, body = Body)))]
 async fn tenant_update(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
     TenantName(name): TenantName,
+    headers: HeaderMap,
     Json(request): Json<TenantUpdateRequest>,
-) -> Result<Answer<Body>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = state.engine.tenant_resolve(&principal, Some(&name)).await?;
     let TenantUpdateRequest { quota, source_roots } = request;
-    let params = TenantUpdateParams { quota, source_roots };
-    Ok(Answer(body(state.engine.tenant_update(id, params).await?)))
+    let params = TenantUpdateParams { seen: seen(&headers)?, quota, source_roots };
+    Ok(answer(state.engine.tenant_update(id, params).await?))
+}
+
+fn answer(tenant: Record) -> Response {
+    tagged(tenant.generation, body(tenant))
 }
 
 fn body(tenant: Record) -> Body {
-    let Record { id, name, quota, source_roots, created_at } = tenant;
-    Body { id, name, quota, source_roots, created_at }
+    let Record { id, name, quota, source_roots, generation, created_at } = tenant;
+    Body { id, name, quota, source_roots, generation, created_at }
 }

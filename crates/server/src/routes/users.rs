@@ -1,25 +1,28 @@
 //! The users of a tenant.
 
-use axum::{Json as Answer, extract::State};
-use http::StatusCode;
+use axum::{Json as Answer, extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
 use sandbar_api::{
     Page, TenantPageQuery, TenantQuery, User as Body, UserCreateRequest, UserUpdateRequest,
 };
-use sandbar_engine::{User as Record, UserCreateParams, UserUpdateParams};
+use sandbar_engine::{User as Record, UserCreateParams, UserUpdateParams, UserWhich};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     asker::AskedBy,
     error::ApiError,
+    etag::{seen, tagged},
     extract::{Json, Query, User},
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(user_list, user_create))
-        .routes(routes!(user_update, user_delete))
+    OpenApiRouter::new().routes(routes!(user_list, user_create)).routes(routes!(
+        user_fetch,
+        user_update,
+        user_delete
+    ))
 }
 
 /// Lists the users of a tenant, oldest first.
@@ -56,40 +59,62 @@ async fn user_create(
     Ok((StatusCode::CREATED, Answer(body(made))))
 }
 
+/// Looks at a user.
+#[utoipa::path(get, path = "/v1/users/{user}", tag = "accounts",
+    extensions(("x-sandbar-scope" = json!("admin"))),
+    params(("user" = String, Path), TenantQuery), responses((status = 200, body = Body)))]
+async fn user_fetch(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    User(id): User,
+    Query(query): Query<TenantQuery>,
+) -> Result<Response, ApiError> {
+    let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
+    Ok(answer(state.engine.user_fetch(tenant, id).await?))
+}
+
 /// Changes the role or the password of a user. A new password ends the user's sessions.
 #[utoipa::path(patch, path = "/v1/users/{user}", tag = "accounts",
     extensions(("x-sandbar-scope" = json!("admin"))),
-    params(("user" = String, Path), TenantQuery), request_body = UserUpdateRequest,
+    params(("user" = String, Path), TenantQuery, ("If-Match" = Option<String>, Header)), request_body = UserUpdateRequest,
     responses((status = 200, body = Body)))]
 async fn user_update(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
     User(id): User,
     Query(query): Query<TenantQuery>,
+    headers: HeaderMap,
     Json(request): Json<UserUpdateRequest>,
-) -> Result<Answer<Body>, ApiError> {
+) -> Result<Response, ApiError> {
     let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
     let password = request.password.map(|password| password.0);
     let params = UserUpdateParams { role: request.role, password };
-    Ok(Answer(body(state.engine.user_update(&principal, tenant, id, params).await?)))
+    let which = UserWhich { tenant, id, seen: seen(&headers)? };
+    Ok(answer(state.engine.user_update(&principal, which, params).await?))
 }
 
 /// Removes a user; the user's sessions and keys end.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "accounts",
     extensions(("x-sandbar-scope" = json!("admin"))),
-    params(("user" = String, Path), TenantQuery), responses((status = 204)))]
+    params(("user" = String, Path), TenantQuery, ("If-Match" = Option<String>, Header)), responses((status = 204)))]
 async fn user_delete(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
     User(id): User,
     Query(query): Query<TenantQuery>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let tenant = state.engine.tenant_resolve(&principal, query.tenant.as_deref()).await?;
-    state.engine.user_remove(&principal, tenant, id).await?;
+    let which = UserWhich { tenant, id, seen: seen(&headers)? };
+    state.engine.user_remove(&principal, which).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn answer(user: Record) -> Response {
+    tagged(user.generation, body(user))
+}
+
 pub(crate) fn body(user: Record) -> Body {
-    let Record { id, name, role, has_password, created_at } = user;
-    Body { id, name, role, has_password, created_at }
+    let Record { id, name, role, has_password, generation, created_at } = user;
+    Body { id, name, role, has_password, generation, created_at }
 }

@@ -58,7 +58,7 @@ async fn s5_a_secret_is_set_changed_and_removed_and_never_shown() {
         (StatusCode::OK, &"\"2\"".parse::<http::HeaderValue>().unwrap())
     );
     assert_eq!(patch("\"1\"", "{}").await.problem().code, ErrorCode::StaleGeneration);
-    assert_eq!(patch("\"x\"", "{}").await.problem().code, ErrorCode::InvalidHeader);
+    assert_eq!(patch("\"x\"", "{}").await.problem().code, ErrorCode::StaleGeneration);
     let events = server.get("/v1/sandboxes/shop/events").await;
     for answer in
         [&made, &changed, &events, &server.get(path).await, &server.get("/v1/sandboxes/shop").await]

@@ -30,7 +30,7 @@ pub(crate) struct TestServer {
     pub(crate) data_dir: PathBuf,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    _dir: TempDir,
+    dir: Option<TempDir>,
 }
 
 #[derive(Debug)]
@@ -77,8 +77,25 @@ impl TestServer {
         applier: Arc<dyn Applier>,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        Self::start_in(dir, runtime, applier, Config::default()).await
+    }
+
+    /// A server that was started as `settings` say, over what this one left.
+    pub(crate) async fn restart(mut self, settings: Config) -> Self {
+        let dir = self.dir.take().unwrap();
+        self.stop().await;
+        let applier = Arc::new(WorkerApplier { exe: PathBuf::from("/proc/self/exe") });
+        Self::start_in(dir, Arc::new(IdleRuntime), applier, settings).await
+    }
+
+    async fn start_in(
+        dir: TempDir,
+        runtime: Arc<dyn Runtime>,
+        applier: Arc<dyn Applier>,
+        settings: Config,
+    ) -> Self {
         let data_dir = dir.path().join("data");
-        std::fs::create_dir(&data_dir).unwrap();
         let socket = data_dir.join("sandbar.sock");
         let config = ServeConfig {
             engine: EngineConfig::new(
@@ -93,8 +110,7 @@ impl TestServer {
                 path: "/usr/bin".to_owned(),
             },
             socket: socket.clone(),
-            settings: Config::default()
-                .with_listen(TcpListen::At(SocketAddr::from(([127, 0, 0, 1], 0)))),
+            settings: settings.with_listen(TcpListen::At(SocketAddr::from(([127, 0, 0, 1], 0)))),
         };
         let server = Server::start(config).await.unwrap();
         let tcp = server.tcp_address().unwrap();
@@ -102,7 +118,7 @@ impl TestServer {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(server.run(stop.clone().cancelled_owned()));
-        Self { socket, tcp, token, data_dir, stop, tasks, _dir: dir }
+        Self { socket, tcp, token, data_dir, stop, tasks, dir: Some(dir) }
     }
 
     /// Begins to drain the server.

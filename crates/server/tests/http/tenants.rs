@@ -200,7 +200,9 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
 
 fn anonymous(answer: &Answer, ids: &BTreeMap<&'static str, String>) -> String {
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
-    ids.values().fold(text, |text, id| text.replace(id.as_str(), "ID"))
+    // A port is no id, and its digits may be among those of one.
+    let ids = ids.iter().filter(|(name, _)| **name != "port");
+    ids.fold(text, |text, (_, id)| text.replace(id.as_str(), "ID"))
 }
 
 #[tokio::test]

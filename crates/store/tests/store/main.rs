@@ -9,3 +9,4 @@ mod config_item;
 mod event;
 mod questions;
 mod sandbox;
+mod setting;

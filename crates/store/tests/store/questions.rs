@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sandbar_store::{
-    ApproveFilter, ApprovePathRow, ApproveRow, ApprovedPathRow, ExecRow, IdempotencyRow,
-    approve_end_in_txn, approve_fetch, approve_find, approve_insert_in_txn, approve_last,
-    approve_list, approve_list_kept, approve_list_open, approve_path_insert_in_txn,
+    ApproveFilter, ApprovePathRow, ApproveRow, ApprovedPathRow, ExecRow, IdempotencyAt,
+    IdempotencyRow, approve_end_in_txn, approve_fetch, approve_find, approve_insert_in_txn,
+    approve_last, approve_list, approve_list_kept, approve_list_open, approve_path_insert_in_txn,
     approve_path_list, approve_prune_in_txn, approve_set_commit_in_txn, approve_set_kept_in_txn,
     approve_set_undone_in_txn, approved_path_list, approved_path_put_in_txn, exec_fetch,
     exec_insert_in_txn, exec_list, exec_list_running, exec_remove_in_txn, exec_update_in_txn,
@@ -56,9 +56,12 @@ async fn a_repeated_put_replaces(Fresh { store, .. }: &Fresh) {
     reservation_release_in_txn(&mut txn, id).await.unwrap();
     assert_eq!(reservation_list(&mut txn).await.unwrap(), []);
     let mut key = IdempotencyRow {
-        tenant_id: TenantId::DEFAULT,
-        key: "k\u{301}".to_owned(),
-        route: "POST /v1/sandboxes".to_owned(),
+        at: IdempotencyAt {
+            tenant_id: TenantId::DEFAULT,
+            principal: "instance".to_owned(),
+            route: "POST /v1/sandboxes".to_owned(),
+            key: "k\u{301}".to_owned(),
+        },
         request_hash: Sha256([0; 32]),
         sandbox_id: None,
         response: None,
@@ -66,7 +69,7 @@ async fn a_repeated_put_replaces(Fresh { store, .. }: &Fresh) {
         replays: 0,
     };
     idempotency_insert_in_txn(&mut txn, &key).await.unwrap();
-    idempotency_replayed_in_txn(&mut txn, key.tenant_id, &key.route, &key.key).await.unwrap();
+    idempotency_replayed_in_txn(&mut txn, &key.at).await.unwrap();
     assert_eq!(idempotency_replay_count(&mut txn).await.unwrap(), 1);
     key.request_hash = Sha256([0xff; 32]);
     key.sandbox_id = Some(id);
@@ -74,9 +77,10 @@ async fn a_repeated_put_replaces(Fresh { store, .. }: &Fresh) {
     idempotency_insert_in_txn(&mut txn, &key).await.unwrap();
     assert_eq!(idempotency_list_expired(&mut txn, now()).await.unwrap().len(), 1);
     let before = now() - SignedDuration::from_micros(1);
-    let found =
-        idempotency_fetch(&mut txn, key.tenant_id, &key.route, &key.key, before).await.unwrap();
+    let found = idempotency_fetch(&mut txn, &key.at, before).await.unwrap();
+    let other = IdempotencyAt { principal: "us_1".to_owned(), ..key.at.clone() };
     assert_eq!(found, Some(key));
+    assert_eq!(idempotency_fetch(&mut txn, &other, before).await.unwrap(), None);
     idempotency_forget_in_txn(&mut txn, id).await.unwrap();
     assert_eq!(idempotency_replay_count(&mut txn).await.unwrap(), 0);
     txn.commit().await.unwrap();

@@ -127,7 +127,7 @@ async fn until_end(mut stream: ExecStream) -> Ended {
 
 /// Returns when the copy holds more than a sandbox may.
 async fn disk_full(fork: &Fork) {
-    let interval = fork.inner.config.size_interval;
+    let interval = fork.inner.settings().size_interval;
     let mut pause = interval;
     loop {
         tokio::time::sleep(pause).await;
