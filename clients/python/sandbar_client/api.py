@@ -121,6 +121,30 @@ class ApiKeyCreated(TypedDict):
 ApiKeyId: TypeAlias = 'str'
 
 
+# An app: a named project that outlives its sandboxes.
+class App(TypedDict):
+    # Names it for ever.
+    id: AppId
+    # Names it among the apps of its tenant.
+    name: AppName
+    # Grows with each change of the record; also the `ETag`.
+    generation: Generation
+    # What it is, in words.
+    description: NotRequired[str]
+    # What it is filed under, sorted.
+    tags: NotRequired[list[AppTag]]
+    external_user_id: NotRequired[ExternalId | None]
+    external_project_id: NotRequired[ExternalId | None]
+    preset: NotRequired[PresetName | None]
+    visibility: NotRequired[Visibility | None]
+    current_sandbox_id: NotRequired[SandboxId | None]
+    current_sandbox_state: NotRequired[StateName | None]
+    # When it was made.
+    created_at: str
+    # When it was changed last.
+    updated_at: str
+
+
 # Whether an app builds.
 class AppCheck(TypedDict):
     # How the check came out.
@@ -159,8 +183,79 @@ class AppCheckRequest(TypedDict):
 AppCheckStatus: TypeAlias = "Literal['passed', 'failed', 'skipped']"
 
 
+# Makes an app like another one.
+class AppCloneRequest(TypedDict):
+    # Its name, unique in the tenant.
+    name: AppName
+
+
+# Makes an app.
+class AppCreateRequest(TypedDict):
+    # Its name, unique in the tenant.
+    name: AppName
+    # What it is, in words: at most 4096 characters.
+    description: NotRequired[str]
+    # What it is filed under: at most 32 tags.
+    tags: NotRequired[list[AppTag]]
+    external_user_id: NotRequired[ExternalId | None]
+    external_project_id: NotRequired[ExternalId | None]
+    preset: NotRequired[PresetName | None]
+    visibility: NotRequired[Visibility | None]
+
+
+# What of an app was changed.
+AppField: TypeAlias = "Literal['name', 'description', 'tags', 'external_user_id', 'external_project_id', 'preset', 'visibility']"
+
+
 # Names an app.
 AppId: TypeAlias = 'str'
+
+
+# The name of an app.
+AppName: TypeAlias = 'str'
+
+
+# What went with an app.
+class AppRemoved(TypedDict):
+    # Its sandboxes, with their files.
+    sandboxes: list[SandboxId]
+    # How many settings and secrets of the app.
+    config_items: int
+
+
+# The sandbox that an app shall have: what a sandbox can be asked to be, and what becomes of the one before.
+class AppSandboxRequest(TypedDict):
+    # Make it although the app has one: once the new one runs, it is what the app is about, and the old one is
+    # kept.
+    replace: NotRequired[bool]
+    # Remove the one that is replaced where nobody has to decide about changes of it.
+    remove_replaced: NotRequired[bool]
+    name: NotRequired[SandboxName | None]
+    source: NotRequired[Source | None]
+    workspace_path: NotRequired[HostPath | None]
+    scope: NotRequired[WorkspacePath | None]
+    # Subtrees that no other sandbox over the same source may reserve while this one lives.
+    reserve: NotRequired[list[WorkspacePath]]
+    # Reserves the whole source.
+    reserve_all: NotRequired[bool]
+    # What it may use.
+    limits: NotRequired[Limits]
+    # Variables that every exec sees.
+    env: NotRequired[dict[str, str]]
+    # Toolchains of the caller's home.
+    toolchains: NotRequired[ToolchainPolicy]
+    caches: NotRequired[ToolchainPolicy | None]
+    # When it ends by itself.
+    expiry: NotRequired[Expiry]
+    # Whether its processes are started with it.
+    app: NotRequired[AppStart]
+    # What becomes of it when nobody uses it.
+    idle_policy: NotRequired[IdlePolicy]
+    visibility: NotRequired[Visibility | None]
+    # Whom it may reach.
+    network: NotRequired[NetworkSpec]
+    git_identity: NotRequired[GitIdentity | None]
+    acceptance: NotRequired[AcceptanceRules | None]
 
 
 # What an app is made of: a manifest with every default filled in.
@@ -183,6 +278,23 @@ class AppStatus(TypedDict):
     preview: Preview
     # Its processes, in the order of the manifest.
     processes: list[ProcessStatus]
+
+
+# A word that an app is filed under.
+AppTag: TypeAlias = 'str'
+
+
+# Changes an app. What is absent stays as it is; `null` takes it away.
+class AppUpdateRequest(TypedDict):
+    name: NotRequired[AppName | None]
+    # What it is, in words: at most 4096 characters.
+    description: NotRequired[str | None]
+    # What it is filed under: at most 32 tags.
+    tags: NotRequired[list[AppTag] | None]
+    external_user_id: NotRequired[ExternalId | None]
+    external_project_id: NotRequired[ExternalId | None]
+    preset: NotRequired[PresetName | None]
+    visibility: NotRequired[Visibility | None]
 
 
 # An approve that wrote something; an undo is one, too.
@@ -265,6 +377,44 @@ class ArchiveResult(TypedDict):
     entries: int
     # Bytes of content.
     bytes: int
+
+
+# What became of what somebody asked for.
+AuditOutcome: TypeAlias = "Literal['ok', 'refused', 'failed']"
+
+
+# One line of the audit log. Holds names of fields and ids, never values.
+class AuditRecord(TypedDict):
+    # Grows with each line.
+    id: int
+    tenant: NotRequired[TenantId | None]
+    # When it was answered.
+    at: str
+    # Who asked.
+    actor: Actor
+    # From which address; absent where it came by the socket.
+    address: NotRequired[str | None]
+    # What was asked for, for example `sandbox.deleted`; `audit` of `x-sandbar` of the route.
+    action: str
+    target: NotRequired[AuditTarget | None]
+    # What became of it.
+    outcome: AuditOutcome
+    # The code of the answer where it was no success; `abandoned` where nobody waited for the answer, and it may
+    # be done.
+    error_code: NotRequired[str | None]
+    # `X-Request-Id` of the request; lines of the server's log have it, too.
+    request_id: str
+    # `fields`: which fields the body had; `made`: the id of what was made; `left_out`: how many lines of this
+    # asker were left out before, because they were too many; other names of the path by their name.
+    detail: dict[str, Any]
+
+
+# What a request was about.
+class AuditTarget(TypedDict):
+    # What kind of thing, for example `sandbox`.
+    kind: str
+    # Which one: its id, or its name where it has no id.
+    id: str
 
 
 # Whether one can log in, and whether one is.
@@ -355,6 +505,10 @@ class ChangesPage(TypedDict):
     items: list[Change]
     # Ask again with this as `cursor` for the next page; absent on the last one.
     next_cursor: NotRequired[str | None]
+
+
+# How a check came out.
+CheckStatus: TypeAlias = "Literal['passed', 'failed', 'skipped']"
 
 
 # Whose name a commit of approved changes has.
@@ -518,21 +672,286 @@ EnvName: TypeAlias = 'str'
 
 
 # What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
-ErrorCode: TypeAlias = "Literal['invalid_request', 'invalid_json', 'invalid_field', 'invalid_query', 'invalid_header', 'invalid_path', 'invalid_cursor', 'unauthorized', 'forbidden_origin', 'forbidden_peer', 'route_not_found', 'sandbox_not_found', 'exec_not_found', 'process_not_found', 'manifest_not_found', 'manifest_invalid', 'file_not_found', 'change_not_found', 'hunk_not_found', 'method_not_allowed', 'not_acceptable', 'request_timeout', 'state_conflict', 'ambiguous_id', 'name_taken', 'reservation_conflict', 'idempotency_key_reused', 'idempotency_in_progress', 'review_conflict', 'confirmation_required', 'file_exists', 'file_type_conflict', 'directory_not_empty', 'diff_changed', 'stale_generation', 'body_too_large', 'unsupported_media_type', 'range_not_satisfiable', 'misdirected_request', 'source_not_found', 'source_not_directory', 'source_forbidden', 'source_unsupported', 'no_hunks', 'no_source', 'upgrade_required', 'limit_reached', 'internal', 'launch_failed', 'host_unsupported', 'unavailable', 'timeout', 'storage_full', 'exec_ended', 'exec_lost', 'no_acceptance_rules', 'acceptance_limit', 'source_gone', 'source_replaced', 'git_unavailable', 'repository_unsupported', 'repository_busy', 'commit_refused', 'commit_failed', 'branch_conflict', 'commits_refused', 'nothing_to_pull', 'git_failed', 'approve_not_found', 'not_undoable', 'undo_not_last', 'undo_expired', 'undo_conflict', 'invalid_value', 'invalid_name', 'check_running', 'forbidden', 'csrf_required', 'invalid_credentials', 'rate_limited', 'quota_exceeded', 'setup_done', 'user_not_found', 'api_key_not_found', 'tenant_not_found', 'account_name_taken', 'last_admin', 'backup_unsupported', 'config_not_found', 'config_exists', 'secrets_key_unusable']"
+ErrorCode: TypeAlias = "Literal['invalid_request', 'invalid_json', 'invalid_field', 'invalid_query', 'invalid_header', 'invalid_path', 'invalid_cursor', 'unauthorized', 'forbidden_origin', 'forbidden_peer', 'route_not_found', 'sandbox_not_found', 'exec_not_found', 'process_not_found', 'manifest_not_found', 'manifest_invalid', 'file_not_found', 'change_not_found', 'hunk_not_found', 'method_not_allowed', 'not_acceptable', 'request_timeout', 'state_conflict', 'ambiguous_id', 'name_taken', 'reservation_conflict', 'idempotency_key_reused', 'idempotency_in_progress', 'review_conflict', 'confirmation_required', 'file_exists', 'file_type_conflict', 'directory_not_empty', 'diff_changed', 'stale_generation', 'body_too_large', 'unsupported_media_type', 'range_not_satisfiable', 'misdirected_request', 'source_not_found', 'source_not_directory', 'source_forbidden', 'source_unsupported', 'no_hunks', 'no_source', 'upgrade_required', 'limit_reached', 'internal', 'launch_failed', 'host_unsupported', 'unavailable', 'timeout', 'storage_full', 'exec_ended', 'exec_lost', 'no_acceptance_rules', 'acceptance_limit', 'source_gone', 'source_replaced', 'git_unavailable', 'repository_unsupported', 'repository_busy', 'commit_refused', 'commit_failed', 'branch_conflict', 'commits_refused', 'nothing_to_pull', 'git_failed', 'approve_not_found', 'not_undoable', 'undo_not_last', 'undo_expired', 'undo_conflict', 'invalid_value', 'invalid_name', 'check_running', 'forbidden', 'csrf_required', 'invalid_credentials', 'rate_limited', 'quota_exceeded', 'setup_done', 'user_not_found', 'api_key_not_found', 'tenant_not_found', 'account_name_taken', 'last_admin', 'backup_unsupported', 'config_not_found', 'config_exists', 'secrets_key_unusable', 'changes_pending', 'app_not_found', 'app_name_taken', 'app_has_sandbox', 'idempotency_replay_hidden', 'setting_fixed', 'webhook_not_found', 'webhook_url_refused']"
 
 
-# One line of the history. Never holds output or secrets.
+# One event.
 class Event(TypedDict):
+    type: Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']
+    # It was stopped.
+    data: NotRequired[dict[str, Any]]
     # Grows with each event of the server; the id of the server-sent event, too.
     id: int
     # When it happened.
     at: str
     app_id: NotRequired[AppId | None]
     sandbox_id: NotRequired[SandboxId | None]
-    # What happened, for example `running`. New ones may come; skip what you do not know.
-    type: str
-    # More, by type.
-    data: NotRequired[dict[str, Any]]
+
+
+# One thing that is wrong.
+class EventFinding(TypedDict):
+    # How bad it is; each code has one severity.
+    severity: str
+    # What it is, for programs.
+    code: str
+    # Where, counted from 1.
+    line: int
+    # Where, in characters, counted from 1.
+    column: int
+    # What it is, for people. Parts of the manifest in it are cut short and have no control characters.
+    message: str
+    # What to do about it.
+    hint: NotRequired[str | None]
+
+
+# It was asked for.
+class EventPayloadCreated(TypedDict):
+    type: Literal['created']
+
+
+# It runs.
+class EventPayloadRunning(TypedDict):
+    type: Literal['running']
+
+
+# A server that was restarted found it running.
+class EventPayloadAdopted(TypedDict):
+    type: Literal['adopted']
+
+
+# It was frozen.
+class EventPayloadPaused(TypedDict):
+    type: Literal['paused']
+
+
+# It was let run again.
+class EventPayloadResumed(TypedDict):
+    type: Literal['resumed']
+
+
+# It was stopped.
+class EventPayloadStopped(TypedDict):
+    # It was stopped.
+    data: dict[str, Any]
+    type: Literal['stopped']
+
+
+# It failed; its files were kept.
+class EventPayloadFailed(TypedDict):
+    # It failed; its files were kept.
+    data: dict[str, Any]
+    type: Literal['failed']
+
+
+# It was removed.
+class EventPayloadDeleted(TypedDict):
+    type: Literal['deleted']
+
+
+# A command was started.
+class EventPayloadExecStarted(TypedDict):
+    # A command was started.
+    data: dict[str, Any]
+    type: Literal['exec_started']
+
+
+# A command ended.
+class EventPayloadExecEnded(TypedDict):
+    # A command ended.
+    data: dict[str, Any]
+    type: Literal['exec_ended']
+
+
+# Changes were written to the source.
+class EventPayloadApproved(TypedDict):
+    # Changes were written to the source.
+    data: dict[str, Any]
+    type: Literal['approved']
+
+
+# An approve was taken back: the source has again what it had before.
+class EventPayloadUndone(TypedDict):
+    # An approve was taken back: the source has again what it had before.
+    data: dict[str, Any]
+    type: Literal['undone']
+
+
+# An approve that a crash interrupted was carried to its end, or taken back.
+class EventPayloadApproveRecovered(TypedDict):
+    # An approve that a crash interrupted was carried to its end, or taken back.
+    data: dict[str, Any]
+    type: Literal['approve_recovered']
+
+
+# Files of the host were written to while an approve replaced them, through descriptors that were open then.
+# What was written is in the approve's `.sandbar-stage-…` directory at the top of the source, and is removed by
+# nobody.
+class EventPayloadApproveKept(TypedDict):
+    # Files of the host were written to while an approve replaced them, through descriptors that were open then.
+    # What was written is in the approve's `.sandbar-stage-…` directory at the top of the source, and is removed
+    # by nobody.
+    data: dict[str, Any]
+    type: Literal['approve_kept']
+
+
+# Changes were dropped.
+class EventPayloadRejected(TypedDict):
+    # Changes were dropped.
+    data: dict[str, Any]
+    type: Literal['rejected']
+
+
+# What the host changed was brought into the workspace.
+class EventPayloadRefreshed(TypedDict):
+    # What the host changed was brought into the workspace.
+    data: dict[str, Any]
+    type: Literal['refreshed']
+
+
+# The app was not started: its manifest cannot be used.
+class EventPayloadManifestInvalid(TypedDict):
+    # The app was not started: its manifest cannot be used.
+    data: dict[str, Any]
+    type: Literal['manifest_invalid']
+
+
+# A process of the app serves.
+class EventPayloadProcessReady(TypedDict):
+    # A process of the app serves.
+    data: dict[str, Any]
+    type: Literal['process_ready']
+
+
+# A process of the app runs, and does not answer its health check.
+class EventPayloadProcessUnhealthy(TypedDict):
+    # A process of the app runs, and does not answer its health check.
+    data: dict[str, Any]
+    type: Literal['process_unhealthy']
+
+
+# A process of the app ended, and is started again.
+class EventPayloadProcessEnded(TypedDict):
+    # A process of the app ended, and is started again.
+    data: dict[str, Any]
+    type: Literal['process_ended']
+
+
+# A process of the app ended too often, and is not started again by itself.
+class EventPayloadProcessGivenUp(TypedDict):
+    # A process of the app ended too often, and is not started again by itself.
+    data: dict[str, Any]
+    type: Literal['process_given_up']
+
+
+# It was tried whether the app builds.
+class EventPayloadBuildChecked(TypedDict):
+    # It was tried whether the app builds.
+    data: dict[str, Any]
+    type: Literal['build_checked']
+
+
+# A program inside asked for a host that it may not reach.
+class EventPayloadEgressDenied(TypedDict):
+    # A program inside asked for a host that it may not reach.
+    data: dict[str, Any]
+    type: Literal['egress_denied']
+
+
+# A setting or a secret was made, changed or removed.
+class EventPayloadConfigChanged(TypedDict):
+    # A setting or a secret was made, changed or removed.
+    data: dict[str, Any]
+    type: Literal['config_changed']
+
+
+# An app was made.
+class EventPayloadAppCreated(TypedDict):
+    type: Literal['app_created']
+
+
+# An app was made like another one.
+class EventPayloadAppCloned(TypedDict):
+    # An app was made like another one.
+    data: dict[str, Any]
+    type: Literal['app_cloned']
+
+
+# An app was changed.
+class EventPayloadAppUpdated(TypedDict):
+    # An app was changed.
+    data: dict[str, Any]
+    type: Literal['app_updated']
+
+
+# An app was removed, with everything that it owned but its history.
+class EventPayloadAppDeleted(TypedDict):
+    # An app was removed, with everything that it owned but its history.
+    data: dict[str, Any]
+    type: Literal['app_deleted']
+
+
+# An app is about another sandbox now.
+class EventPayloadSandboxReplaced(TypedDict):
+    # An app is about another sandbox now.
+    data: dict[str, Any]
+    type: Literal['sandbox_replaced']
+
+
+# It holds nearly as much on disk as it may; said at 80 and at 90 percent, once each time it gets there.
+class EventPayloadDiskWarning(TypedDict):
+    # It holds nearly as much on disk as it may; said at 80 and at 90 percent, once each time it gets there.
+    data: dict[str, Any]
+    type: Literal['disk_warning']
+
+
+# It holds as much on disk as it may.
+class EventPayloadDiskExceeded(TypedDict):
+    # It holds as much on disk as it may.
+    data: dict[str, Any]
+    type: Literal['disk_exceeded']
+
+
+# Little is free on the disk that all sandboxes share.
+class EventPayloadDataDiskLow(TypedDict):
+    # Little is free on the disk that all sandboxes share.
+    data: dict[str, Any]
+    type: Literal['data_disk_low']
+
+
+# All sandboxes together hold nearly as much as they may.
+class EventPayloadTotalDiskWarning(TypedDict):
+    # All sandboxes together hold nearly as much as they may.
+    data: dict[str, Any]
+    type: Literal['total_disk_warning']
+
+
+# The sandboxes of the tenant may take nearly as much as its quota.
+class EventPayloadQuotaWarning(TypedDict):
+    # The sandboxes of the tenant may take nearly as much as its quota.
+    data: dict[str, Any]
+    type: Literal['quota_warning']
+
+
+# Its lease ends soon, and it is stopped then.
+class EventPayloadLeaseEnding(TypedDict):
+    # Its lease ends soon, and it is stopped then.
+    data: dict[str, Any]
+    type: Literal['lease_ending']
+
+
+# A webhook failed for so long that nothing is sent to it any more.
+class EventPayloadWebhookDisabled(TypedDict):
+    # A webhook failed for so long that nothing is sent to it any more.
+    data: dict[str, Any]
+    type: Literal['webhook_disabled']
+
+
+# What happened. Never output, values of variables, or command lines.
+EventPayload: TypeAlias = 'EventPayloadCreated | EventPayloadRunning | EventPayloadAdopted | EventPayloadPaused | EventPayloadResumed | EventPayloadStopped | EventPayloadFailed | EventPayloadDeleted | EventPayloadExecStarted | EventPayloadExecEnded | EventPayloadApproved | EventPayloadUndone | EventPayloadApproveRecovered | EventPayloadApproveKept | EventPayloadRejected | EventPayloadRefreshed | EventPayloadManifestInvalid | EventPayloadProcessReady | EventPayloadProcessUnhealthy | EventPayloadProcessEnded | EventPayloadProcessGivenUp | EventPayloadBuildChecked | EventPayloadEgressDenied | EventPayloadConfigChanged | EventPayloadAppCreated | EventPayloadAppCloned | EventPayloadAppUpdated | EventPayloadAppDeleted | EventPayloadSandboxReplaced | EventPayloadDiskWarning | EventPayloadDiskExceeded | EventPayloadDataDiskLow | EventPayloadTotalDiskWarning | EventPayloadQuotaWarning | EventPayloadLeaseEnding | EventPayloadWebhookDisabled'
+
+
+# What kind of event it is. New ones are added; none changes its meaning.
+EventType: TypeAlias = "Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']"
 
 
 # An exec as the server knows it.
@@ -662,6 +1081,10 @@ class Expiry(TypedDict):
     idle_timeout_ms: NotRequired[int | None]
 
 
+# What another program calls a user or a project of its own.
+ExternalId: TypeAlias = 'str'
+
+
 # A step of the creation failed; nothing ran.
 class FailureReasonLaunchFailed(TypedDict):
     # What could not be done, and why.
@@ -749,6 +1172,8 @@ class Finding(TypedDict):
 
 # One thing that goes.
 class GcAction(TypedDict):
+    # The reconciler that found it.
+    reconciler: NotRequired[str]
     sandbox_id: NotRequired[SandboxId | None]
     # What, for example `directory`, `processes`, `log`.
     what: str
@@ -756,6 +1181,8 @@ class GcAction(TypedDict):
     reason: str
     # Bytes that come back, where counted.
     bytes: NotRequired[int | None]
+    # Why it could not go; it is tried again.
+    error: NotRequired[str | None]
 
 
 # What a cleaning removed, or would remove.
@@ -770,6 +1197,10 @@ class GcOutcome(TypedDict):
 class GcRequest(TypedDict):
     # Says what would go, and removes nothing.
     dry_run: NotRequired[bool]
+    # Removes this stopped sandbox, by id, prefix or name, and nothing else.
+    sandbox: NotRequired[str | None]
+    # Removes the sandbox that is named also where it has changes that nobody decided about.
+    with_changes: NotRequired[bool]
 
 
 # Counts the writes of one record; a writer that saw an older one loses.
@@ -924,7 +1355,7 @@ class Limits(TypedDict):
     pids_max: NotRequired[int]
     # Open files of one process.
     open_files_max: NotRequired[int]
-    # Bytes that the upper layer may hold.
+    # Bytes that the upper layer and the home directory inside may hold together.
     disk_bytes_max: NotRequired[int]
     # Bytes kept of the output of one exec; older output is dropped, and how much is said.
     log_bytes_max: NotRequired[int]
@@ -1105,9 +1536,25 @@ class PageApiKey(TypedDict):
 
 
 # One page of a list.
+class PageApp(TypedDict):
+    # The items, in the list's own order.
+    items: list[App]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
 class PageApprove(TypedDict):
     # The items, in the list's own order.
     items: list[Approve]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageAuditRecord(TypedDict):
+    # The items, in the list's own order.
+    items: list[AuditRecord]
     # Ask again with this as `cursor` for the next page; absent on the last one.
     next_cursor: NotRequired[str | None]
 
@@ -1156,6 +1603,22 @@ class PageTenant(TypedDict):
 class PageUser(TypedDict):
     # The items, in the list's own order.
     items: list[User]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageWebhook(TypedDict):
+    # The items, in the list's own order.
+    items: list[Webhook]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageWebhookDelivery(TypedDict):
+    # The items, in the list's own order.
+    items: list[WebhookDelivery]
     # Ask again with this as `cursor` for the next page; absent on the last one.
     next_cursor: NotRequired[str | None]
 
@@ -1210,6 +1673,14 @@ class PreviewLinkRequest(TypedDict):
     port: NotRequired[int | None]
     # Good for everybody until then; absent for one visit within 30 seconds.
     share_until: NotRequired[str | None]
+
+
+# Where previews are.
+class PreviewSettings(TypedDict):
+    # Previews are at `<port>-<sandbox>.preview.<domain>`.
+    domain: str
+    # How browsers reach them: `http` or `https`.
+    scheme: str
 
 
 # Whether a preview can be seen.
@@ -1469,6 +1940,10 @@ class Quota(TypedDict):
     requests_per_minute: NotRequired[int | None]
 
 
+# Which part of a quota would be exceeded.
+QuotaKind: TypeAlias = "Literal['sandboxes', 'memory_bytes', 'disk_bytes', 'processes']"
+
+
 # Whether the server can take work.
 class Ready(TypedDict):
     # Whether every check passed; else the status is 503.
@@ -1485,6 +1960,38 @@ class ReadyCheck(TypedDict):
     is_ok: bool
     # What was found.
     message: NotRequired[str | None]
+
+
+# How one part of upkeep is.
+class ReconcilerStatus(TypedDict):
+    # Its name.
+    name: str
+    # What it sees to.
+    meaning: str
+    # Whether it does anything without being asked; the others run with `POST /v1/gc`.
+    is_automatic: bool
+    # How often it runs; more seldom where looking takes long.
+    interval_ms: int
+    # When it last ran; absent before the first time.
+    last_run_at: NotRequired[str | None]
+    # How long that took.
+    duration_ms: int
+    # What it then found to do.
+    found: int
+    # How much of it was done.
+    done: int
+    # Why its last run failed, in part or whole; absent where it did not.
+    last_error: NotRequired[str | None]
+    # When a run last failed, though a later one may have done better.
+    failed_at: NotRequired[str | None]
+    # When it runs next; absent where it does not by itself.
+    next_run_at: NotRequired[str | None]
+    # How often it ran since the server started.
+    runs: int
+    # How many of these failed.
+    failures: int
+    # Everything that it did since then.
+    done_total: int
 
 
 # What a refresh did, each list ordered.
@@ -1578,6 +2085,7 @@ class Sandbox(TypedDict):
     id: SandboxId
     # Names it among the sandboxes that live.
     name: SandboxName
+    app_id: NotRequired[AppId | None]
     # Grows with each write of the record; also the `ETag`.
     generation: Generation
     # What its workspace is a view of.
@@ -1633,6 +2141,8 @@ class SandboxDiskUsage(TypedDict):
     upper_bytes: int
     # Files of its upper layer.
     upper_files: int
+    # Bytes of its home directory; they count for the same limit as those of the upper layer.
+    home_bytes: NotRequired[int]
     # Bytes of its logs.
     logs_bytes: int
     # When the record last changed.
@@ -1736,6 +2246,8 @@ class SandboxUsage(TypedDict):
     upper_bytes: int
     # Files of its upper layer.
     upper_files: int
+    # Bytes of its home directory; they count for the same limit as those of the upper layer.
+    home_bytes: NotRequired[int]
     # Bytes of its logs.
     logs_bytes: int
 
@@ -1808,6 +2320,56 @@ class Session(TypedDict):
     expires_at: str
 
 
+# A setting.
+class Setting(TypedDict):
+    # Which one.
+    key: SettingKey
+    # What it is.
+    value: SettingValue
+    # What it would be if nobody said anything.
+    default: SettingValue
+    # Who says so.
+    source: SettingSource
+    # Whether it can be changed now: what was said when the server was started cannot.
+    is_editable: bool
+    changed_by: NotRequired[Actor | None]
+    # When it was changed last while the server ran.
+    changed_at: NotRequired[str | None]
+
+
+# A setting that can be changed while the server runs.
+SettingKey: TypeAlias = "Literal['server.log_filter', 'server.requests_per_minute', 'sandbox.max', 'sandbox.stop_grace', 'sandbox.app_idle_timeout', 'sandbox.keepalive_max', 'retention.history', 'retention.events', 'retention.idempotency_keys', 'upkeep.reconcile_interval', 'upkeep.size_interval']"
+
+
+# Who says what a setting is. What comes later here beats what comes before.
+SettingSource: TypeAlias = "Literal['default', 'stored', 'file', 'environment', 'command_line']"
+
+
+# The value of a setting: a number, or a text as it is in `config.toml`, such as `30s`.
+SettingValue: TypeAlias = 'int | str'
+
+
+# What the server does by itself.
+class Settings(TypedDict):
+    # The version of the server.
+    version: str
+    # Grows with every change; the `ETag`.
+    generation: Generation
+    preview: NotRequired[PreviewSettings | None]
+    # The limits of a new sandbox that does not say them.
+    limits: Limits
+    # Every setting that can be changed while the server runs.
+    settings: list[Setting]
+
+
+# Changes settings, all or none of them.
+class SettingsUpdateRequest(TypedDict):
+    # What is set, and to what.
+    set: NotRequired[dict[str, SettingValue]]
+    # What is as it was before anybody set it while the server ran.
+    unset: NotRequired[list[SettingKey]]
+
+
 # Makes the first administrator.
 class SetupRequest(TypedDict):
     # What the server wrote to its log, and to `setup-code` of its data directory.
@@ -1864,6 +2426,10 @@ class SourcePreset(TypedDict):
 Source: TypeAlias = 'SourceDirectory | SourceEmpty | SourcePreset'
 
 
+# The name of a state, without what belongs to it.
+StateName: TypeAlias = "Literal['creating', 'running', 'paused', 'stopping', 'stopped', 'failed', 'deleting']"
+
+
 # How a process is ended.
 class StopPolicy(TypedDict):
     # The signal that asks, by number; it goes to the whole process group.
@@ -1902,6 +2468,8 @@ class Tenant(TypedDict):
     quota: Quota
     # Below which directories of the host its sources are; absent: anywhere.
     source_roots: NotRequired[list[HostPath] | None]
+    # Grows with every change; the `ETag`.
+    generation: Generation
     # When it was made.
     created_at: str
 
@@ -1959,6 +2527,12 @@ class UndoOutcome(TypedDict):
     merged: list[WorkspacePath]
 
 
+# How the server keeps itself in order.
+class Upkeep(TypedDict):
+    # Each part of it.
+    reconcilers: list[ReconcilerStatus]
+
+
 # A user.
 class User(TypedDict):
     # The id.
@@ -1969,6 +2543,8 @@ class User(TypedDict):
     role: Role
     # Whether the user can log in.
     has_password: bool
+    # Grows with every change; the `ETag`.
+    generation: Generation
     # When the user was added.
     created_at: str
 
@@ -2017,6 +2593,95 @@ class Weakness(TypedDict):
     message: str
 
 
+# A webhook, without its secret.
+class Webhook(TypedDict):
+    # Its id.
+    id: WebhookId
+    # Where to.
+    url: str
+    # What it is for.
+    description: str
+    # Which types are sent; every one where there is none.
+    event_types: list[EventType]
+    app: NotRequired[AppId | None]
+    # Whether anything is sent.
+    is_active: bool
+    # Why nothing is, where it was the server that said so.
+    disabled_reason: NotRequired[str | None]
+    # Since when nothing was taken.
+    failing_since: NotRequired[str | None]
+    # When it is tried again.
+    next_attempt_at: NotRequired[str | None]
+    # Until when the secret before signs as well.
+    old_secret_until: NotRequired[str | None]
+    # The `ETag`.
+    generation: Generation
+    # When it was made.
+    created_at: str
+    # When a person changed it.
+    updated_at: str
+
+
+# Asks for a webhook, for what happens from then on.
+class WebhookCreateRequest(TypedDict):
+    # Where to: `https://`, a host that is reached at a public address, and a path.
+    url: str
+    # What it is for.
+    description: NotRequired[str]
+    # Which types are sent; every one where there is none.
+    event_types: NotRequired[list[EventType]]
+    app: NotRequired[AppId | None]
+    # Whether anything is sent; true when absent.
+    is_active: NotRequired[bool]
+
+
+# One attempt to send something.
+class WebhookDelivery(TypedDict):
+    # Grows with every attempt.
+    id: int
+    # Which event; absent for a test.
+    event: NotRequired[int | None]
+    # When.
+    at: str
+    # Which attempt of this event, from 1.
+    attempt: int
+    # Whether the endpoint took it: it answered with 2xx.
+    is_delivered: bool
+    # How long it took.
+    duration_ms: int
+    # The status that was answered.
+    status: NotRequired[int | None]
+    # Why nothing was answered.
+    error: NotRequired[str | None]
+    # The beginning of the answer, its odd characters escaped.
+    response: str
+
+
+# Names a webhook.
+WebhookId: TypeAlias = 'str'
+
+
+# What shall be different; what is absent stays as it is.
+class WebhookUpdateRequest(TypedDict):
+    # Where to.
+    url: NotRequired[str | None]
+    # What it is for.
+    description: NotRequired[str | None]
+    # Which types are sent.
+    event_types: NotRequired[list[EventType] | None]
+    app: NotRequired[AppId | None]
+    # Whether anything is sent. One that is made active again goes on where it stopped.
+    is_active: NotRequired[bool | None]
+
+
+# A webhook with its new secret.
+class WebhookWithSecret(TypedDict):
+    # What is kept of it.
+    webhook: Webhook
+    # What messages are signed with. It is shown this once.
+    secret: Secret
+
+
 # Bytes that are not UTF-8, in base64.
 class WorkspacePath2(TypedDict):
     b64: str
@@ -2045,13 +2710,17 @@ class Sandbar(Transport):
         """Lists the API keys of a tenant, oldest first. The keys themselves are nowhere."""
         return self.ask('GET', '/v1/api-keys', 'json', query={'limit': limit, 'cursor': cursor, 'tenant': tenant})
 
-    def api_key_create(self, body: ApiKeyCreateRequest, *, tenant: str | None = None) -> ApiKeyCreated:
+    def api_key_create(self, body: ApiKeyCreateRequest, *, tenant: str | None = None, idempotency_key: str | None = None) -> ApiKeyCreated:
         """Makes an API key that may do at most what one may oneself. The key is in this answer, and never again."""
-        return self.ask('POST', '/v1/api-keys', 'json', query={'tenant': tenant}, body=body, media='application/json')
+        return self.ask('POST', '/v1/api-keys', 'json', query={'tenant': tenant}, headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def api_key_delete(self, key: str, *, tenant: str | None = None) -> None:
+    def api_key_fetch(self, key: str, *, tenant: str | None = None) -> ApiKey:
+        """Looks at an API key. The key itself is nowhere."""
+        return self.ask('GET', f'/v1/api-keys/{self.segment(key)}', 'json', query={'tenant': tenant})
+
+    def api_key_delete(self, key: str, *, tenant: str | None = None, if_match: str | None = None) -> None:
         """Ends an API key at once; what streams over it is cut."""
-        return self.ask('DELETE', f'/v1/api-keys/{self.segment(key)}', 'nothing', query={'tenant': tenant})
+        return self.ask('DELETE', f'/v1/api-keys/{self.segment(key)}', 'nothing', query={'tenant': tenant}, headers={'If-Match': if_match})
 
     def approve_list(self, *, source: str | None = None, source_b64: str | None = None, sandbox: str | None = None, path: str | None = None, path_b64: str | None = None, limit: int | None = None, cursor: str | None = None) -> PageApprove:
         """Lists what was approved and what was undone, newest first; also of sandboxes that are gone."""
@@ -2061,11 +2730,98 @@ class Sandbar(Transport):
         """Looks at one approve, with every path."""
         return self.ask('GET', f'/v1/approves/{self.segment(approve)}', 'json')
 
-    def approve_undo(self, approve: str) -> UndoOutcome:
+    def approve_undo(self, approve: str, *, idempotency_key: str | None = None) -> UndoOutcome:
         """Takes the last approve of a directory back, all or nothing. The same undo again has the same result. What
         was changed there since is merged where it is text and does not overlap; else the answer is 409 with the
         conflicts, and nothing is written."""
-        return self.ask('POST', f'/v1/approves/{self.segment(approve)}/undo', 'json')
+        return self.ask('POST', f'/v1/approves/{self.segment(approve)}/undo', 'json', headers={'Idempotency-Key': idempotency_key})
+
+    def app_list(self, *, limit: int | None = None, cursor: str | None = None, tag: list[AppTag] | None = None, external_user_id: ExternalId | None = None, external_project_id: ExternalId | None = None, q: str | None = None) -> PageApp:
+        """Lists apps, newest first."""
+        return self.ask('GET', '/v1/apps', 'json', query={'limit': limit, 'cursor': cursor, 'tag': tag, 'external_user_id': external_user_id, 'external_project_id': external_project_id, 'q': q})
+
+    def app_create(self, body: AppCreateRequest, *, idempotency_key: str | None = None) -> App:
+        """Makes an app. It has no sandbox until it is started or given one."""
+        return self.ask('POST', '/v1/apps', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def app_fetch(self, app: str) -> App:
+        """Looks at an app."""
+        return self.ask('GET', f'/v1/apps/{self.segment(app)}', 'json')
+
+    def app_remove(self, app: str, *, force: bool | None = None, keep_snapshots: bool | None = None, if_match: str | None = None) -> AppRemoved:
+        """Removes an app with its sandboxes, settings and secrets, and says what went. Its events stay. `If-Match`
+        with the `ETag` is honored. It is refused (`changes_pending`) while nobody decided about changes of its
+        sandboxes, unless `force` is `true`."""
+        return self.ask('DELETE', f'/v1/apps/{self.segment(app)}', 'json', query={'force': force, 'keep_snapshots': keep_snapshots}, headers={'If-Match': if_match})
+
+    def app_update(self, app: str, body: AppUpdateRequest, *, if_match: str | None = None) -> App:
+        """Changes an app. What is absent stays as it is, `null` takes it away. `If-Match` with the `ETag` is
+        honored."""
+        return self.ask('PATCH', f'/v1/apps/{self.segment(app)}', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def app_clone(self, app: str, body: AppCloneRequest, *, idempotency_key: str | None = None) -> App:
+        """Makes an app with the description, tags, preset, visibility, settings and secrets of this one, or nothing."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/clone', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def app_config_list(self, app: str, *, limit: int | None = None, cursor: str | None = None) -> PageConfigItem:
+        """Lists the settings and secrets of an app by name. The value of a secret is never shown."""
+        return self.ask('GET', f'/v1/apps/{self.segment(app)}/config', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def app_config_create(self, app: str, body: ConfigCreateRequest, *, restart: bool | None = None, idempotency_key: str | None = None) -> ConfigChanged:
+        """Gives an app a setting or a secret, a secret by default. Its sandboxes get it, too, where they have none
+        of that name."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/config', 'json', query={'restart': restart}, headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def app_config_remove(self, app: str, key: str, *, restart: bool | None = None, if_match: str | None = None) -> ConfigRemoved:
+        """Removes a setting or a secret of an app. `If-Match` with the `ETag` is honored."""
+        return self.ask('DELETE', f'/v1/apps/{self.segment(app)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match})
+
+    def app_config_update(self, app: str, key: str, body: ConfigUpdateRequest, *, restart: bool | None = None, if_match: str | None = None) -> ConfigChanged:
+        """Changes the value of a setting or a secret of an app, or who gets it. Without `value`, the value stays as
+        it is. `If-Match` with the `ETag` is honored."""
+        return self.ask('PATCH', f'/v1/apps/{self.segment(app)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def app_event_list(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> PageEvent:
+        """Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-
+        stream`. As `GET /v1/events`, whose `app` lists those of an app that is gone, too."""
+        return self.ask('GET', f'/v1/apps/{self.segment(app)}/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
+
+    def app_event_list_stream(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-
+        stream`. As `GET /v1/events`, whose `app` lists those of an app that is gone, too."""
+        return self.follow('GET', f'/v1/apps/{self.segment(app)}/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
+
+    def app_restart(self, app: str, body: StopRequest | None = None, *, idempotency_key: str | None = None) -> Sandbox:
+        """Stops the sandbox that an app is about, and starts it over the files that were kept."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/restart', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def app_sandbox_fetch(self, app: str) -> Sandbox:
+        """Looks at the sandbox that an app is about."""
+        return self.ask('GET', f'/v1/apps/{self.segment(app)}/sandbox', 'json')
+
+    def app_sandbox_create(self, app: str, body: AppSandboxRequest, *, idempotency_key: str | None = None) -> Sandbox:
+        """Makes the sandbox that an app is about, and answers when it runs. Where there is one that has not failed
+        it is refused (`app_has_sandbox`), or replaced with `"replace": true`: the new one is made and runs first.
+        The old one is kept with its files, unless `"remove_replaced": true` and nobody has to decide about
+        changes of it. One that has failed is replaced without asking, and is kept where it has such changes."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/sandbox', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def app_start(self, app: str, *, idempotency_key: str | None = None) -> Sandbox:
+        """Starts the sandbox that an app is about, or makes one from the app's preset."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/start', 'json', headers={'Idempotency-Key': idempotency_key})
+
+    def app_stop(self, app: str, body: StopRequest | None = None, *, idempotency_key: str | None = None) -> Sandbox:
+        """Stops the sandbox that an app is about: asks, waits, kills. Its files are kept."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/stop', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def audit_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, tenant: str | None = None, actor: str | None = None, action: str | None = None, target: str | None = None, since: str | None = None, until: str | None = None) -> PageAuditRecord:
+        """Lists who asked for what that changes something, newest first. Who runs the server sees every tenant's
+        log, and what belongs to none."""
+        return self.ask('GET', '/v1/audit', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'tenant': tenant, 'actor': actor, 'action': action, 'target': target, 'since': since, 'until': until})
+
+    def audit_export(self, *, format: Literal['jsonl', 'csv'] | None = None, tenant: str | None = None, actor: str | None = None, action: str | None = None, target: str | None = None, since: str | None = None, until: str | None = None) -> bytes:
+        """Sends the audit log, oldest first."""
+        return self.ask('GET', '/v1/audit/export', 'bytes', query={'format': format, 'tenant': tenant, 'actor': actor, 'action': action, 'target': target, 'since': since, 'until': until})
 
     def login(self, body: LoginRequest) -> Session:
         """Begins a session: its token is in the cookie of the answer. Users log in on TCP, where browsers are. With
@@ -2076,9 +2832,9 @@ class Sandbar(Transport):
         """Ends the session that asks."""
         return self.ask('POST', '/v1/auth/logout', 'nothing')
 
-    def password(self, body: PasswordRequest) -> None:
+    def password(self, body: PasswordRequest, *, idempotency_key: str | None = None) -> None:
         """Changes the password of the user whose session asks, and ends the user's other sessions."""
-        return self.ask('POST', '/v1/auth/password', 'nothing', body=body, media='application/json')
+        return self.ask('POST', '/v1/auth/password', 'nothing', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def setup(self, body: SetupRequest) -> User:
         """Makes the first administrator, with the code that the server wrote to its log and to `setup-code` of its
@@ -2098,17 +2854,30 @@ class Sandbar(Transport):
         """Probes the host by doing, and names what is missing and what to do about it."""
         return self.ask('GET', '/v1/doctor', 'json')
 
-    def gc(self, body: GcRequest | None = None) -> GcOutcome:
-        """Gives back what nobody needs, or says what that would be. Never what is pending review."""
-        return self.ask('POST', '/v1/gc', 'json', body=body, media='application/json')
+    def event_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> PageEvent:
+        """Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`. In the
+        stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id,
+        also when the server was restarted in between."""
+        return self.ask('GET', '/v1/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type, 'app': app, 'sandbox': sandbox}, headers={'Last-Event-ID': last_event_id})
+
+    def event_list_stream(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`. In the
+        stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id,
+        also when the server was restarted in between."""
+        return self.follow('GET', '/v1/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type, 'app': app, 'sandbox': sandbox}, headers={'Last-Event-ID': last_event_id})
+
+    def gc(self, body: GcRequest | None = None, *, idempotency_key: str | None = None) -> GcOutcome:
+        """Gives back what nobody needs, or says what that would be. What is pending review goes only by the name of
+        its sandbox, and only where the request says so."""
+        return self.ask('POST', '/v1/gc', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def healthz(self) -> Health:
         """Says that the server lives. Needs no token."""
         return self.ask('GET', '/v1/healthz', 'json')
 
-    def manifest_check(self, body: ManifestCheckRequest) -> ManifestCheck:
+    def manifest_check(self, body: ManifestCheckRequest, *, idempotency_key: str | None = None) -> ManifestCheck:
         """Says what a `sandbox.yaml` means, or everything that is wrong with it. Nothing is started."""
-        return self.ask('POST', '/v1/manifest/check', 'json', body=body, media='application/json')
+        return self.ask('POST', '/v1/manifest/check', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def me(self) -> Me:
         """Says who asks, and what they may ask for."""
@@ -2139,31 +2908,31 @@ class Sandbar(Transport):
         """Looks at a sandbox."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}', 'json', headers={'If-None-Match': if_none_match})
 
-    def sandbox_delete(self, sandbox: str) -> None:
+    def sandbox_delete(self, sandbox: str, *, if_match: str | None = None) -> None:
         """Stops a sandbox if need be, and removes it with its files."""
-        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}', 'nothing')
+        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}', 'nothing', headers={'If-Match': if_match})
 
-    def accept(self, sandbox: str) -> AcceptOutcome:
+    def accept(self, sandbox: str, *, idempotency_key: str | None = None) -> AcceptOutcome:
         """Approves what the rules of the sandbox let go without a person; the rest stays pending."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/accept', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/accept', 'json', headers={'Idempotency-Key': idempotency_key})
 
     def app_status(self, sandbox: str) -> AppStatus:
         """How the app of a sandbox is; of one that does not run, as it was last."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/app', 'json')
 
-    def app_apply(self, sandbox: str) -> AppStatus:
+    def app_apply(self, sandbox: str, *, idempotency_key: str | None = None) -> AppStatus:
         """Reads `sandbox.yaml` again and makes the app what it says: only what changed is restarted."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/apply', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/apply', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def app_check(self, sandbox: str, body: AppCheckRequest) -> AppCheck:
+    def app_check(self, sandbox: str, body: AppCheckRequest | None = None, *, idempotency_key: str | None = None) -> AppCheck:
         """Builds the app in a throw-away copy of the sandbox, as `build` of its `sandbox.yaml` says; what runs is
         not touched. The answer comes when the build has ended. Whoever hangs up before gives the check up."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/check', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/check', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def preview_link(self, sandbox: str, body: PreviewLinkRequest) -> PreviewLink:
+    def preview_link(self, sandbox: str, body: PreviewLinkRequest, *, idempotency_key: str | None = None) -> PreviewLink:
         """Makes a link to a port of a sandbox: for one visit within 30 seconds, or for everybody who has it until a
         time. Nobody needs one for a public preview."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/link', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/link', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def process_log(self, sandbox: str, process: str, *, tail: int | None = None) -> ProcessLog:
         """The last lines of a process's log, whether or not it runs."""
@@ -2175,21 +2944,21 @@ class Sandbar(Transport):
         the stream."""
         return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/output', query={'offset': offset, 'follow': follow}, headers={'Last-Event-ID': last_event_id})
 
-    def process_restart(self, sandbox: str, process: str) -> ProcessStatus:
+    def process_restart(self, sandbox: str, process: str, *, idempotency_key: str | None = None) -> ProcessStatus:
         """Ends a process, where it runs, and starts it."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/restart', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/restart', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def process_start(self, sandbox: str, process: str) -> ProcessStatus:
+    def process_start(self, sandbox: str, process: str, *, idempotency_key: str | None = None) -> ProcessStatus:
         """Starts a process that was stopped, has exited or has given up."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/start', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/start', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def process_stop(self, sandbox: str, process: str) -> ProcessStatus:
+    def process_stop(self, sandbox: str, process: str, *, idempotency_key: str | None = None) -> ProcessStatus:
         """Ends a process and keeps it ended until it is started, or the app is applied again."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/stop', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/app/processes/{self.segment(process)}/stop', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def approve(self, sandbox: str, body: ApproveRequest, *, if_match: str | None = None) -> ApproveOutcome:
+    def approve(self, sandbox: str, body: ApproveRequest, *, if_match: str | None = None, idempotency_key: str | None = None) -> ApproveOutcome:
         """Writes changes to the source, all or nothing. The same request again has the same result."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/approve', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/approve', 'json', headers={'If-Match': if_match, 'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def change_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None) -> ChangesPage:
         """Lists the changes of one instant, ordered by path. The pages of one list are of the same instant. The
@@ -2204,18 +2973,17 @@ class Sandbar(Transport):
         """Lists the settings and secrets of a sandbox by name. The value of a secret is never shown."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/config', 'json', query={'limit': limit, 'cursor': cursor})
 
-    def config_create(self, sandbox: str, body: ConfigCreateRequest, *, restart: bool | None = None) -> ConfigChanged:
+    def config_create(self, sandbox: str, body: ConfigCreateRequest, *, restart: bool | None = None, idempotency_key: str | None = None) -> ConfigChanged:
         """Gives a sandbox a setting or a secret, a secret by default."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/config', 'json', query={'restart': restart}, body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/config', 'json', query={'restart': restart}, headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def config_remove(self, sandbox: str, key: str, *, restart: bool | None = None) -> ConfigRemoved:
-        """Removes a setting or a secret. `If-Match` with the `ETag` is honored."""
-        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart})
+    def config_remove(self, sandbox: str, key: str, *, restart: bool | None = None, if_match: str | None = None) -> ConfigRemoved:
+        """Removes a setting or a secret."""
+        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match})
 
-    def config_update(self, sandbox: str, key: str, body: ConfigUpdateRequest, *, restart: bool | None = None) -> ConfigChanged:
-        """Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is.
-        `If-Match` with the `ETag` is honored."""
-        return self.ask('PATCH', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart}, body=body, media='application/json')
+    def config_update(self, sandbox: str, key: str, body: ConfigUpdateRequest, *, restart: bool | None = None, if_match: str | None = None) -> ConfigChanged:
+        """Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is."""
+        return self.ask('PATCH', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match}, body=body, media='application/json')
 
     def declined_list(self, sandbox: str) -> DeclinedList:
         """Lists what was rejected, with what the person said about it."""
@@ -2225,23 +2993,23 @@ class Sandbar(Transport):
         """Shows the changes as a patch that `git apply` accepts."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/diff', 'text', query={'path': path, 'path_b64': path_b64})
 
-    def event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, last_event_id: str | None = None) -> PageEvent:
-        """Lists events, oldest first; or streams them, with `Accept: text/event-stream`. In the stream each event
-        has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id."""
-        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', 'json', query={'limit': limit, 'cursor': cursor}, headers={'Last-Event-ID': last_event_id})
+    def sandbox_event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> PageEvent:
+        """Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`. As `GET
+        /v1/events`; a stream ends with its sandbox."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
 
-    def event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
-        """Lists events, oldest first; or streams them, with `Accept: text/event-stream`. In the stream each event
-        has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id."""
-        return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', query={'limit': limit, 'cursor': cursor}, headers={'Last-Event-ID': last_event_id})
+    def sandbox_event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`. As `GET
+        /v1/events`; a stream ends with its sandbox."""
+        return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
 
     def exec_list(self, sandbox: str) -> PageExec:
         """Lists the execs of a sandbox, newest first; the last 200."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/execs', 'json')
 
-    def exec_create(self, sandbox: str, body: ExecCreateRequest) -> ExecResult:
+    def exec_create(self, sandbox: str, body: ExecCreateRequest, *, idempotency_key: str | None = None) -> ExecResult:
         """Starts a command; with `wait`, answers with its output and status when it has ended."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/execs', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/execs', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def exec_fetch(self, sandbox: str, exec: str) -> Exec:
         """Looks at an exec."""
@@ -2253,9 +3021,9 @@ class Sandbar(Transport):
         when we failed; come back with the last id."""
         return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/execs/{self.segment(exec)}/output', query={'offset': offset, 'follow': follow}, headers={'Last-Event-ID': last_event_id})
 
-    def exec_signal(self, sandbox: str, exec: str, body: SignalRequest) -> None:
+    def exec_signal(self, sandbox: str, exec: str, body: SignalRequest, *, idempotency_key: str | None = None) -> None:
         """Signals the process group of an exec. One that has ended is left alone, and that is no error."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/execs/{self.segment(exec)}/signal', 'nothing', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/execs/{self.segment(exec)}/signal', 'nothing', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def file_list(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None) -> FileList:
         """Lists what a directory holds."""
@@ -2283,13 +3051,13 @@ class Sandbar(Transport):
         """Replaces a file at once, or makes it and the directories above it."""
         return self.ask('PUT', f'/v1/sandboxes/{self.segment(sandbox)}/files/content', 'json', query={'path': path, 'path_b64': path_b64, 'mode': mode}, body=body, media='application/octet-stream')
 
-    def directory_create(self, sandbox: str, body: MkdirRequest) -> FileEntry:
+    def directory_create(self, sandbox: str, body: MkdirRequest, *, idempotency_key: str | None = None) -> FileEntry:
         """Makes a directory and those above it; one that is there is fine."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/files/mkdir', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/files/mkdir', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def file_move(self, sandbox: str, body: MoveRequest) -> FileEntry:
+    def file_move(self, sandbox: str, body: MoveRequest, *, idempotency_key: str | None = None) -> FileEntry:
         """Moves a file or a directory."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/files/move', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/files/move', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def file_search(self, sandbox: str, *, path: str | None = None, path_b64: str | None = None, text: str | None = None, name: str | None = None, limit: int | None = None) -> SearchResult:
         """Searches names and lines."""
@@ -2299,58 +3067,76 @@ class Sandbar(Transport):
         """Says what a path is."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/files/stat', 'json', query={'path': path, 'path_b64': path_b64})
 
-    def keepalive(self, sandbox: str, body: KeepaliveRequest) -> Sandbox:
+    def keepalive(self, sandbox: str, body: KeepaliveRequest, *, idempotency_key: str | None = None) -> Sandbox:
         """Keeps a sandbox from sleeping until a time. A later request replaces an earlier one."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/keepalive', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/keepalive', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def sandbox_pause(self, sandbox: str) -> Sandbox:
+    def sandbox_pause(self, sandbox: str, *, idempotency_key: str | None = None) -> Sandbox:
         """Freezes a sandbox with its memory."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pause', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pause', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def pull(self, sandbox: str, body: PullRequest) -> PullOutcome:
+    def pull(self, sandbox: str, body: PullRequest, *, idempotency_key: str | None = None) -> PullOutcome:
         """Brings the commits that were made in the sandbox to the source's repository, as a branch. Objects only,
         each one checked; nothing is checked out. The sandbox must run."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pull', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pull', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def refresh(self, sandbox: str, body: RefreshRequest, *, if_match: str | None = None) -> RefreshOutcome:
+    def refresh(self, sandbox: str, body: RefreshRequest, *, if_match: str | None = None, idempotency_key: str | None = None) -> RefreshOutcome:
         """Brings the host's newer state into the workspace, by the merge that an approve would make. All or nothing."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/refresh', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/refresh', 'json', headers={'If-Match': if_match, 'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def reject(self, sandbox: str, body: RejectRequest, *, if_match: str | None = None) -> RejectOutcome:
+    def reject(self, sandbox: str, body: RejectRequest, *, if_match: str | None = None, idempotency_key: str | None = None) -> RejectOutcome:
         """Drops changes: the workspace has again what the source has."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/reject', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/reject', 'json', headers={'If-Match': if_match, 'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def sandbox_resume(self, sandbox: str) -> Sandbox:
+    def sandbox_resume(self, sandbox: str, *, idempotency_key: str | None = None) -> Sandbox:
         """Lets a paused sandbox run on."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/resume', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/resume', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def sandbox_start(self, sandbox: str) -> Sandbox:
+    def sandbox_start(self, sandbox: str, *, idempotency_key: str | None = None) -> Sandbox:
         """Starts a stopped or failed sandbox over the files that were kept."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/start', 'json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/start', 'json', headers={'Idempotency-Key': idempotency_key})
 
-    def sandbox_stop(self, sandbox: str, body: StopRequest | None = None) -> Sandbox:
+    def sandbox_stop(self, sandbox: str, body: StopRequest | None = None, *, idempotency_key: str | None = None) -> Sandbox:
         """Stops a sandbox: asks, waits, kills. Its files are kept."""
-        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/stop', 'json', body=body, media='application/json')
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/stop', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def sandbox_usage(self, sandbox: str) -> SandboxUsage:
         """What a sandbox uses now."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/usage', 'json')
 
-    def secrets_rotate(self) -> SecretRotation:
+    def secrets_rotate(self, *, idempotency_key: str | None = None) -> SecretRotation:
         """Seals every secret of the server with a new key, while everything runs, and drops the old one."""
-        return self.ask('POST', '/v1/secrets/rotate', 'json')
+        return self.ask('POST', '/v1/secrets/rotate', 'json', headers={'Idempotency-Key': idempotency_key})
+
+    def settings_fetch(self) -> Settings:
+        """Looks at the settings that can be changed while the server runs, and at what a client may want to know
+        beside them."""
+        return self.ask('GET', '/v1/settings', 'json')
+
+    def settings_update(self, body: SettingsUpdateRequest, *, if_match: str | None = None) -> Settings:
+        """Changes settings, all or none of them. They hold at once, and when the server is started again. What was
+        said when the server was started, in its file, its environment or on its command line, stays."""
+        return self.ask('PATCH', '/v1/settings', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
 
     def tenant_list(self, *, limit: int | None = None, cursor: str | None = None) -> PageTenant:
         """Lists tenants, oldest first."""
         return self.ask('GET', '/v1/tenants', 'json', query={'limit': limit, 'cursor': cursor})
 
-    def tenant_create(self, body: TenantCreateRequest) -> Tenant:
+    def tenant_create(self, body: TenantCreateRequest, *, idempotency_key: str | None = None) -> Tenant:
         """Makes a tenant. Its first user is added with `POST /v1/users?tenant=`."""
-        return self.ask('POST', '/v1/tenants', 'json', body=body, media='application/json')
+        return self.ask('POST', '/v1/tenants', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def tenant_update(self, tenant: str, body: TenantUpdateRequest) -> Tenant:
+    def tenant_fetch(self, tenant: str) -> Tenant:
+        """Looks at a tenant."""
+        return self.ask('GET', f'/v1/tenants/{self.segment(tenant)}', 'json')
+
+    def tenant_update(self, tenant: str, body: TenantUpdateRequest, *, if_match: str | None = None) -> Tenant:
         """Changes what a tenant may have. What it has already stays."""
-        return self.ask('PATCH', f'/v1/tenants/{self.segment(tenant)}', 'json', body=body, media='application/json')
+        return self.ask('PATCH', f'/v1/tenants/{self.segment(tenant)}', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def upkeep(self) -> Upkeep:
+        """How the server keeps itself in order: what each part of that last did, and when it runs next."""
+        return self.ask('GET', '/v1/upkeep', 'json')
 
     def disk_usage(self) -> DiskUsage:
         """What the sandboxes of the tenant hold on disk, the largest first; measured now."""
@@ -2360,14 +3146,51 @@ class Sandbar(Transport):
         """Lists the users of a tenant, oldest first."""
         return self.ask('GET', '/v1/users', 'json', query={'limit': limit, 'cursor': cursor, 'tenant': tenant})
 
-    def user_create(self, body: UserCreateRequest, *, tenant: str | None = None) -> User:
+    def user_create(self, body: UserCreateRequest, *, tenant: str | None = None, idempotency_key: str | None = None) -> User:
         """Adds a user to a tenant, who may do at most what one may oneself."""
-        return self.ask('POST', '/v1/users', 'json', query={'tenant': tenant}, body=body, media='application/json')
+        return self.ask('POST', '/v1/users', 'json', query={'tenant': tenant}, headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
-    def user_delete(self, user: str, *, tenant: str | None = None) -> None:
+    def user_fetch(self, user: str, *, tenant: str | None = None) -> User:
+        """Looks at a user."""
+        return self.ask('GET', f'/v1/users/{self.segment(user)}', 'json', query={'tenant': tenant})
+
+    def user_delete(self, user: str, *, tenant: str | None = None, if_match: str | None = None) -> None:
         """Removes a user; the user's sessions and keys end."""
-        return self.ask('DELETE', f'/v1/users/{self.segment(user)}', 'nothing', query={'tenant': tenant})
+        return self.ask('DELETE', f'/v1/users/{self.segment(user)}', 'nothing', query={'tenant': tenant}, headers={'If-Match': if_match})
 
-    def user_update(self, user: str, body: UserUpdateRequest, *, tenant: str | None = None) -> User:
+    def user_update(self, user: str, body: UserUpdateRequest, *, tenant: str | None = None, if_match: str | None = None) -> User:
         """Changes the role or the password of a user. A new password ends the user's sessions."""
-        return self.ask('PATCH', f'/v1/users/{self.segment(user)}', 'json', query={'tenant': tenant}, body=body, media='application/json')
+        return self.ask('PATCH', f'/v1/users/{self.segment(user)}', 'json', query={'tenant': tenant}, headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def webhook_list(self, *, limit: int | None = None, cursor: str | None = None) -> PageWebhook:
+        """Lists webhooks, oldest first."""
+        return self.ask('GET', '/v1/webhooks', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def webhook_create(self, body: WebhookCreateRequest, *, idempotency_key: str | None = None) -> WebhookWithSecret:
+        """Makes a webhook, for what happens from now on. The secret is in this answer, and never again."""
+        return self.ask('POST', '/v1/webhooks', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def webhook_fetch(self, webhook: str) -> Webhook:
+        """Looks at a webhook."""
+        return self.ask('GET', f'/v1/webhooks/{self.segment(webhook)}', 'json')
+
+    def webhook_delete(self, webhook: str, *, if_match: str | None = None) -> None:
+        """Removes a webhook."""
+        return self.ask('DELETE', f'/v1/webhooks/{self.segment(webhook)}', 'nothing', headers={'If-Match': if_match})
+
+    def webhook_update(self, webhook: str, body: WebhookUpdateRequest, *, if_match: str | None = None) -> Webhook:
+        """Changes a webhook."""
+        return self.ask('PATCH', f'/v1/webhooks/{self.segment(webhook)}', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def webhook_deliveries(self, webhook: str, *, limit: int | None = None, cursor: str | None = None) -> PageWebhookDelivery:
+        """Lists the last attempts of a webhook, newest first."""
+        return self.ask('GET', f'/v1/webhooks/{self.segment(webhook)}/deliveries', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def webhook_rotate(self, webhook: str, *, idempotency_key: str | None = None) -> WebhookWithSecret:
+        """Gives a webhook a new secret, which is in this answer, and never again. The one before signs as well for a
+        day."""
+        return self.ask('POST', f'/v1/webhooks/{self.segment(webhook)}/rotate', 'json', headers={'Idempotency-Key': idempotency_key})
+
+    def webhook_test(self, webhook: str, *, idempotency_key: str | None = None) -> WebhookDelivery:
+        """Sends a message of the type `webhook_test`, once, and says what became of it."""
+        return self.ask('POST', f'/v1/webhooks/{self.segment(webhook)}/test', 'json', headers={'Idempotency-Key': idempotency_key})

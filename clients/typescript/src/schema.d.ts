@@ -80,7 +80,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Looks at an API key. The key itself is nowhere. */
+        get: operations["api_key_fetch"];
         put?: never;
         post?: never;
         /** Ends an API key at once; what streams over it is cut. */
@@ -139,6 +140,234 @@ export interface paths {
          *     conflicts, and nothing is written.
          */
         post: operations["approve_undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists apps, newest first. */
+        get: operations["app_list"];
+        put?: never;
+        /** Makes an app. It has no sandbox until it is started or given one. */
+        post: operations["app_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at an app. */
+        get: operations["app_fetch"];
+        put?: never;
+        post?: never;
+        /**
+         * Removes an app with its sandboxes, settings and secrets, and says what went. Its events stay. `If-Match` with the
+         *     `ETag` is honored.
+         * @description It is refused (`changes_pending`) while nobody decided about changes of its sandboxes, unless `force` is `true`.
+         */
+        delete: operations["app_remove"];
+        options?: never;
+        head?: never;
+        /** Changes an app. What is absent stays as it is, `null` takes it away. `If-Match` with the `ETag` is honored. */
+        patch: operations["app_update"];
+        trace?: never;
+    };
+    "/v1/apps/{app}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes an app with the description, tags, preset, visibility, settings and secrets of this one, or nothing. */
+        post: operations["app_clone"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the settings and secrets of an app by name. The value of a secret is never shown. */
+        get: operations["app_config_list"];
+        put?: never;
+        /** Gives an app a setting or a secret, a secret by default. Its sandboxes get it, too, where they have none of that name. */
+        post: operations["app_config_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/config/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a setting or a secret of an app. `If-Match` with the `ETag` is honored. */
+        delete: operations["app_config_remove"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes the value of a setting or a secret of an app, or who gets it. Without `value`, the value stays as it is.
+         *     `If-Match` with the `ETag` is honored.
+         */
+        patch: operations["app_config_update"];
+        trace?: never;
+    };
+    "/v1/apps/{app}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-stream`.
+         * @description As `GET /v1/events`, whose `app` lists those of an app that is gone, too.
+         */
+        get: operations["app_event_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops the sandbox that an app is about, and starts it over the files that were kept. */
+        post: operations["app_restart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/sandbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at the sandbox that an app is about. */
+        get: operations["app_sandbox_fetch"];
+        put?: never;
+        /**
+         * Makes the sandbox that an app is about, and answers when it runs.
+         * @description Where there is one that has not failed it is refused (`app_has_sandbox`), or replaced with `"replace": true`: the new
+         *     one is made and runs first. The old one is kept with its files, unless `"remove_replaced": true` and nobody has to
+         *     decide about changes of it. One that has failed is replaced without asking, and is kept where it has such changes.
+         */
+        post: operations["app_sandbox_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Starts the sandbox that an app is about, or makes one from the app's preset. */
+        post: operations["app_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops the sandbox that an app is about: asks, waits, kills. Its files are kept. */
+        post: operations["app_stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists who asked for what that changes something, newest first. Who runs the server sees every tenant's log, and what
+         *     belongs to none.
+         */
+        get: operations["audit_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the audit log, oldest first. */
+        get: operations["audit_export"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -273,6 +502,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`.
+         * @description In the stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id, also
+         *     when the server was restarted in between.
+         */
+        get: operations["event_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/gc": {
         parameters: {
             query?: never;
@@ -282,7 +532,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Gives back what nobody needs, or says what that would be. Never what is pending review. */
+        /**
+         * Gives back what nobody needs, or says what that would be. What is pending review goes only by the name of its
+         *     sandbox, and only where the request says so.
+         */
         post: operations["gc"];
         delete?: never;
         options?: never;
@@ -692,14 +945,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Removes a setting or a secret. `If-Match` with the `ETag` is honored. */
+        /** Removes a setting or a secret. */
         delete: operations["config_remove"];
         options?: never;
         head?: never;
-        /**
-         * Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is. `If-Match`
-         *     with the `ETag` is honored.
-         */
+        /** Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is. */
         patch: operations["config_update"];
         trace?: never;
     };
@@ -745,10 +995,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists events, oldest first; or streams them, with `Accept: text/event-stream`.
-         * @description In the stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id.
+         * Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`.
+         * @description As `GET /v1/events`; a stream ends with its sandbox.
          */
-        get: operations["event_list"];
+        get: operations["sandbox_event_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1171,6 +1421,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at the settings that can be changed while the server runs, and at what a client may want to know beside them. */
+        get: operations["settings_fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes settings, all or none of them. They hold at once, and when the server is started again.
+         * @description What was said when the server was started, in its file, its environment or on its command line, stays.
+         */
+        patch: operations["settings_update"];
+        trace?: never;
+    };
     "/v1/tenants": {
         parameters: {
             query?: never;
@@ -1196,7 +1467,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Looks at a tenant. */
+        get: operations["tenant_fetch"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1204,6 +1476,23 @@ export interface paths {
         head?: never;
         /** Changes what a tenant may have. What it has already stays. */
         patch: operations["tenant_update"];
+        trace?: never;
+    };
+    "/v1/upkeep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the server keeps itself in order: what each part of that last did, and when it runs next. */
+        get: operations["upkeep"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/usage": {
@@ -1248,7 +1537,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Looks at a user. */
+        get: operations["user_fetch"];
         put?: never;
         post?: never;
         /** Removes a user; the user's sessions and keys end. */
@@ -1257,6 +1547,94 @@ export interface paths {
         head?: never;
         /** Changes the role or the password of a user. A new password ends the user's sessions. */
         patch: operations["user_update"];
+        trace?: never;
+    };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists webhooks, oldest first. */
+        get: operations["webhook_list"];
+        put?: never;
+        /** Makes a webhook, for what happens from now on. The secret is in this answer, and never again. */
+        post: operations["webhook_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at a webhook. */
+        get: operations["webhook_fetch"];
+        put?: never;
+        post?: never;
+        /** Removes a webhook. */
+        delete: operations["webhook_delete"];
+        options?: never;
+        head?: never;
+        /** Changes a webhook. */
+        patch: operations["webhook_update"];
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the last attempts of a webhook, newest first. */
+        get: operations["webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a webhook a new secret, which is in this answer, and never again. The one before signs as well for a day. */
+        post: operations["webhook_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a message of the type `webhook_test`, once, and says what became of it. */
+        post: operations["webhook_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
 }
@@ -1379,6 +1757,35 @@ export interface components {
         };
         /** @description Names an API key. */
         ApiKeyId: string;
+        /** @description An app: a named project that outlives its sandboxes. */
+        App: {
+            /** @description Names it for ever. */
+            id: components["schemas"]["AppId"];
+            /** @description Names it among the apps of its tenant. */
+            name: components["schemas"]["AppName"];
+            /** @description Grows with each change of the record; also the `ETag`. */
+            generation: components["schemas"]["Generation"];
+            /** @description What it is, in words. */
+            description?: string;
+            /** @description What it is filed under, sorted. */
+            tags?: components["schemas"]["AppTag"][];
+            external_user_id?: components["schemas"]["ExternalId"] | null;
+            external_project_id?: components["schemas"]["ExternalId"] | null;
+            preset?: components["schemas"]["PresetName"] | null;
+            visibility?: components["schemas"]["Visibility"] | null;
+            current_sandbox_id?: components["schemas"]["SandboxId"] | null;
+            current_sandbox_state?: components["schemas"]["StateName"] | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was changed last.
+             */
+            updated_at: string;
+        };
         /** @description Whether an app builds. */
         AppCheck: {
             /** @description How the check came out. */
@@ -1421,8 +1828,78 @@ export interface components {
          * @enum {string}
          */
         AppCheckStatus: "passed" | "failed" | "skipped";
+        /** @description Makes an app like another one. */
+        AppCloneRequest: {
+            /** @description Its name, unique in the tenant. */
+            name: components["schemas"]["AppName"];
+        };
+        /** @description Makes an app. */
+        AppCreateRequest: {
+            /** @description Its name, unique in the tenant. */
+            name: components["schemas"]["AppName"];
+            /** @description What it is, in words: at most 4096 characters. */
+            description?: string;
+            /** @description What it is filed under: at most 32 tags. */
+            tags?: components["schemas"]["AppTag"][];
+            external_user_id?: components["schemas"]["ExternalId"] | null;
+            external_project_id?: components["schemas"]["ExternalId"] | null;
+            preset?: components["schemas"]["PresetName"] | null;
+            visibility?: components["schemas"]["Visibility"] | null;
+        };
+        /**
+         * @description What of an app was changed.
+         * @enum {string}
+         */
+        AppField: "name" | "description" | "tags" | "external_user_id" | "external_project_id" | "preset" | "visibility";
         /** @description Names an app. */
         AppId: string;
+        /** @description The name of an app. */
+        AppName: string;
+        /** @description What went with an app. */
+        AppRemoved: {
+            /** @description Its sandboxes, with their files. */
+            sandboxes: components["schemas"]["SandboxId"][];
+            /**
+             * Format: int64
+             * @description How many settings and secrets of the app.
+             */
+            config_items: number;
+        };
+        /** @description The sandbox that an app shall have: what a sandbox can be asked to be, and what becomes of the one before. */
+        AppSandboxRequest: {
+            /** @description Make it although the app has one: once the new one runs, it is what the app is about, and the old one is kept. */
+            replace?: boolean;
+            /** @description Remove the one that is replaced where nobody has to decide about changes of it. */
+            remove_replaced?: boolean;
+            name?: components["schemas"]["SandboxName"] | null;
+            source?: components["schemas"]["Source"] | null;
+            workspace_path?: components["schemas"]["HostPath"] | null;
+            scope?: components["schemas"]["WorkspacePath"] | null;
+            /** @description Subtrees that no other sandbox over the same source may reserve while this one lives. */
+            reserve?: components["schemas"]["WorkspacePath"][];
+            /** @description Reserves the whole source. */
+            reserve_all?: boolean;
+            /** @description What it may use. */
+            limits?: components["schemas"]["Limits"];
+            /** @description Variables that every exec sees. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description Toolchains of the caller's home. */
+            toolchains?: components["schemas"]["ToolchainPolicy"];
+            caches?: components["schemas"]["ToolchainPolicy"] | null;
+            /** @description When it ends by itself. */
+            expiry?: components["schemas"]["Expiry"];
+            /** @description Whether its processes are started with it. */
+            app?: components["schemas"]["AppStart"];
+            /** @description What becomes of it when nobody uses it. */
+            idle_policy?: components["schemas"]["IdlePolicy"];
+            visibility?: components["schemas"]["Visibility"] | null;
+            /** @description Whom it may reach. */
+            network?: components["schemas"]["NetworkSpec"];
+            git_identity?: components["schemas"]["GitIdentity"] | null;
+            acceptance?: components["schemas"]["AcceptanceRules"] | null;
+        };
         /** @description What an app is made of: a manifest with every default filled in. */
         AppSpec: {
             /** @description Its processes; names are unique, `after` has no cycle. */
@@ -1443,6 +1920,31 @@ export interface components {
             preview: components["schemas"]["Preview"];
             /** @description Its processes, in the order of the manifest. */
             processes: components["schemas"]["ProcessStatus"][];
+        };
+        /** @description A word that an app is filed under. */
+        AppTag: string;
+        /** @description Changes an app. What is absent stays as it is; `null` takes it away. */
+        AppUpdateRequest: {
+            /** @default null */
+            name: components["schemas"]["AppName"] | null;
+            /**
+             * @description What it is, in words: at most 4096 characters.
+             * @default null
+             */
+            description: string | null;
+            /**
+             * @description What it is filed under: at most 32 tags.
+             * @default null
+             */
+            tags: components["schemas"]["AppTag"][] | null;
+            /** @default null */
+            external_user_id: components["schemas"]["ExternalId"] | null;
+            /** @default null */
+            external_project_id: components["schemas"]["ExternalId"] | null;
+            /** @default null */
+            preset: components["schemas"]["PresetName"] | null;
+            /** @default null */
+            visibility: components["schemas"]["Visibility"] | null;
         };
         /** @description An approve that wrote something; an undo is one, too. */
         Approve: {
@@ -1535,6 +2037,50 @@ export interface components {
              */
             bytes: number;
         };
+        /**
+         * @description What became of what somebody asked for.
+         * @enum {string}
+         */
+        AuditOutcome: "ok" | "refused" | "failed";
+        /** @description One line of the audit log. Holds names of fields and ids, never values. */
+        AuditRecord: {
+            /**
+             * Format: int64
+             * @description Grows with each line.
+             */
+            id: number;
+            tenant?: components["schemas"]["TenantId"] | null;
+            /**
+             * Format: date-time
+             * @description When it was answered.
+             */
+            at: string;
+            /** @description Who asked. */
+            actor: components["schemas"]["Actor"];
+            /** @description From which address; absent where it came by the socket. */
+            address?: string | null;
+            /** @description What was asked for, for example `sandbox.deleted`; `audit` of `x-sandbar` of the route. */
+            action: string;
+            target?: components["schemas"]["AuditTarget"] | null;
+            /** @description What became of it. */
+            outcome: components["schemas"]["AuditOutcome"];
+            /** @description The code of the answer where it was no success; `abandoned` where nobody waited for the answer, and it may be done. */
+            error_code?: string | null;
+            /** @description `X-Request-Id` of the request; lines of the server's log have it, too. */
+            request_id: string;
+            /**
+             * @description `fields`: which fields the body had; `made`: the id of what was made; `left_out`: how many lines of this asker were
+             *     left out before, because they were too many; other names of the path by their name.
+             */
+            detail: Record<string, never>;
+        };
+        /** @description What a request was about. */
+        AuditTarget: {
+            /** @description What kind of thing, for example `sandbox`. */
+            kind: string;
+            /** @description Which one: its id, or its name where it has no id. */
+            id: string;
+        };
         /** @description Whether one can log in, and whether one is. */
         AuthStatus: {
             /** @description There is no administrator yet: `POST /v1/auth/setup` makes one. */
@@ -1624,6 +2170,11 @@ export interface components {
             /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
             next_cursor?: string | null;
         };
+        /**
+         * @description How a check came out.
+         * @enum {string}
+         */
+        CheckStatus: "passed" | "failed" | "skipped";
         /**
          * @description Whose name a commit of approved changes has.
          * @enum {string}
@@ -1808,9 +2359,9 @@ export interface components {
          * @description What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "invalid_json" | "invalid_field" | "invalid_query" | "invalid_header" | "invalid_path" | "invalid_cursor" | "unauthorized" | "forbidden_origin" | "forbidden_peer" | "route_not_found" | "sandbox_not_found" | "exec_not_found" | "process_not_found" | "manifest_not_found" | "manifest_invalid" | "file_not_found" | "change_not_found" | "hunk_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "state_conflict" | "ambiguous_id" | "name_taken" | "reservation_conflict" | "idempotency_key_reused" | "idempotency_in_progress" | "review_conflict" | "confirmation_required" | "file_exists" | "file_type_conflict" | "directory_not_empty" | "diff_changed" | "stale_generation" | "body_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "misdirected_request" | "source_not_found" | "source_not_directory" | "source_forbidden" | "source_unsupported" | "no_hunks" | "no_source" | "upgrade_required" | "limit_reached" | "internal" | "launch_failed" | "host_unsupported" | "unavailable" | "timeout" | "storage_full" | "exec_ended" | "exec_lost" | "no_acceptance_rules" | "acceptance_limit" | "source_gone" | "source_replaced" | "git_unavailable" | "repository_unsupported" | "repository_busy" | "commit_refused" | "commit_failed" | "branch_conflict" | "commits_refused" | "nothing_to_pull" | "git_failed" | "approve_not_found" | "not_undoable" | "undo_not_last" | "undo_expired" | "undo_conflict" | "invalid_value" | "invalid_name" | "check_running" | "forbidden" | "csrf_required" | "invalid_credentials" | "rate_limited" | "quota_exceeded" | "setup_done" | "user_not_found" | "api_key_not_found" | "tenant_not_found" | "account_name_taken" | "last_admin" | "backup_unsupported" | "config_not_found" | "config_exists" | "secrets_key_unusable";
-        /** @description One line of the history. Never holds output or secrets. */
-        Event: {
+        ErrorCode: "invalid_request" | "invalid_json" | "invalid_field" | "invalid_query" | "invalid_header" | "invalid_path" | "invalid_cursor" | "unauthorized" | "forbidden_origin" | "forbidden_peer" | "route_not_found" | "sandbox_not_found" | "exec_not_found" | "process_not_found" | "manifest_not_found" | "manifest_invalid" | "file_not_found" | "change_not_found" | "hunk_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "state_conflict" | "ambiguous_id" | "name_taken" | "reservation_conflict" | "idempotency_key_reused" | "idempotency_in_progress" | "review_conflict" | "confirmation_required" | "file_exists" | "file_type_conflict" | "directory_not_empty" | "diff_changed" | "stale_generation" | "body_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "misdirected_request" | "source_not_found" | "source_not_directory" | "source_forbidden" | "source_unsupported" | "no_hunks" | "no_source" | "upgrade_required" | "limit_reached" | "internal" | "launch_failed" | "host_unsupported" | "unavailable" | "timeout" | "storage_full" | "exec_ended" | "exec_lost" | "no_acceptance_rules" | "acceptance_limit" | "source_gone" | "source_replaced" | "git_unavailable" | "repository_unsupported" | "repository_busy" | "commit_refused" | "commit_failed" | "branch_conflict" | "commits_refused" | "nothing_to_pull" | "git_failed" | "approve_not_found" | "not_undoable" | "undo_not_last" | "undo_expired" | "undo_conflict" | "invalid_value" | "invalid_name" | "check_running" | "forbidden" | "csrf_required" | "invalid_credentials" | "rate_limited" | "quota_exceeded" | "setup_done" | "user_not_found" | "api_key_not_found" | "tenant_not_found" | "account_name_taken" | "last_admin" | "backup_unsupported" | "config_not_found" | "config_exists" | "secrets_key_unusable" | "changes_pending" | "app_not_found" | "app_name_taken" | "app_has_sandbox" | "idempotency_replay_hidden" | "setting_fixed" | "webhook_not_found" | "webhook_url_refused";
+        /** @description One event. */
+        Event: components["schemas"]["EventPayload"] & {
             /**
              * Format: int64
              * @description Grows with each event of the server; the id of the server-sent event, too.
@@ -1823,11 +2374,399 @@ export interface components {
             at: string;
             app_id?: components["schemas"]["AppId"] | null;
             sandbox_id?: components["schemas"]["SandboxId"] | null;
-            /** @description What happened, for example `running`. New ones may come; skip what you do not know. */
-            type: string;
-            /** @description More, by type. */
-            data?: Record<string, never>;
         };
+        /** @description One thing that is wrong. */
+        EventFinding: {
+            /** @description How bad it is; each code has one severity. */
+            severity: string;
+            /** @description What it is, for programs. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Where, counted from 1.
+             */
+            line: number;
+            /**
+             * Format: int64
+             * @description Where, in characters, counted from 1.
+             */
+            column: number;
+            /** @description What it is, for people. Parts of the manifest in it are cut short and have no control characters. */
+            message: string;
+            /** @description What to do about it. */
+            hint?: string | null;
+        };
+        /** @description What happened. Never output, values of variables, or command lines. */
+        EventPayload: {
+            /** @enum {string} */
+            type: "created";
+        } | {
+            /** @enum {string} */
+            type: "running";
+        } | {
+            /** @enum {string} */
+            type: "adopted";
+        } | {
+            /** @enum {string} */
+            type: "paused";
+        } | {
+            /** @enum {string} */
+            type: "resumed";
+        } | {
+            /** @description It was stopped. */
+            data: {
+                /** @description Why. */
+                reason: components["schemas"]["StopReason"];
+            };
+            /** @enum {string} */
+            type: "stopped";
+        } | {
+            /** @description It failed; its files were kept. */
+            data: {
+                /** @description Why. */
+                reason: components["schemas"]["FailureReason"];
+            };
+            /** @enum {string} */
+            type: "failed";
+        } | {
+            /** @enum {string} */
+            type: "deleted";
+        } | {
+            /** @description A command was started. */
+            data: {
+                /** @description Which. */
+                exec_id: components["schemas"]["ExecId"];
+            };
+            /** @enum {string} */
+            type: "exec_started";
+        } | {
+            /** @description A command ended. */
+            data: {
+                /** @description Which. */
+                exec_id: components["schemas"]["ExecId"];
+                end?: components["schemas"]["ExecEnd"] | null;
+            };
+            /** @enum {string} */
+            type: "exec_ended";
+        } | {
+            /** @description Changes were written to the source. */
+            data: {
+                /** @description Which approve. */
+                approve_id: components["schemas"]["ApproveId"];
+                /**
+                 * Format: int64
+                 * @description How many paths.
+                 */
+                paths: number;
+            };
+            /** @enum {string} */
+            type: "approved";
+        } | {
+            /** @description An approve was taken back: the source has again what it had before. */
+            data: {
+                /** @description The undo. */
+                approve_id: components["schemas"]["ApproveId"];
+                /** @description What was taken back. */
+                undone: components["schemas"]["ApproveId"];
+                /**
+                 * Format: int64
+                 * @description How many paths.
+                 */
+                paths: number;
+            };
+            /** @enum {string} */
+            type: "undone";
+        } | {
+            /** @description An approve that a crash interrupted was carried to its end, or taken back. */
+            data: {
+                /** @description Which approve. */
+                approve_id: components["schemas"]["ApproveId"];
+                /** @description Whether its changes are in the source now. */
+                is_applied: boolean;
+            };
+            /** @enum {string} */
+            type: "approve_recovered";
+        } | {
+            /**
+             * @description Files of the host were written to while an approve replaced them, through descriptors that were open then. What
+             *     was written is in the approve's `.sandbar-stage-…` directory at the top of the source, and is removed by nobody.
+             */
+            data: {
+                /** @description Which approve. */
+                approve_id: components["schemas"]["ApproveId"];
+                /** @description Which files. */
+                paths: components["schemas"]["WorkspacePath"][];
+            };
+            /** @enum {string} */
+            type: "approve_kept";
+        } | {
+            /** @description Changes were dropped. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description How many paths.
+                 */
+                paths: number;
+            };
+            /** @enum {string} */
+            type: "rejected";
+        } | {
+            /** @description What the host changed was brought into the workspace. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description How many paths.
+                 */
+                paths: number;
+            };
+            /** @enum {string} */
+            type: "refreshed";
+        } | {
+            /** @description The app was not started: its manifest cannot be used. */
+            data: {
+                /** @description What is wrong with it. */
+                findings: components["schemas"]["EventFinding"][];
+            };
+            /** @enum {string} */
+            type: "manifest_invalid";
+        } | {
+            /** @description A process of the app serves. */
+            data: {
+                /** @description Which. */
+                process: components["schemas"]["ProcessName"];
+            };
+            /** @enum {string} */
+            type: "process_ready";
+        } | {
+            /** @description A process of the app runs, and does not answer its health check. */
+            data: {
+                /** @description Which. */
+                process: components["schemas"]["ProcessName"];
+                /** @description What the check found. */
+                reason: string;
+            };
+            /** @enum {string} */
+            type: "process_unhealthy";
+        } | {
+            /** @description A process of the app ended, and is started again. */
+            data: {
+                /** @description Which. */
+                process: components["schemas"]["ProcessName"];
+                /** @description How. */
+                reason: string;
+                /**
+                 * Format: int64
+                 * @description How often it was started again before.
+                 */
+                restarts: number;
+            };
+            /** @enum {string} */
+            type: "process_ended";
+        } | {
+            /** @description A process of the app ended too often, and is not started again by itself. */
+            data: {
+                /** @description Which. */
+                process: components["schemas"]["ProcessName"];
+                /** @description Why. */
+                reason: string;
+            };
+            /** @enum {string} */
+            type: "process_given_up";
+        } | {
+            /** @description It was tried whether the app builds. */
+            data: {
+                /** @description How that came out. */
+                status: components["schemas"]["CheckStatus"];
+                exit?: components["schemas"]["ExitStatus"] | null;
+                /**
+                 * Format: int64
+                 * @description How long it took.
+                 */
+                duration_ms: number;
+            };
+            /** @enum {string} */
+            type: "build_checked";
+        } | {
+            /** @description A program inside asked for a host that it may not reach. */
+            data: {
+                /** @description Its name or address. */
+                host: string;
+                /**
+                 * Format: int64
+                 * @description The port.
+                 */
+                port: number;
+                /** @description Why, as a stable code; `docs/network.md` tells how to allow it. */
+                reason: string;
+            };
+            /** @enum {string} */
+            type: "egress_denied";
+        } | {
+            /** @description A setting or a secret was made, changed or removed. */
+            data: {
+                /** @description Its name, and nothing else of it. */
+                key: components["schemas"]["EnvName"];
+            };
+            /** @enum {string} */
+            type: "config_changed";
+        } | {
+            /** @enum {string} */
+            type: "app_created";
+        } | {
+            /** @description An app was made like another one. */
+            data: {
+                /** @description Like which. */
+                from: components["schemas"]["AppId"];
+            };
+            /** @enum {string} */
+            type: "app_cloned";
+        } | {
+            /** @description An app was changed. */
+            data: {
+                /** @description What of it. */
+                fields: components["schemas"]["AppField"][];
+            };
+            /** @enum {string} */
+            type: "app_updated";
+        } | {
+            /** @description An app was removed, with everything that it owned but its history. */
+            data: {
+                /** @description The sandboxes that went with it. */
+                sandboxes: components["schemas"]["SandboxId"][];
+                /**
+                 * Format: int64
+                 * @description How many settings and secrets went with it.
+                 */
+                config_items: number;
+            };
+            /** @enum {string} */
+            type: "app_deleted";
+        } | {
+            /** @description An app is about another sandbox now. */
+            data: {
+                /** @description What it was about before. */
+                old: components["schemas"]["SandboxId"];
+                /** @description What it is about now. */
+                new: components["schemas"]["SandboxId"];
+            };
+            /** @enum {string} */
+            type: "sandbox_replaced";
+        } | {
+            /** @description It holds nearly as much on disk as it may; said at 80 and at 90 percent, once each time it gets there. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description What its upper layer and its home directory hold.
+                 */
+                upper_bytes: number;
+                /**
+                 * Format: int64
+                 * @description What they may hold.
+                 */
+                limit_bytes: number;
+                /**
+                 * Format: int64
+                 * @description What share that reaches.
+                 */
+                percent?: number;
+            };
+            /** @enum {string} */
+            type: "disk_warning";
+        } | {
+            /** @description It holds as much on disk as it may. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description What its upper layer and its home directory hold.
+                 */
+                upper_bytes: number;
+                /**
+                 * Format: int64
+                 * @description What they may hold.
+                 */
+                limit_bytes: number;
+                /** @description Who holds the limit: of `quota` the kernel refuses what is more, and it runs on; else it is stopped. */
+                held_by: components["schemas"]["Enforcement"];
+            };
+            /** @enum {string} */
+            type: "disk_exceeded";
+        } | {
+            /** @description Little is free on the disk that all sandboxes share. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description What is free.
+                 */
+                free_bytes: number;
+            };
+            /** @enum {string} */
+            type: "data_disk_low";
+        } | {
+            /** @description All sandboxes together hold nearly as much as they may. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description What they hold.
+                 */
+                total_bytes: number;
+                /**
+                 * Format: int64
+                 * @description What they may hold.
+                 */
+                limit_bytes: number;
+                /**
+                 * Format: int64
+                 * @description What share that reaches.
+                 */
+                percent: number;
+            };
+            /** @enum {string} */
+            type: "total_disk_warning";
+        } | {
+            /** @description The sandboxes of the tenant may take nearly as much as its quota. */
+            data: {
+                /** @description Of what. */
+                quota: components["schemas"]["QuotaKind"];
+                /**
+                 * Format: int64
+                 * @description What they may take.
+                 */
+                used: number;
+                /**
+                 * Format: int64
+                 * @description The quota.
+                 */
+                most: number;
+            };
+            /** @enum {string} */
+            type: "quota_warning";
+        } | {
+            /** @description Its lease ends soon, and it is stopped then. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                lease_until: string;
+            };
+            /** @enum {string} */
+            type: "lease_ending";
+        } | {
+            /** @description A webhook failed for so long that nothing is sent to it any more. */
+            data: {
+                /** @description Which. */
+                webhook_id: components["schemas"]["WebhookId"];
+                /** @description Why. */
+                reason: string;
+            };
+            /** @enum {string} */
+            type: "webhook_disabled";
+        };
+        /**
+         * @description What kind of event it is. New ones are added; none changes its meaning.
+         * @enum {string}
+         */
+        EventType: "created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled";
         /** @description An exec as the server knows it. */
         Exec: components["schemas"]["ExecState"] & {
             /** @description Names it. */
@@ -1963,6 +2902,8 @@ export interface components {
              */
             idle_timeout_ms: number | null;
         };
+        /** @description What another program calls a user or a project of its own. */
+        ExternalId: string;
         /** @description Why a sandbox failed, and so what was kept. */
         FailureReason: {
             /** @description What could not be done, and why. */
@@ -2046,6 +2987,8 @@ export interface components {
         };
         /** @description One thing that goes. */
         GcAction: {
+            /** @description The reconciler that found it. */
+            reconciler?: string;
             sandbox_id?: components["schemas"]["SandboxId"] | null;
             /** @description What, for example `directory`, `processes`, `log`. */
             what: string;
@@ -2056,6 +2999,8 @@ export interface components {
              * @description Bytes that come back, where counted.
              */
             bytes?: number | null;
+            /** @description Why it could not go; it is tried again. */
+            error?: string | null;
         };
         /** @description What a cleaning removed, or would remove. */
         GcOutcome: {
@@ -2071,6 +3016,16 @@ export interface components {
              * @default false
              */
             dry_run: boolean;
+            /**
+             * @description Removes this stopped sandbox, by id, prefix or name, and nothing else.
+             * @default null
+             */
+            sandbox: string | null;
+            /**
+             * @description Removes the sandbox that is named also where it has changes that nobody decided about.
+             * @default false
+             */
+            with_changes: boolean;
         };
         /**
          * Format: int64
@@ -2261,7 +3216,7 @@ export interface components {
             open_files_max: number;
             /**
              * Format: int64
-             * @description Bytes that the upper layer may hold.
+             * @description Bytes that the upper layer and the home directory inside may hold together.
              * @default 10737418240
              */
             disk_bytes_max: number;
@@ -2474,6 +3429,40 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_App: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /** @description Names it for ever. */
+                id: components["schemas"]["AppId"];
+                /** @description Names it among the apps of its tenant. */
+                name: components["schemas"]["AppName"];
+                /** @description Grows with each change of the record; also the `ETag`. */
+                generation: components["schemas"]["Generation"];
+                /** @description What it is, in words. */
+                description?: string;
+                /** @description What it is filed under, sorted. */
+                tags?: components["schemas"]["AppTag"][];
+                external_user_id?: components["schemas"]["ExternalId"] | null;
+                external_project_id?: components["schemas"]["ExternalId"] | null;
+                preset?: components["schemas"]["PresetName"] | null;
+                visibility?: components["schemas"]["Visibility"] | null;
+                current_sandbox_id?: components["schemas"]["SandboxId"] | null;
+                current_sandbox_state?: components["schemas"]["StateName"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was changed last.
+                 */
+                updated_at: string;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_Approve: {
             /** @description The items, in the list's own order. */
             items: {
@@ -2510,6 +3499,43 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_AuditRecord: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Grows with each line.
+                 */
+                id: number;
+                tenant?: components["schemas"]["TenantId"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it was answered.
+                 */
+                at: string;
+                /** @description Who asked. */
+                actor: components["schemas"]["Actor"];
+                /** @description From which address; absent where it came by the socket. */
+                address?: string | null;
+                /** @description What was asked for, for example `sandbox.deleted`; `audit` of `x-sandbar` of the route. */
+                action: string;
+                target?: components["schemas"]["AuditTarget"] | null;
+                /** @description What became of it. */
+                outcome: components["schemas"]["AuditOutcome"];
+                /** @description The code of the answer where it was no success; `abandoned` where nobody waited for the answer, and it may be done. */
+                error_code?: string | null;
+                /** @description `X-Request-Id` of the request; lines of the server's log have it, too. */
+                request_id: string;
+                /**
+                 * @description `fields`: which fields the body had; `made`: the id of what was made; `left_out`: how many lines of this asker were
+                 *     left out before, because they were too many; other names of the path by their name.
+                 */
+                detail: Record<string, never>;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_ConfigItem: {
             /** @description The items, in the list's own order. */
             items: {
@@ -2540,7 +3566,7 @@ export interface components {
         /** @description One page of a list. */
         Page_Event: {
             /** @description The items, in the list's own order. */
-            items: {
+            items: (components["schemas"]["EventPayload"] & {
                 /**
                  * Format: int64
                  * @description Grows with each event of the server; the id of the server-sent event, too.
@@ -2553,11 +3579,7 @@ export interface components {
                 at: string;
                 app_id?: components["schemas"]["AppId"] | null;
                 sandbox_id?: components["schemas"]["SandboxId"] | null;
-                /** @description What happened, for example `running`. New ones may come; skip what you do not know. */
-                type: string;
-                /** @description More, by type. */
-                data?: Record<string, never>;
-            }[];
+            })[];
             /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
             next_cursor?: string | null;
         };
@@ -2595,6 +3617,7 @@ export interface components {
                 id: components["schemas"]["SandboxId"];
                 /** @description Names it among the sandboxes that live. */
                 name: components["schemas"]["SandboxName"];
+                app_id?: components["schemas"]["AppId"] | null;
                 /** @description Grows with each write of the record; also the `ETag`. */
                 generation: components["schemas"]["Generation"];
                 /** @description What its workspace is a view of. */
@@ -2675,6 +3698,8 @@ export interface components {
                 quota: components["schemas"]["Quota"];
                 /** @description Below which directories of the host its sources are; absent: anywhere. */
                 source_roots?: components["schemas"]["HostPath"][] | null;
+                /** @description Grows with every change; the `ETag`. */
+                generation: components["schemas"]["Generation"];
                 /**
                  * Format: date-time
                  * @description When it was made.
@@ -2696,11 +3721,105 @@ export interface components {
                 role: components["schemas"]["Role"];
                 /** @description Whether the user can log in. */
                 has_password: boolean;
+                /** @description Grows with every change; the `ETag`. */
+                generation: components["schemas"]["Generation"];
                 /**
                  * Format: date-time
                  * @description When the user was added.
                  */
                 created_at: string;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Webhook: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /** @description Its id. */
+                id: components["schemas"]["WebhookId"];
+                /** @description Where to. */
+                url: string;
+                /** @description What it is for. */
+                description: string;
+                /** @description Which types are sent; every one where there is none. */
+                event_types: components["schemas"]["EventType"][];
+                app?: components["schemas"]["AppId"] | null;
+                /** @description Whether anything is sent. */
+                is_active: boolean;
+                /** @description Why nothing is, where it was the server that said so. */
+                disabled_reason?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Since when nothing was taken.
+                 */
+                failing_since?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it is tried again.
+                 */
+                next_attempt_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description Until when the secret before signs as well.
+                 */
+                old_secret_until?: string | null;
+                /** @description The `ETag`. */
+                generation: components["schemas"]["Generation"];
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When a person changed it.
+                 */
+                updated_at: string;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_WebhookDelivery: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Grows with every attempt.
+                 */
+                id: number;
+                /**
+                 * Format: int64
+                 * @description Which event; absent for a test.
+                 */
+                event?: number | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /**
+                 * Format: int64
+                 * @description Which attempt of this event, from 1.
+                 */
+                attempt: number;
+                /** @description Whether the endpoint took it: it answered with 2xx. */
+                is_delivered: boolean;
+                /**
+                 * Format: int64
+                 * @description How long it took.
+                 */
+                duration_ms: number;
+                /**
+                 * Format: int64
+                 * @description The status that was answered.
+                 */
+                status?: number | null;
+                /** @description Why nothing was answered. */
+                error?: string | null;
+                /** @description The beginning of the answer, its odd characters escaped. */
+                response: string;
             }[];
             /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
             next_cursor?: string | null;
@@ -2762,6 +3881,13 @@ export interface components {
              * @default null
              */
             share_until: string | null;
+        };
+        /** @description Where previews are. */
+        PreviewSettings: {
+            /** @description Previews are at `<port>-<sandbox>.preview.<domain>`. */
+            domain: string;
+            /** @description How browsers reach them: `http` or `https`. */
+            scheme: string;
         };
         /**
          * @description Whether a preview can be seen.
@@ -3042,6 +4168,11 @@ export interface components {
              */
             requests_per_minute: number | null;
         };
+        /**
+         * @description Which part of a quota would be exceeded.
+         * @enum {string}
+         */
+        QuotaKind: "sandboxes" | "memory_bytes" | "disk_bytes" | "processes";
         /** @description Whether the server can take work. */
         Ready: {
             /** @description Whether every check passed; else the status is 503. */
@@ -3057,6 +4188,67 @@ export interface components {
             is_ok: boolean;
             /** @description What was found. */
             message?: string | null;
+        };
+        /** @description How one part of upkeep is. */
+        ReconcilerStatus: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it sees to. */
+            meaning: string;
+            /** @description Whether it does anything without being asked; the others run with `POST /v1/gc`. */
+            is_automatic: boolean;
+            /**
+             * Format: int64
+             * @description How often it runs; more seldom where looking takes long.
+             */
+            interval_ms: number;
+            /**
+             * Format: date-time
+             * @description When it last ran; absent before the first time.
+             */
+            last_run_at?: string | null;
+            /**
+             * Format: int64
+             * @description How long that took.
+             */
+            duration_ms: number;
+            /**
+             * Format: int64
+             * @description What it then found to do.
+             */
+            found: number;
+            /**
+             * Format: int64
+             * @description How much of it was done.
+             */
+            done: number;
+            /** @description Why its last run failed, in part or whole; absent where it did not. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When a run last failed, though a later one may have done better.
+             */
+            failed_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it runs next; absent where it does not by itself.
+             */
+            next_run_at?: string | null;
+            /**
+             * Format: int64
+             * @description How often it ran since the server started.
+             */
+            runs: number;
+            /**
+             * Format: int64
+             * @description How many of these failed.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Everything that it did since then.
+             */
+            done_total: number;
         };
         /** @description What a refresh did, each list ordered. */
         RefreshOutcome: {
@@ -3121,6 +4313,7 @@ export interface components {
             id: components["schemas"]["SandboxId"];
             /** @description Names it among the sandboxes that live. */
             name: components["schemas"]["SandboxName"];
+            app_id?: components["schemas"]["AppId"] | null;
             /** @description Grows with each write of the record; also the `ETag`. */
             generation: components["schemas"]["Generation"];
             /** @description What its workspace is a view of. */
@@ -3202,6 +4395,11 @@ export interface components {
              * @description Files of its upper layer.
              */
             upper_files: number;
+            /**
+             * Format: int64
+             * @description Bytes of its home directory; they count for the same limit as those of the upper layer.
+             */
+            home_bytes?: number;
             /**
              * Format: int64
              * @description Bytes of its logs.
@@ -3319,6 +4517,11 @@ export interface components {
             upper_files: number;
             /**
              * Format: int64
+             * @description Bytes of its home directory; they count for the same limit as those of the upper layer.
+             */
+            home_bytes?: number;
+            /**
+             * Format: int64
              * @description Bytes of its logs.
              */
             logs_bytes: number;
@@ -3392,6 +4595,64 @@ export interface components {
              */
             expires_at: string;
         };
+        /** @description A setting. */
+        Setting: {
+            /** @description Which one. */
+            key: components["schemas"]["SettingKey"];
+            /** @description What it is. */
+            value: components["schemas"]["SettingValue"];
+            /** @description What it would be if nobody said anything. */
+            default: components["schemas"]["SettingValue"];
+            /** @description Who says so. */
+            source: components["schemas"]["SettingSource"];
+            /** @description Whether it can be changed now: what was said when the server was started cannot. */
+            is_editable: boolean;
+            changed_by?: components["schemas"]["Actor"] | null;
+            /**
+             * Format: date-time
+             * @description When it was changed last while the server ran.
+             */
+            changed_at?: string | null;
+        };
+        /**
+         * @description A setting that can be changed while the server runs.
+         * @enum {string}
+         */
+        SettingKey: "server.log_filter" | "server.requests_per_minute" | "sandbox.max" | "sandbox.stop_grace" | "sandbox.app_idle_timeout" | "sandbox.keepalive_max" | "retention.history" | "retention.events" | "retention.idempotency_keys" | "upkeep.reconcile_interval" | "upkeep.size_interval";
+        /**
+         * @description Who says what a setting is. What comes later here beats what comes before.
+         * @enum {string}
+         */
+        SettingSource: "default" | "stored" | "file" | "environment" | "command_line";
+        /** @description The value of a setting: a number, or a text as it is in `config.toml`, such as `30s`. */
+        SettingValue: number | string;
+        /** @description What the server does by itself. */
+        Settings: {
+            /** @description The version of the server. */
+            version: string;
+            /** @description Grows with every change; the `ETag`. */
+            generation: components["schemas"]["Generation"];
+            preview?: components["schemas"]["PreviewSettings"] | null;
+            /** @description The limits of a new sandbox that does not say them. */
+            limits: components["schemas"]["Limits"];
+            /** @description Every setting that can be changed while the server runs. */
+            settings: components["schemas"]["Setting"][];
+        };
+        /** @description Changes settings, all or none of them. */
+        SettingsUpdateRequest: {
+            /**
+             * @description What is set, and to what.
+             * @default {}
+             */
+            set: {
+                [key: string]: components["schemas"]["SettingValue"];
+            };
+            /**
+             * @description What is as it was before anybody set it while the server ran.
+             * @default []
+             */
+            unset: components["schemas"]["SettingKey"][];
+        };
         /** @description Makes the first administrator. */
         SetupRequest: {
             /** @description What the server wrote to its log, and to `setup-code` of its data directory. */
@@ -3438,6 +4699,11 @@ export interface components {
             /** @enum {string} */
             kind: "preset";
         };
+        /**
+         * @description The name of a state, without what belongs to it.
+         * @enum {string}
+         */
+        StateName: "creating" | "running" | "paused" | "stopping" | "stopped" | "failed" | "deleting";
         /** @description How a process is ended. */
         StopPolicy: {
             /**
@@ -3480,6 +4746,8 @@ export interface components {
             quota: components["schemas"]["Quota"];
             /** @description Below which directories of the host its sources are; absent: anywhere. */
             source_roots?: components["schemas"]["HostPath"][] | null;
+            /** @description Grows with every change; the `ETag`. */
+            generation: components["schemas"]["Generation"];
             /**
              * Format: date-time
              * @description When it was made.
@@ -3538,6 +4806,11 @@ export interface components {
             /** @description Of these, the ones that the host had changed since, which kept those changes. */
             merged: components["schemas"]["WorkspacePath"][];
         };
+        /** @description How the server keeps itself in order. */
+        Upkeep: {
+            /** @description Each part of it. */
+            reconcilers: components["schemas"]["ReconcilerStatus"][];
+        };
         /** @description A user. */
         User: {
             /** @description The id. */
@@ -3548,6 +4821,8 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description Whether the user can log in. */
             has_password: boolean;
+            /** @description Grows with every change; the `ETag`. */
+            generation: components["schemas"]["Generation"];
             /**
              * Format: date-time
              * @description When the user was added.
@@ -3593,6 +4868,134 @@ export interface components {
             /** @description What that means, in a sentence. */
             message: string;
         };
+        /** @description A webhook, without its secret. */
+        Webhook: {
+            /** @description Its id. */
+            id: components["schemas"]["WebhookId"];
+            /** @description Where to. */
+            url: string;
+            /** @description What it is for. */
+            description: string;
+            /** @description Which types are sent; every one where there is none. */
+            event_types: components["schemas"]["EventType"][];
+            app?: components["schemas"]["AppId"] | null;
+            /** @description Whether anything is sent. */
+            is_active: boolean;
+            /** @description Why nothing is, where it was the server that said so. */
+            disabled_reason?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when nothing was taken.
+             */
+            failing_since?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is tried again.
+             */
+            next_attempt_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the secret before signs as well.
+             */
+            old_secret_until?: string | null;
+            /** @description The `ETag`. */
+            generation: components["schemas"]["Generation"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When a person changed it.
+             */
+            updated_at: string;
+        };
+        /** @description Asks for a webhook, for what happens from then on. */
+        WebhookCreateRequest: {
+            /** @description Where to: `https://`, a host that is reached at a public address, and a path. */
+            url: string;
+            /** @description What it is for. */
+            description?: string;
+            /** @description Which types are sent; every one where there is none. */
+            event_types?: components["schemas"]["EventType"][];
+            app?: components["schemas"]["AppId"] | null;
+            /** @description Whether anything is sent; true when absent. */
+            is_active?: boolean;
+        };
+        /** @description One attempt to send something. */
+        WebhookDelivery: {
+            /**
+             * Format: int64
+             * @description Grows with every attempt.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description Which event; absent for a test.
+             */
+            event?: number | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Which attempt of this event, from 1.
+             */
+            attempt: number;
+            /** @description Whether the endpoint took it: it answered with 2xx. */
+            is_delivered: boolean;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            duration_ms: number;
+            /**
+             * Format: int64
+             * @description The status that was answered.
+             */
+            status?: number | null;
+            /** @description Why nothing was answered. */
+            error?: string | null;
+            /** @description The beginning of the answer, its odd characters escaped. */
+            response: string;
+        };
+        /** @description Names a webhook. */
+        WebhookId: string;
+        /** @description What shall be different; what is absent stays as it is. */
+        WebhookUpdateRequest: {
+            /**
+             * @description Where to.
+             * @default null
+             */
+            url: string | null;
+            /**
+             * @description What it is for.
+             * @default null
+             */
+            description: string | null;
+            /**
+             * @description Which types are sent.
+             * @default null
+             */
+            event_types: components["schemas"]["EventType"][] | null;
+            /** @default null */
+            app: components["schemas"]["AppId"] | null;
+            /**
+             * @description Whether anything is sent. One that is made active again goes on where it stopped.
+             * @default null
+             */
+            is_active: boolean | null;
+        };
+        /** @description A webhook with its new secret. */
+        WebhookWithSecret: {
+            /** @description What is kept of it. */
+            webhook: components["schemas"]["Webhook"];
+            /** @description What messages are signed with. It is shown this once. */
+            secret: components["schemas"]["Secret"];
+        };
         /** @description A path below the root of the workspace: relative, without `..`; text where it is UTF-8. */
         WorkspacePath: string | {
             b64: string;
@@ -3615,7 +5018,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3644,7 +5047,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3673,7 +5076,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3718,7 +5121,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3744,7 +5147,10 @@ export interface operations {
                 /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
                 tenant?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3754,7 +5160,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description Created. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -3774,7 +5180,7 @@ export interface operations {
             };
         };
     };
-    api_key_delete: {
+    api_key_fetch: {
         parameters: {
             query?: {
                 /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
@@ -3788,7 +5194,43 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_key_delete: {
+        parameters: {
+            query?: {
+                /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
+                tenant?: string;
+            };
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3830,7 +5272,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3861,7 +5303,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3884,7 +5326,10 @@ export interface operations {
     approve_undo: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 approve: string;
             };
@@ -3892,13 +5337,705 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UndoOutcome"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only those that are filed under this tag; given more than once, under all of them. */
+                tag?: components["schemas"]["AppTag"][];
+                /** @description Only those for this user of another program. */
+                external_user_id?: components["schemas"]["ExternalId"];
+                /** @description Only those for this project of another program. */
+                external_project_id?: components["schemas"]["ExternalId"];
+                /** @description Only those whose name or description holds this text, whatever its case. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_App"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_remove: {
+        parameters: {
+            query?: {
+                /** @description Remove it with changes that nobody decided about. */
+                force?: boolean;
+                /** @description Keep the snapshots of its sandboxes. There are no snapshots yet: it is honored once there are. */
+                keep_snapshots?: boolean;
+            };
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppRemoved"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_clone: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppCloneRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_config_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ConfigItem"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_config_create: {
+        parameters: {
+            query?: {
+                /** @description Restart the processes of the app that have the value. */
+                restart?: boolean;
+            };
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChanged"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_config_remove: {
+        parameters: {
+            query?: {
+                /** @description Restart the processes of the app that have the value. */
+                restart?: boolean;
+            };
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                app: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigRemoved"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_config_update: {
+        parameters: {
+            query?: {
+                /** @description Restart the processes of the app that have the value. */
+                restart?: boolean;
+            };
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                app: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChanged"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_event_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description `asc`, oldest first, when absent. A stream has no other order. */
+                order?: "asc" | "desc";
+                /** @description Only events of this type; may be given several times. */
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled")[];
+            };
+            header?: {
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Event"];
+                    "text/event-stream": components["schemas"]["ServerSentEvent"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_restart: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StopRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_sandbox_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_sandbox_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppSandboxRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_start: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_stop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StopRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description `desc`, newest first, when absent. */
+                order?: "asc" | "desc";
+                /** @description Of this tenant, by its name; for who runs the server, who sees all of them without. */
+                tenant?: string;
+                /** @description By this actor: the id of a user or a key; `user:UID` or `token` for who runs the server. */
+                actor?: string;
+                /** @description Of this action. */
+                action?: string;
+                /** @description About this, by its id. */
+                target?: string;
+                /** @description Not from before. */
+                since?: string;
+                /** @description From before this. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRecord"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_export: {
+        parameters: {
+            query?: {
+                /** @description `jsonl` when absent. */
+                format?: "jsonl" | "csv";
+                /** @description Of this tenant, by its name; for who runs the server, who sees all of them without. */
+                tenant?: string;
+                /** @description By this actor: the id of a user or a key; `user:UID` or `token` for who runs the server. */
+                actor?: string;
+                /** @description Of this action. */
+                action?: string;
+                /** @description About this, by its id. */
+                target?: string;
+                /** @description Not from before. */
+                since?: string;
+                /** @description From before this. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
                 };
             };
             /** @description A problem; `code` says which. */
@@ -3925,7 +6062,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3954,7 +6091,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3975,7 +6112,10 @@ export interface operations {
     password: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3985,7 +6125,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4016,7 +6156,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description Created. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4045,7 +6185,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4074,7 +6214,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4103,7 +6243,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4123,10 +6263,58 @@ export interface operations {
             };
         };
     };
+    event_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description `asc`, oldest first, when absent. A stream has no other order. */
+                order?: "asc" | "desc";
+                /** @description Only events of this type; may be given several times. */
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled")[];
+                /** @description Only events of this app. */
+                app?: components["schemas"]["AppId"];
+                /** @description Only events of this sandbox: its id, the unique beginning of one, or its name. */
+                sandbox?: string;
+            };
+            header?: {
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Event"];
+                    "text/event-stream": components["schemas"]["ServerSentEvent"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     gc: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4136,7 +6324,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4165,7 +6353,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4188,7 +6376,10 @@ export interface operations {
     manifest_check: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4198,7 +6389,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4227,7 +6418,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4256,7 +6447,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4285,7 +6476,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4314,7 +6505,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4363,7 +6554,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4387,6 +6578,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Makes a repeated request one request. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4407,7 +6599,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
-            /** @description x */
+            /** @description Created. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4440,7 +6632,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4470,7 +6662,9 @@ export interface operations {
     sandbox_delete: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
             path: {
                 sandbox: string;
             };
@@ -4478,7 +6672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4499,7 +6693,10 @@ export interface operations {
     accept: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -4507,7 +6704,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4538,7 +6735,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4561,7 +6758,10 @@ export interface operations {
     app_apply: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -4569,7 +6769,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4592,19 +6792,22 @@ export interface operations {
     app_check: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["AppCheckRequest"];
+                "application/json": components["schemas"]["AppCheckRequest"] | null;
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4627,7 +6830,10 @@ export interface operations {
     preview_link: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -4639,7 +6845,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4674,7 +6880,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4713,7 +6919,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4736,7 +6942,10 @@ export interface operations {
     process_restart: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
                 process: string;
@@ -4745,7 +6954,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4768,7 +6977,10 @@ export interface operations {
     process_start: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
                 process: string;
@@ -4777,7 +6989,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4800,7 +7012,10 @@ export interface operations {
     process_stop: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
                 process: string;
@@ -4809,7 +7024,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4834,6 +7049,8 @@ export interface operations {
             query?: never;
             header?: {
                 "If-Match"?: string | null;
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
             };
             path: {
                 sandbox: string;
@@ -4846,7 +7063,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4882,7 +7099,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4918,7 +7135,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4954,7 +7171,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4980,7 +7197,10 @@ export interface operations {
                 /** @description Restart the processes of the app that have the value. */
                 restart?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -4992,7 +7212,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description Created. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5018,7 +7238,9 @@ export interface operations {
                 /** @description Restart the processes of the app that have the value. */
                 restart?: boolean;
             };
-            header?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
             path: {
                 sandbox: string;
                 key: string;
@@ -5027,7 +7249,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5053,7 +7275,9 @@ export interface operations {
                 /** @description Restart the processes of the app that have the value. */
                 restart?: boolean;
             };
-            header?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
             path: {
                 sandbox: string;
                 key: string;
@@ -5066,7 +7290,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5097,7 +7321,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5133,7 +7357,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5153,13 +7377,17 @@ export interface operations {
             };
         };
     };
-    event_list: {
+    sandbox_event_list: {
         parameters: {
             query?: {
-                /** @description Items on the page, 1 to 200; 50 when absent. Pages are oldest first. */
+                /** @description Items on the page, 1 to 200; 50 when absent. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
+                /** @description `asc`, oldest first, when absent. A stream has no other order. */
+                order?: "asc" | "desc";
+                /** @description Only events of this type; may be given several times. */
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled")[];
             };
             header?: {
                 "Last-Event-ID"?: string;
@@ -5171,7 +7399,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5203,7 +7431,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5226,7 +7454,10 @@ export interface operations {
     exec_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -5247,7 +7478,7 @@ export interface operations {
                     "application/json": components["schemas"]["ExecResult"];
                 };
             };
-            /** @description x */
+            /** @description Created. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5279,7 +7510,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5351,7 +7582,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5374,7 +7605,10 @@ export interface operations {
     exec_signal: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
                 exec: string;
@@ -5387,7 +7621,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5421,7 +7655,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5459,7 +7693,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5493,7 +7727,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5533,7 +7767,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5571,7 +7805,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5622,7 +7856,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5645,7 +7879,10 @@ export interface operations {
     directory_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -5657,7 +7894,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5680,7 +7917,10 @@ export interface operations {
     file_move: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -5692,7 +7932,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5734,7 +7974,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5770,7 +8010,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5793,7 +8033,10 @@ export interface operations {
     keepalive: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -5805,7 +8048,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5828,7 +8071,10 @@ export interface operations {
     sandbox_pause: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -5836,7 +8082,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5889,7 +8135,10 @@ export interface operations {
     pull: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -5901,7 +8150,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5926,6 +8175,8 @@ export interface operations {
             query?: never;
             header?: {
                 "If-Match"?: string | null;
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
             };
             path: {
                 sandbox: string;
@@ -5938,7 +8189,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5963,6 +8214,8 @@ export interface operations {
             query?: never;
             header?: {
                 "If-Match"?: string | null;
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
             };
             path: {
                 sandbox: string;
@@ -5975,7 +8228,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5998,7 +8251,10 @@ export interface operations {
     sandbox_resume: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -6006,7 +8262,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6029,7 +8285,10 @@ export interface operations {
     sandbox_start: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -6037,7 +8296,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6060,7 +8319,10 @@ export interface operations {
     sandbox_stop: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 sandbox: string;
             };
@@ -6072,7 +8334,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6103,7 +8365,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6126,19 +8388,86 @@ export interface operations {
     secrets_rotate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SecretRotation"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
                 };
             };
             /** @description A problem; `code` says which. */
@@ -6166,7 +8495,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6189,7 +8518,10 @@ export interface operations {
     tenant_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6199,8 +8531,39 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description Created. */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tenant_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6222,7 +8585,9 @@ export interface operations {
     tenant_update: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
             path: {
                 tenant: string;
             };
@@ -6234,13 +8599,42 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upkeep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upkeep"];
                 };
             };
             /** @description A problem; `code` says which. */
@@ -6263,7 +8657,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6299,7 +8693,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6325,7 +8719,10 @@ export interface operations {
                 /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
                 tenant?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6335,8 +8732,42 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description Created. */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    user_fetch: {
+        parameters: {
+            query?: {
+                /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
+                tenant?: string;
+            };
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6361,7 +8792,9 @@ export interface operations {
                 /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
                 tenant?: string;
             };
-            header?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
             path: {
                 user: string;
             };
@@ -6369,7 +8802,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description x */
+            /** @description No Content. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6393,7 +8826,9 @@ export interface operations {
                 /** @description The name of a tenant; one's own when absent. Another one is there for who runs the server only. */
                 tenant?: string;
             };
-            header?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
             path: {
                 user: string;
             };
@@ -6405,13 +8840,286 @@ export interface operations {
             };
         };
         responses: {
-            /** @description x */
+            /** @description OK. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Webhook"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WebhookDelivery"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_rotate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
             /** @description A problem; `code` says which. */

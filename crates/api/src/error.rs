@@ -243,6 +243,10 @@ codes! {
     IdempotencyReplayHidden = "idempotency_replay_hidden", 409;
     /// The setting is set where the server was started: in its file, its environment or on its command line; nothing was changed.
     SettingFixed = "setting_fixed", 409;
+    /// No webhook has this id.
+    WebhookNotFound = "webhook_not_found", 404;
+    /// The address of the webhook is not one that may be sent to.
+    WebhookUrlRefused = "webhook_url_refused", 422;
 }
 
 impl fmt::Display for ErrorCode {

@@ -8,6 +8,7 @@ mod accounts;
 mod approves;
 mod apps;
 pub mod attach;
+mod audit;
 mod config;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod review;
 mod sandboxes;
 mod settings;
 mod usage;
+mod webhooks;
 
 pub use accounts::{
     ApiKey, ApiKeyCreateRequest, ApiKeyCreated, AuthStatus, CSRF, LoginRequest, Me,
@@ -32,12 +34,13 @@ pub use apps::{
     App, AppCloneRequest, AppCreateRequest, AppListQuery, AppRemoveQuery, AppRemoved,
     AppSandboxRequest, AppUpdateRequest,
 };
+pub use audit::{AuditExportQuery, AuditFormat, AuditQuery, AuditRecord, AuditTarget};
 pub use config::{
     ConfigChangeQuery, ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved,
     ConfigUpdateRequest, SecretRotation,
 };
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
-pub use events::{Event, EventsQuery, ServerSentEvent};
+pub use events::{Event, EventsQuery, Order, SandboxEventsQuery, ServerSentEvent};
 pub use execs::{
     AttachQuery, CapturedOutput, Exec, ExecCreateRequest, ExecResult, LIMIT_OUTPUT_BYTES_DEFAULT,
     LIMIT_OUTPUT_BYTES_MAX, OutputChunk, OutputQuery, SignalRequest,
@@ -67,6 +70,9 @@ pub use settings::{
 pub use usage::{
     DiskUsage, GcAction, GcOutcome, GcRequest, ReconcilerStatus, SandboxDiskUsage, SandboxUsage,
     Upkeep,
+};
+pub use webhooks::{
+    Webhook, WebhookCreateRequest, WebhookDelivery, WebhookUpdateRequest, WebhookWithSecret,
 };
 
 /// The header that makes a repeated create one create.

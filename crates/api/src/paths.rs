@@ -16,6 +16,12 @@ pub const OPENAPI: &str = "/v1/openapi.json";
 pub const SANDBOXES: &str = "/v1/sandboxes";
 /// `GET` lists, `POST` makes one.
 pub const APPS: &str = "/v1/apps";
+/// `GET`: what happened.
+pub const EVENTS: &str = "/v1/events";
+/// `GET`: who asked for what that changes something.
+pub const AUDIT: &str = "/v1/audit";
+/// `GET`: all of that.
+pub const AUDIT_EXPORT: &str = "/v1/audit/export";
 /// `GET`: what was approved.
 pub const APPROVES: &str = "/v1/approves";
 /// `GET`: what the data directory holds.

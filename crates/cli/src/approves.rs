@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sandbar_api::{Approve, Page, paths};
-use sandbar_types::{HostPath, WorkspacePath};
+use sandbar_types::{Actor, HostPath, WorkspacePath};
 
 use crate::{
     client::Client,
@@ -106,4 +106,17 @@ pub(crate) fn below(source: &HostPath, word: &Path) -> Result<Option<WorkspacePa
         return Ok(None);
     }
     WorkspacePath::parse(rest).map(Some).map_err(|error| outside().caused_by(&error))
+}
+
+/// Who it was, for people.
+pub(crate) fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::User { name: Some(name), .. } => visible::line(name),
+        Actor::User { uid, name: None } => format!("user {uid}"),
+        Actor::Rules => "the rules of the sandbox".to_owned(),
+        Actor::Token => "whoever has the token".to_owned(),
+        Actor::Account { name, .. } => name.to_string(),
+        Actor::ApiKey { name, .. } => format!("the key `{name}`"),
+        Actor::Unknown => "unknown".to_owned(),
+    }
 }

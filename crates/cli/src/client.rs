@@ -131,6 +131,23 @@ impl Client {
         Err(problem::failure(status, &read(response).await?))
     }
 
+    /// Opens a connection of its own for a feed of events, behind the event `after`.
+    pub(crate) async fn feed(&mut self, path: &str, after: u64) -> Result<Incoming, Failure> {
+        let mut request = self.request(Method::GET, path, None)?;
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.insert("last-event-id", HeaderValue::from(after));
+        let mut sender = self.connection().await?;
+        let response = sender.send_request(request).await;
+        let response =
+            response.map_err(|error| lost("the server closed the connection").caused_by(&error))?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let status = response.status();
+        Err(problem::failure(status, &read(response).await?))
+    }
+
     /// Opens a connection of its own and attaches to an exec.
     pub(crate) async fn attach(&mut self, path: &str) -> Result<Attached, Failure> {
         let handshake = websocket::Handshake::new();

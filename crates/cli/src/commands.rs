@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod approve;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod changes;
 pub(crate) mod completions;
@@ -11,6 +12,7 @@ pub(crate) mod create;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod du;
+pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod gc;
 pub(crate) mod key;
@@ -62,6 +64,7 @@ pub(crate) enum Command {
     Exec(exec::Args),
     Shell(shell::Args),
     Logs(logs::Args),
+    Events(events::Args),
     Cp(cp::Args),
     Stop(stop::Args),
     Start(start::Args),
@@ -75,6 +78,7 @@ pub(crate) enum Command {
     User(user::Args),
     Key(key::Args),
     Tenant(tenant::Args),
+    Audit(audit::Args),
     Doctor(doctor::Args),
     Serve(serve::Args),
     Config(config::Args),
@@ -104,6 +108,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Exec(args) => Box::pin(exec::run(args, context)).await,
         Command::Shell(args) => Box::pin(shell::run(args, context)).await,
         Command::Logs(args) => Box::pin(logs::run(args, context)).await,
+        Command::Events(args) => events::run(args, context).await,
         Command::Cp(args) => Box::pin(cp::run(args, context)).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Start(args) => start::run(args, context).await,
@@ -117,6 +122,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Key(args) => key::run(args, context).await,
         Command::Tenant(args) => tenant::run(args, context).await,
         Command::Config(args) => config::change(args, context).await,
+        Command::Audit(args) => audit::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Manifest(_) | Command::Serve(_) | Command::Backup(_) | Command::Completions(_) => {
             unreachable!("they ask no server and were carried out before")

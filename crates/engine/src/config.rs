@@ -41,6 +41,8 @@ pub struct EngineConfig {
     pub git: Arc<dyn crate::GitWorker>,
     /// The way out of sandboxes.
     pub network: Arc<dyn crate::Network>,
+    /// Carries webhooks.
+    pub courier: Arc<dyn crate::Courier>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// What may be changed while it runs, as it is without any change.
@@ -66,6 +68,7 @@ impl EngineConfig {
             applier,
             git: Arc::new(crate::NoGitWorker),
             network: Arc::new(crate::NoNetwork),
+            courier: Arc::new(crate::NoCourier),
             clock: Arc::new(SystemClock),
             settings: EngineSettings::default(),
             reader: None,

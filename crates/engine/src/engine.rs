@@ -15,7 +15,7 @@ use std::{
 use sandbar_runtime::doctor::{Finding, Verdict};
 use sandbar_store::{EventBatches, EventWriter, SettingRow, Store, setting_list};
 use sandbar_types::{AppId, ApproveId, Generation, HostPath, SandboxId, Visibility};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -64,6 +64,10 @@ pub(crate) struct Inner {
     pub(crate) turns: crate::processes::Turns,
     pub(crate) accounts: Accounts,
     pub(crate) in_flight: crate::idempotency::InFlight,
+    /// Somebody made, changed or removed a webhook.
+    pub(crate) webhooks_changed: Notify,
+    /// How many lines of the audit log whoever is refused still gets.
+    pub(crate) audit: crate::audit::Throttle,
     pub(crate) secrets: crate::secret::Keys,
     /// One approve at a time for each source.
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
@@ -192,6 +196,8 @@ impl Engine {
             turns: crate::processes::Turns::default(),
             accounts: Accounts::default(),
             in_flight: crate::idempotency::InFlight::default(),
+            webhooks_changed: Notify::new(),
+            audit: crate::audit::Throttle::default(),
             secrets,
             sources: Mutex::default(),
             kept: Mutex::default(),
@@ -206,6 +212,7 @@ impl Engine {
         upkeep::start(&inner);
         inner.tasks.spawn(crate::size::measure_all(Arc::clone(&inner)));
         inner.tasks.spawn(crate::secret::resume(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::webhook::run(Arc::clone(&inner)));
         inner.tasks.spawn(crate::idle::watch_memory(Arc::clone(&inner)));
         inner.is_ready.store(true, Ordering::Release);
         Ok(Self { inner })

@@ -1,32 +1,51 @@
 //! What happened to a sandbox, an app or a tenant, in words that a program can read.
 
 use jiff::Timestamp;
-use sandbar_store::{EventRow, NewEvent, event_list, sandbox_fetch};
+pub use sandbar_store::EventFilter;
+use sandbar_store::{EventPage, EventRow, NewEvent, event_list};
 use sandbar_types::{
-    AppId, ApproveId, Enforcement, EnvName, ExecEnd, ExecId, ExitStatus, FailureReason,
-    ProcessName, QuotaKind, SandboxId, StopReason, WorkspacePath,
+    AppId, ApproveId, Enforcement, EnvName, EventType, ExecEnd, ExecId, ExitStatus, FailureReason,
+    ProcessName, QuotaKind, SandboxId, StopReason, WebhookId, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{AppField, CheckStatus, Engine, Error, ErrorKind, Result, engine::Inner};
+use crate::{AppField, CheckStatus, Engine, Error, Result, engine::Inner};
 
 /// One event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
-    /// Grows with every event.
+    /// Grows with each event of the server; the id of the server-sent event, too.
     pub id: u64,
+    /// When it happened.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
     /// The app that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<AppId>,
     /// The sandbox that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_id: Option<SandboxId>,
-    /// When it happened.
-    pub at: Timestamp,
-    /// What happened.
+    /// What happened. New types may come; skip what you do not know.
+    #[serde(flatten)]
     pub payload: EventPayload,
+}
+
+impl Event {
+    pub(crate) fn of(row: EventRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id.unsigned_abs(),
+            at: row.at,
+            app_id: row.subject.app_id,
+            sandbox_id: row.subject.sandbox_id,
+            payload: serde_json::from_value(row.payload).map_err(Error::internal)?,
+        })
+    }
 }
 
 /// What happened. Never output, values of variables, or command lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub enum EventPayload {
     /// It was asked for.
@@ -231,26 +250,74 @@ pub enum EventPayload {
     /// Its lease ends soon, and it is stopped then.
     LeaseEnding {
         /// When.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
         lease_until: Timestamp,
+    },
+    /// A webhook failed for so long that nothing is sent to it any more.
+    WebhookDisabled {
+        /// Which.
+        webhook_id: WebhookId,
+        /// Why.
+        reason: String,
     },
 }
 
-impl Event {
-    pub(crate) fn of(row: EventRow) -> Result<Self> {
-        Ok(Self {
-            id: row.id.unsigned_abs(),
-            app_id: row.subject.app_id,
-            sandbox_id: row.subject.sandbox_id,
-            at: row.at,
-            payload: serde_json::from_value(row.payload).map_err(Error::internal)?,
-        })
-    }
-}
-
 impl EventPayload {
+    /// What kind of event it is.
+    #[must_use]
+    pub const fn kind(&self) -> EventType {
+        match self {
+            Self::Created => EventType::Created,
+            Self::Running => EventType::Running,
+            Self::Adopted => EventType::Adopted,
+            Self::Paused => EventType::Paused,
+            Self::Resumed => EventType::Resumed,
+            Self::Stopped { .. } => EventType::Stopped,
+            Self::Failed { .. } => EventType::Failed,
+            Self::Deleted => EventType::Deleted,
+            Self::ExecStarted { .. } => EventType::ExecStarted,
+            Self::ExecEnded { .. } => EventType::ExecEnded,
+            Self::Approved { .. } => EventType::Approved,
+            Self::Undone { .. } => EventType::Undone,
+            Self::ApproveRecovered { .. } => EventType::ApproveRecovered,
+            Self::ApproveKept { .. } => EventType::ApproveKept,
+            Self::Rejected { .. } => EventType::Rejected,
+            Self::Refreshed { .. } => EventType::Refreshed,
+            Self::ManifestInvalid { .. } => EventType::ManifestInvalid,
+            Self::ProcessReady { .. } => EventType::ProcessReady,
+            Self::ProcessUnhealthy { .. } => EventType::ProcessUnhealthy,
+            Self::ProcessEnded { .. } => EventType::ProcessEnded,
+            Self::ProcessGivenUp { .. } => EventType::ProcessGivenUp,
+            Self::BuildChecked { .. } => EventType::BuildChecked,
+            Self::EgressDenied { .. } => EventType::EgressDenied,
+            Self::ConfigChanged { .. } => EventType::ConfigChanged,
+            Self::DiskWarning { .. } => EventType::DiskWarning,
+            Self::AppCreated => EventType::AppCreated,
+            Self::AppCloned { .. } => EventType::AppCloned,
+            Self::AppUpdated { .. } => EventType::AppUpdated,
+            Self::AppDeleted { .. } => EventType::AppDeleted,
+            Self::SandboxReplaced { .. } => EventType::SandboxReplaced,
+            Self::DiskExceeded { .. } => EventType::DiskExceeded,
+            Self::DataDiskLow { .. } => EventType::DataDiskLow,
+            Self::TotalDiskWarning { .. } => EventType::TotalDiskWarning,
+            Self::QuotaWarning { .. } => EventType::QuotaWarning,
+            Self::LeaseEnding { .. } => EventType::LeaseEnding,
+            Self::WebhookDisabled { .. } => EventType::WebhookDisabled,
+        }
+    }
+
     pub(crate) fn to_value(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("a plain value can be written as JSON")
     }
+}
+
+/// In what order events are listed, and behind which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOrder {
+    /// Oldest first, behind this one; 0 from the beginning.
+    OldestFirst(u64),
+    /// Newest first, before this one; `None` from the end.
+    NewestFirst(Option<u64>),
 }
 
 impl Inner {
@@ -281,36 +348,46 @@ impl Inner {
 }
 
 impl Engine {
-    /// At most `limit` events after the event `after` (0: from the beginning), oldest first; of a deleted sandbox, too.
+    /// At most `limit` events that pass `filter`. What they are about may be gone.
+    ///
+    /// Whoever goes on behind the last one that they saw misses none: ids grow in the order of commits.
     ///
     /// # Errors
-    /// `sandbox_not_found`.
-    pub async fn event_list(&self, id: SandboxId, after: u64, limit: u32) -> Result<Vec<Event>> {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
+    /// The store failed.
+    pub async fn event_list(
+        &self,
+        filter: &EventFilter,
+        order: EventOrder,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        let bound = |id| i64::try_from(id).unwrap_or(i64::MAX);
+        let page = match order {
+            EventOrder::OldestFirst(after) => EventPage::After(bound(after)),
+            EventOrder::NewestFirst(before) => EventPage::Before(before.map_or(i64::MAX, bound)),
+        };
         let mut conn = self.inner.store.read().await?;
-        let rows = event_list(&mut conn, id, after, limit).await?;
-        if rows.is_empty() && sandbox_fetch(&mut conn, id).await?.is_none() {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                "sandbox_not_found",
-                format!("there is no sandbox {id}"),
-            ));
-        }
+        let rows = event_list(&mut conn, filter, page, limit).await?;
         rows.into_iter().map(Event::of).collect()
     }
 
-    /// As [`Engine::event_list`], but waits until there is at least one. Empty: the sandbox is gone, or the server leaves.
+    /// The events behind `after`, oldest first, as soon as there is one. Empty: the sandbox that `filter` names is gone,
+    /// or the server leaves.
     ///
     /// # Errors
-    /// `sandbox_not_found`.
-    pub async fn event_wait(&self, id: SandboxId, after: u64, limit: u32) -> Result<Vec<Event>> {
+    /// The store failed.
+    pub async fn event_wait(
+        &self,
+        filter: &EventFilter,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
         let mut written = self.inner.events.subscribe();
         loop {
             // Seen before it is looked, so that what is written in between is not missed.
             written.borrow_and_update();
-            let events = self.event_list(id, after, limit).await?;
-            let is_over = self.inner.leaving.is_cancelled() || self.inner.actor(id).is_err();
-            if !events.is_empty() || is_over {
+            let events = self.event_list(filter, EventOrder::OldestFirst(after), limit).await?;
+            let is_gone = filter.sandbox.is_some_and(|id| self.inner.actor(id).is_err());
+            if !events.is_empty() || is_gone || self.inner.leaving.is_cancelled() {
                 return Ok(events);
             }
             tokio::select! {
@@ -318,5 +395,19 @@ impl Engine {
                 _changed = written.changed() => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_names_the_type_that_it_is() {
+        let payload = EventPayload::DiskWarning { upper_bytes: 1, limit_bytes: 2, percent: 80 };
+        assert_eq!(payload.to_value()["type"], payload.kind().as_str());
+        let payload =
+            EventPayload::ApproveKept { approve_id: ApproveId::generate(), paths: vec![] };
+        assert_eq!(payload.to_value()["type"], payload.kind().as_str());
     }
 }

@@ -8,6 +8,7 @@
 mod account;
 mod actor;
 mod app;
+mod audit;
 mod backup;
 mod config;
 mod engine;
@@ -32,6 +33,7 @@ mod settings;
 mod size;
 mod source;
 mod upkeep;
+mod webhook;
 mod workspace_view;
 
 pub use account::{
@@ -43,10 +45,11 @@ pub use app::{
     App, AppCreateParams, AppField, AppListParams, AppRef, AppRemoved, AppUpdateParams, Replace,
     Undecided,
 };
+pub use audit::{AuditEntry, AuditFilter, AuditOrder, AuditRecord, AuditTarget};
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use engine::{Engine, StartError};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, EventPayload};
+pub use event::{Event, EventFilter, EventOrder, EventPayload};
 pub use exec::{Captured, Exec, ExecItem, ExecReader, ExecResult, ExecSession, ExecWriter};
 pub use files::{
     Extracted, FileArchive, FileContent, FileEntry, FileKind, FileList, Overwrite, Recursion,
@@ -79,7 +82,11 @@ pub use sandbox::{
 };
 pub use secret::{
     AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigScope, ConfigUpdateParams,
-    ConfigWhich, Rotation, SecretString,
+    ConfigWhich, Rotation, SecretString, expose,
 };
 pub use settings::{EngineSettings, SettingsChange, SettingsReader, settings_generation};
 pub use upkeep::{GcAction, GcMode, GcReport, Pending, Reconciler, UpkeepStatus};
+pub use webhook::{
+    Courier, NoCourier, Webhook, WebhookAnswer, WebhookCreateParams, WebhookDelivery,
+    WebhookMessage, WebhookUpdateParams, WebhookWhich, WebhookWithSecret,
+};

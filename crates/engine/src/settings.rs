@@ -28,6 +28,8 @@ pub struct EngineSettings {
     pub history_ttl: Duration,
     /// How long events are kept, also of sandboxes that live on.
     pub event_ttl: Duration,
+    /// How long lines of the audit log are kept.
+    pub audit_ttl: Duration,
     /// How long an exec that ended is kept, with its log.
     pub log_ttl: Duration,
     /// How long a stopped sandbox without changes is kept; `None`: until somebody deletes it.
@@ -56,6 +58,7 @@ impl Default for EngineSettings {
             idempotency_ttl: 7 * DAY,
             history_ttl: 30 * DAY,
             event_ttl: 90 * DAY,
+            audit_ttl: 365 * DAY,
             log_ttl: 30 * DAY,
             stopped_ttl: None,
             size_interval: Duration::from_secs(3),

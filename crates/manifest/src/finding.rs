@@ -25,10 +25,13 @@ impl Severity {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EventFinding))]
 pub struct Finding {
     /// How bad it is; each code has one severity.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub severity: Severity,
     /// What it is, for programs.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub code: Code,
     /// Where, counted from 1.
     pub line: u32,

@@ -11,7 +11,9 @@ use sandbar_runtime::{
     Caller,
     native::{NativeConfig, NativeRuntime},
 };
-use sandbar_server::{Config, ConfigError, ServeConfig, ServeError, ServerNetwork, TcpListen};
+use sandbar_server::{
+    Config, ConfigError, HttpCourier, ServeConfig, ServeError, ServerNetwork, TcpListen,
+};
 use sandbar_store_postgres::{AddressError, PostgresAddress, PostgresDriver};
 use sandbar_store_sqlite::SqliteDriver;
 
@@ -124,6 +126,7 @@ fn config(
     engine.secrets_key = key.unwrap_or(engine.secrets_key);
     engine.git = Arc::new(WorkerGit { exe });
     engine.network = Arc::new(network);
+    engine.courier = Arc::new(HttpCourier::new(&settings));
     ServeConfig { engine, caller, socket: options.socket, settings }
 }
 

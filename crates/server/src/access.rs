@@ -1,6 +1,6 @@
 //! What each route asks of who asks: declared beside the route, written in the document, and enforced from there.
 //!
-//! A route says `x-sandbar-scope` in its documentation; [`Accesses`] is read from the document, so what is enforced is
+//! A route says `scope` of `x-sandbar` in its documentation; [`Accesses`] is read from the document, so what is enforced is
 //! what is documented. A route that says nothing is for nobody. Order: the gate of `auth` before; here who it is, how
 //! often they asked, whether a page of another site made their browser ask, and whether they may.
 
@@ -14,10 +14,11 @@ use sandbar_types::Scope;
 use utoipa::openapi::OpenApi;
 
 use crate::{
+    audit::Notes,
     auth::Transport,
     error::ApiError,
     identify::{Identified, identify},
-    openapi::{self, SCOPE},
+    openapi,
     rate::Standing,
     state::AppState,
 };
@@ -66,8 +67,8 @@ impl Accesses {
         for (path, item) in &mut document.paths.paths {
             let by_method = found.entry(path.clone()).or_default();
             for (method, operation) in openapi::operations(item) {
-                let declared = operation.extensions.as_ref().and_then(|all| all.get(SCOPE));
-                let access = declared.and_then(|text| Access::parse(text.as_str()?));
+                let declared = openapi::declared(operation, "scope");
+                let access = declared.and_then(Access::parse);
                 by_method.insert(method, access);
             }
         }
@@ -114,6 +115,9 @@ pub(crate) async fn enter(
         let answer = if access == Access::Open { Ok(()) } else { Err(unauthorized()) };
         return (None, answer);
     };
+    if let Some(notes) = request.extensions().get::<Notes>() {
+        notes.asked_by(&identity.principal);
+    }
     let standing = match state.rates.count(state, &identity).await {
         Ok(standing) => standing,
         Err(error) => return (None, Err(error)),

@@ -11,12 +11,14 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
 use sandbar_engine::AppRef;
 use sandbar_types::{
-    ApiKeyId, ApproveId, EnvName, ExecId, ProcessName, SandboxId, UserId, WorkspacePath,
+    ApiKeyId, ApproveId, EnvName, ExecId, ProcessName, SandboxId, UserId, WebhookId, WorkspacePath,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{asker, error::ApiError, integers, json, objects::Objects, state::AppState};
+use crate::{
+    asker, audit::Notes, error::ApiError, integers, json, objects::Objects, state::AppState,
+};
 
 /// LIMIT: bytes of a body that is not an upload.
 pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
@@ -30,7 +32,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         require_json(request.headers())?;
-        parse(&read_body(request.into_body()).await?).map(Self)
+        let notes = notes(&request);
+        let body = read_body(request.into_body()).await?;
+        parse_noted(&body, notes).map(Self)
     }
 }
 
@@ -43,13 +47,14 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> 
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let is_json = require_json(request.headers());
+        let notes = notes(&request);
         let body = read_body(request.into_body()).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
         is_json?;
         // `null` is a body that says nothing, too.
-        parse::<Option<T>>(&body).map(|body| Self(body.unwrap_or_default()))
+        parse_noted::<Option<T>>(&body, notes).map(|body| Self(body.unwrap_or_default()))
     }
 }
 
@@ -62,8 +67,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonWithBytes<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         require_json(request.headers())?;
+        let notes = notes(&request);
         let body = read_body(request.into_body()).await?;
-        Ok(Self(parse(&body)?, body))
+        Ok(Self(parse_noted(&body, notes)?, body))
     }
 }
 
@@ -93,6 +99,21 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 /// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, name, or that of its app.
+/// As [`Query`], where a parameter that is a list may be given several times.
+#[derive(Debug)]
+pub(crate) struct QueryWithLists<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryWithLists<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        serde_html_form::from_str(parts.uri.query().unwrap_or_default()).map(Self).map_err(|why| {
+            ApiError::new(ErrorCode::InvalidQuery, format!("the query cannot be read: {why}"))
+        })
+    }
+}
+
+/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, or name.
 ///
 /// Of the tenant of who asks, always: a handler has no other way to an id.
 #[derive(Debug)]
@@ -104,7 +125,11 @@ impl FromRequestParts<AppState> for Sandbox {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let tenant = asker::identity(parts)?.principal.tenant;
         let text = segment(parts, state, "sandbox").await?;
-        Ok(Self(state.engine.sandbox_resolve(tenant, &text).await?))
+        let id = state.engine.sandbox_resolve(tenant, &text).await?;
+        if let Some(notes) = parts.extensions.get::<Notes>() {
+            notes.is_about(id);
+        }
+        Ok(Self(id))
     }
 }
 
@@ -235,6 +260,22 @@ impl FromRequestParts<AppState> for Key {
     }
 }
 
+/// The webhook that `{webhook}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Webhook(pub(crate) WebhookId);
+
+impl FromRequestParts<AppState> for Webhook {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "webhook").await?;
+        text.parse().map(Self).map_err(|_: sandbar_types::InvalidId| {
+            ApiError::new(ErrorCode::WebhookNotFound, "there is no such webhook")
+                .hint("`GET /v1/webhooks` lists them")
+        })
+    }
+}
+
 /// The name of the tenant in the path.
 #[derive(Debug)]
 pub(crate) struct TenantName(pub(crate) String);
@@ -354,6 +395,19 @@ pub(crate) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
                 ApiError::new(ErrorCode::InvalidRequest, "the body ended early")
             }
         })
+}
+
+fn notes(request: &Request) -> Option<Notes> {
+    request.extensions().get().cloned()
+}
+
+/// Reads a body, and tells the audit log which fields it has.
+fn parse_noted<T: DeserializeOwned>(body: &[u8], notes: Option<Notes>) -> Result<T, ApiError> {
+    let parsed = parse(body)?;
+    if let Some(notes) = notes {
+        notes.has_fields(body);
+    }
+    Ok(parsed)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {

@@ -7,8 +7,10 @@
 mod access;
 mod app_query;
 mod asker;
+mod audit;
 mod auth;
 mod config;
+mod courier;
 mod dispatch;
 mod egress;
 mod error;
@@ -40,6 +42,7 @@ mod state;
 pub use crate::{
     auth::TokenError,
     config::{Config, ConfigError},
+    courier::HttpCourier,
     egress::ServerNetwork,
     listen::ListenError,
     logging::LogFormat,

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use crate::{
     access::enter,
+    audit::Audited,
     auth::{Transport, admit},
     error::{ApiError, of_status},
     rate::Standing,
@@ -46,6 +47,7 @@ pub(crate) async fn observe(
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let log = RequestLog::begin(&request_id, &method, route);
     let answering = async {
+        let audited = Audited::begin(&state, &mut request, &request_id).await;
         let (standing, admitted) = enter_by(&state, &mut request).await;
         let identity = request.extensions().get::<Identity>();
         log.asked_by(identity.map(|identity| &identity.principal.who));
@@ -53,10 +55,14 @@ pub(crate) async fn observe(
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         };
-        (standing, response)
+        let (response, code) = finish(response, &request_id);
+        let response = match audited {
+            None => response,
+            Some(audited) => audited.end(response, code).await,
+        };
+        (standing, response, code)
     };
-    let (standing, response) = answering.instrument(log.span()).await;
-    let (mut response, code) = finish(response, &request_id);
+    let (standing, mut response, code) = answering.instrument(log.span()).await;
     if let Some(code) = code {
         state.metrics.problems.add_one(code.as_str());
     }

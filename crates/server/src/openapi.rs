@@ -18,16 +18,18 @@ use utoipa::{
 
 use crate::{idempotency, integers};
 
-/// Where an operation says what it asks of who asks: `none`, `any` (that they are known), a scope, or `instance` (that
-/// they run the server).
-pub(crate) const SCOPE: &str = "x-sandbar-scope";
+/// Where an operation says what there is no word for in OpenAPI. One object, because extensions have no order of their own.
+///
+/// `scope` is what it asks of who asks: `none`, `any` (that they are known), a scope, or `instance` (that they run the
+/// server). `audit` is what it is called in the audit log.
+const EXTENSION: &str = "x-sandbar";
 
 /// What is said about the API as a whole.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Sandbar",
-        description = "Sandboxes that are copy-on-write views of real code.\n\nErrors are `application/problem+json`; their codes are in `docs/errors.md`. `{sandbox}` is an id, the unique beginning of one, a name, or the id or name of an app, whose current sandbox it is. `{app}` is an id or a name.\n\n`x-sandbar-scope` says what a route asks of who asks: `none`, `any` (that they are known), one of the scopes `read`, `write`, `review` and `admin`, or `instance` (that they run the server, by its socket or token file).",
+        description = "Sandboxes that are copy-on-write views of real code.\n\nErrors are `application/problem+json`; their codes are in `docs/errors.md`. `{sandbox}` is an id, the unique beginning of one, a name, or the id or name of an app, whose current sandbox it is. `{app}` is an id or a name.\n\n`scope` of `x-sandbar` says what a route asks of who asks: `none`, `any` (that they are known), one of the scopes `read`, `write`, `review` and `admin`, or `instance` (that they run the server, by its socket or token file).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem, ErrorCode)),
@@ -37,6 +39,7 @@ pub(crate) const SCOPE: &str = "x-sandbar-scope";
         (name = "execs", description = "Commands in a sandbox, with or without a terminal."),
         (name = "files", description = "Files of a workspace."),
         (name = "review", description = "What changed, and the decision about it."),
+        (name = "events", description = "What happened."),
         (name = "config", description = "Settings and secrets."),
         (name = "accounts", description = "Who may ask: users, sessions, API keys, tenants."),
         (name = "server", description = "The server itself."),
@@ -159,9 +162,13 @@ fn take_header(operation: &mut Operation, name: &str, description: &str) {
     operation.parameters.get_or_insert_default().push(RefOr::T(header.build()));
 }
 
+/// What an operation declares of itself as `what`.
+pub(crate) fn declared<'o>(operation: &'o Operation, what: &str) -> Option<&'o str> {
+    operation.extensions.as_ref()?.get(EXTENSION)?.get(what)?.as_str()
+}
+
 fn describe(operation: &mut Operation) {
-    let is_open = operation.extensions.as_ref().and_then(|all| all.get(SCOPE));
-    if is_open.is_some_and(|scope| scope == "none") {
+    if declared(operation, "scope") == Some("none") {
         operation.security = Some(Vec::new());
     }
     for (status, response) in &mut operation.responses.responses {

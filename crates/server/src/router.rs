@@ -9,8 +9,9 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, approves, apps, attach, backup, config, events, execs, files, health,
-        output, ports, processes, pull, review, sandboxes, settings, tenants, usage, users,
+        accounts, api_keys, approves, apps, attach, audit, backup, config, events, execs, files,
+        health, output, ports, processes, pull, review, sandboxes, settings, tenants, usage, users,
+        webhooks,
     },
     state::AppState,
 };
@@ -31,6 +32,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(pull::router())
         .merge(approves::router())
         .merge(events::router())
+        .merge(audit::router())
+        .merge(webhooks::router())
         .merge(usage::router())
         .merge(settings::router())
         .merge(backup::router())

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     access::Accesses,
+    audit::Actions,
     auth::{Token, TokenError},
     config::Config,
     listen::{self, ListenError},
@@ -258,6 +259,7 @@ impl Server {
             data_dir: data_dir.into(),
             token,
             accesses: Arc::new(Accesses::of(&mut router::document())),
+            actions: Arc::new(Actions::of(&mut router::document())),
             rates: Arc::default(),
             metrics: Arc::new(Metrics::default()),
             listed: Arc::default(),

@@ -11,8 +11,8 @@ use sandbar_types::{DiffId, SandboxId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    access::Accesses, auth::Token, metrics::Metrics, previews::Previews, rate::Rates,
-    settings::Settings,
+    access::Accesses, audit::Actions, auth::Token, metrics::Metrics, previews::Previews,
+    rate::Rates, settings::Settings,
 };
 
 /// Shared by every request; cheap to clone.
@@ -30,6 +30,8 @@ pub(crate) struct AppState {
     pub(crate) token: Option<Arc<Token>>,
     /// What every route asks of who asks.
     pub(crate) accesses: Arc<Accesses>,
+    /// What every route is in the audit log.
+    pub(crate) actions: Arc<Actions>,
     /// How often who asks.
     pub(crate) rates: Arc<Rates>,
     /// Counts.

@@ -1,7 +1,7 @@
 //! What happened to a tenant, to an app of it, to a sandbox: append-only, and ids only ever grow.
 
 use jiff::Timestamp;
-use sandbar_types::{AppId, SandboxId, TenantId};
+use sandbar_types::{AppId, EventType, SandboxId, TenantId};
 
 use crate::{
     NewEvent, Reads, Row, StoreError, WriteTxn,
@@ -57,12 +57,14 @@ pub async fn event_insert_in_txn(
     payload: &serde_json::Value,
 ) -> Result<i64, StoreError> {
     let done = query(
-        "INSERT INTO event (tenant_id, app_id, sandbox_id, at, payload) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        "INSERT INTO event (tenant_id, app_id, sandbox_id, at, kind, payload) \
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
     )
     .bind(subject.tenant_id.to_string())
     .bind(subject.app_id.map(|id| id.to_string()))
     .bind(subject.sandbox_id.map(|id| id.to_string()))
     .bind(at.as_microsecond())
+    .bind(kind(payload))
     .bind(to_json(payload))
     .fetch_one(txn)
     .await
@@ -70,8 +72,8 @@ pub async fn event_insert_in_txn(
     row::column(&done, "id")
 }
 
-const INSERT_OF_SANDBOX: &str = "INSERT INTO event (tenant_id, app_id, sandbox_id, at, payload) \
-    SELECT tenant_id, app_id, id, $2, $3 FROM sandbox WHERE id = $1 RETURNING id";
+const INSERT_OF_SANDBOX: &str = "INSERT INTO event (tenant_id, app_id, sandbox_id, at, kind, payload) \
+    SELECT tenant_id, app_id, id, $2, $3, $4 FROM sandbox WHERE id = $1 RETURNING id";
 
 /// Appends an event to the history of a sandbox, its app and its tenant, and returns its id.
 ///
@@ -86,6 +88,7 @@ pub async fn event_insert_of_sandbox_in_txn(
     let done = query(INSERT_OF_SANDBOX)
         .bind(id.to_string())
         .bind(at.as_microsecond())
+        .bind(kind(payload))
         .bind(to_json(payload))
         .fetch_one(txn)
         .await
@@ -101,6 +104,7 @@ pub(crate) async fn event_insert_if_sandbox_in_txn(
     let done = query(INSERT_OF_SANDBOX)
         .bind(event.sandbox_id.to_string())
         .bind(event.at.as_microsecond())
+        .bind(kind(&event.payload))
         .bind(to_json(&event.payload))
         .fetch_optional(txn)
         .await
@@ -108,19 +112,73 @@ pub(crate) async fn event_insert_if_sandbox_in_txn(
     done.as_ref().map(|done| row::column(done, "id")).transpose()
 }
 
-/// Lists at most `limit` events of `id` after the event `after`, oldest first.
+/// Which events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of this app only.
+    pub app: Option<AppId>,
+    /// Of this sandbox only.
+    pub sandbox: Option<SandboxId>,
+    /// Of these types only; of every type where there is none.
+    pub types: Vec<EventType>,
+}
+
+/// Which part of a list of events, and in what order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPage {
+    /// Behind this id, oldest first; 0 begins with the first one.
+    After(i64),
+    /// Before this id, newest first; [`i64::MAX`] begins with the last one.
+    Before(i64),
+}
+
+// The tenant is compared as an expression, so that no dialect takes the index of a tenant where the one of a sandbox or an
+// app is there: a tenant may have a hundred thousand events and a sandbox ten.
+macro_rules! list {
+    ($column:literal, $order:literal) => {
+        concat!(
+            "SELECT * FROM event WHERE ",
+            $column,
+            " = $1 AND tenant_id || '' = $2 AND ($3 = '' OR app_id = $3) ",
+            "AND ($4 = '' OR $4 LIKE '%,' || kind || ',%') ",
+            $order,
+            " LIMIT $6"
+        )
+    };
+    ($column:literal of $page:expr) => {
+        match $page {
+            EventPage::After(_) => list!($column, "AND id > $5 ORDER BY id"),
+            EventPage::Before(_) => list!($column, "AND id < $5 ORDER BY id DESC"),
+        }
+    };
+}
+
+/// Lists at most `limit` events that pass `filter`, in the order of `page`.
 ///
 /// # Errors
 /// The database failed, or a row cannot be read.
 pub async fn event_list(
     conn: &mut impl Reads,
-    id: SandboxId,
-    after: i64,
+    filter: &EventFilter,
+    page: EventPage,
     limit: u32,
 ) -> Result<Vec<EventRow>, StoreError> {
-    let rows = query("SELECT * FROM event WHERE sandbox_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-        .bind(id.to_string())
-        .bind(after)
+    let EventFilter { tenant, app, sandbox, types } = filter;
+    let app_text = app.map_or_else(String::new, |id| id.to_string());
+    let (sql, subject) = match (sandbox, app) {
+        (Some(id), _) => (list!("sandbox_id" of page), id.to_string()),
+        (None, Some(id)) => (list!("app_id" of page), id.to_string()),
+        (None, None) => (list!("tenant_id" of page), tenant.to_string()),
+    };
+    let (EventPage::After(bound) | EventPage::Before(bound)) = page;
+    let rows = query(sql)
+        .bind(subject)
+        .bind(tenant.to_string())
+        .bind(app_text)
+        .bind(type_list(types))
+        .bind(bound)
         .bind(limit)
         .fetch_all(conn)
         .await
@@ -128,28 +186,16 @@ pub async fn event_list(
     rows.iter().map(read).collect()
 }
 
-/// Lists at most `limit` events of the app `id` of `tenant` after the event `after`, oldest first: those of its
-/// sandboxes, too.
-///
-/// # Errors
-/// The database failed, or a row cannot be read.
-pub async fn event_list_of_app(
-    conn: &mut impl Reads,
-    (tenant, id): (TenantId, AppId),
-    after: i64,
-    limit: u32,
-) -> Result<Vec<EventRow>, StoreError> {
-    let rows = query(
-        "SELECT * FROM event WHERE app_id = $1 AND tenant_id = $2 AND id > $3 ORDER BY id LIMIT $4",
-    )
-    .bind(id.to_string())
-    .bind(tenant.to_string())
-    .bind(after)
-    .bind(limit)
-    .fetch_all(conn)
-    .await
-    .map_err(StoreError::query("list the events of an app"))?;
-    rows.iter().map(read).collect()
+/// The types between commas, so that one of them is found as a whole word; nothing for all.
+fn type_list(types: &[EventType]) -> String {
+    types.iter().fold(String::new(), |list, kind| {
+        if list.is_empty() { format!(",{kind},") } else { format!("{list}{kind},") }
+    })
+}
+
+/// The type, as the payload says it.
+fn kind(payload: &serde_json::Value) -> &str {
+    payload["type"].as_str().unwrap_or_default()
 }
 
 /// Forgets events before `before`. Returns how many.

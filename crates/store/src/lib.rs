@@ -11,6 +11,7 @@ mod app;
 mod app_sandbox;
 mod approve;
 mod approved_path;
+mod audit;
 mod config_item;
 mod conn;
 mod driver;
@@ -32,6 +33,7 @@ mod store;
 mod tenant;
 mod user;
 mod value;
+mod webhook;
 
 pub use api_key::{
     ApiKeyRow, api_key_count, api_key_fetch, api_key_find, api_key_insert_in_txn, api_key_list,
@@ -49,6 +51,10 @@ pub use approve::{
     approve_list_open, approve_outcome_in_txn,
 };
 pub use approved_path::{ApprovedPathRow, approved_path_list, approved_path_put_in_txn};
+pub use audit::{
+    AuditFilter, AuditPage, AuditRow, audit_count_before, audit_insert_in_txn, audit_list,
+    audit_prune_in_txn,
+};
 pub use config_item::{
     ConfigItemRow, ConfigKey, config_fetch, config_list, config_list_sealed, config_put_in_txn,
     config_remove_all_in_txn, config_remove_in_txn, config_reseal_in_txn,
@@ -57,8 +63,8 @@ pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
 pub use error::{OpenError, StoreError};
 pub use event::{
-    EventRow, EventSubject, event_count_before, event_insert_in_txn,
-    event_insert_of_sandbox_in_txn, event_list, event_list_of_app, event_prune_in_txn,
+    EventFilter, EventPage, EventRow, EventSubject, event_count_before, event_insert_in_txn,
+    event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn,
 };
 pub use event_writer::{EventBatches, EventLost, EventWriter, NewEvent};
 pub use exec::{
@@ -103,6 +109,11 @@ pub use user::{
     user_remove_in_txn, user_update_in_txn,
 };
 pub use value::{Param, Row, Value};
+pub use webhook::{
+    WebhookDeliveryRow, WebhookProgress, WebhookRow, webhook_delivery_insert_in_txn,
+    webhook_delivery_list, webhook_fetch, webhook_insert_in_txn, webhook_list, webhook_list_active,
+    webhook_progress_in_txn, webhook_remove_in_txn, webhook_update_in_txn,
+};
 
 /// What became of a write that was meant for one generation of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

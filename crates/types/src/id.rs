@@ -112,6 +112,12 @@ id!(
     "se_"
 );
 
+id!(
+    /// Names a webhook.
+    WebhookId,
+    "wh_"
+);
+
 impl TenantId {
     /// The tenant that every server has: of the socket, of the token file, and of what is older than tenants.
     pub const DEFAULT: Self = Self(Uuid::nil());

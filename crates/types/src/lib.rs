@@ -6,9 +6,11 @@
 mod acceptance;
 mod account;
 mod app;
+mod audit;
 mod change;
 mod config_access;
 mod decision;
+mod event;
 mod exec;
 mod git;
 mod hunk;
@@ -29,6 +31,7 @@ mod schema;
 pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
 pub use account::{AccountName, InvalidAccountName, KeyName};
 pub use app::{AppName, AppTag, ExternalId, InvalidAppWord};
+pub use audit::AuditOutcome;
 pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
@@ -38,6 +41,7 @@ pub use decision::{
     ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
     Resolution, Selection, Side, Skipped, Take,
 };
+pub use event::EventType;
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
 pub use git::{
     CommitAuthor, CommitSpec, GitIdentity, InvalidGitIdentity, PullOutcome, PulledCommit,
@@ -45,7 +49,7 @@ pub use git::{
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{
     ApiKeyId, AppId, ApproveId, ExecId, Generation, InvalidId, SandboxId, SessionId, TenantId,
-    UserId,
+    UserId, WebhookId,
 };
 pub use isolation::{
     CacheDenied, CacheOffer, Enforcement, IsolationLevel, IsolationReport, LimitEnforcement,

@@ -28,6 +28,7 @@ pub struct Quota {
 
 /// Which part of a quota would be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaKind {
     /// [`Quota::sandboxes`].

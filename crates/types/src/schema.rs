@@ -13,7 +13,7 @@ use utoipa::{
 use crate::{
     AccountName, ApiKeyId, AppId, AppName, AppTag, ApproveId, EnvName, ExecId, ExternalId,
     HostPath, HunkId, KeyName, LineText, LinkTarget, SandboxId, SandboxName, Sha256, TenantId,
-    UserId, WorkspacePath,
+    UserId, WebhookId, WorkspacePath,
 };
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
@@ -78,6 +78,7 @@ schema!(
 schema!(AppId, text(format!("^{}[0-9a-f]{{32}}$", AppId::PREFIX), "Names an app."));
 schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names one approve."));
 schema!(TenantId, text(format!("^{}[0-9a-f]{{32}}$", TenantId::PREFIX), "Names a tenant."));
+schema!(WebhookId, text(format!("^{}[0-9a-f]{{32}}$", WebhookId::PREFIX), "Names a webhook."));
 schema!(UserId, text(format!("^{}[0-9a-f]{{32}}$", UserId::PREFIX), "Names a user."));
 schema!(ApiKeyId, text(format!("^{}[0-9a-f]{{32}}$", ApiKeyId::PREFIX), "Names an API key."));
 schema!(

@@ -10,6 +10,7 @@
 mod api;
 mod app;
 mod browser;
+mod disk;
 pub mod git;
 mod leaks;
 mod planted;
@@ -27,6 +28,7 @@ pub use crate::{
     api::Reply,
     app::App,
     browser::Browser,
+    disk::Disk,
     leaks::Leaks,
     planted::{Planted, command_line},
     preview::{Page, visit},

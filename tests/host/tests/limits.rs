@@ -1,8 +1,8 @@
 //! What a sandbox may use, and what becomes of one that uses more.
 
-use std::{fs, path::Path, process::Command, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use sandbar_host_tests::{Project, Server, eventually};
+use sandbar_host_tests::{Disk, Project, Server, eventually};
 use serde_json::{Value, json};
 
 /// A sandbox over `project` with these limits.
@@ -117,51 +117,6 @@ fn s8_where_the_limit_is_watched_a_sandbox_that_fills_the_disk_is_stopped_and_ke
     assert!(server.changes(sandbox).to_string().contains("big"));
 }
 
-/// A file system in a file, mounted; gone when dropped.
-struct Disk {
-    dir: tempfile::TempDir,
-}
-
-impl Disk {
-    /// `None` where this host cannot make or mount it, which is said.
-    fn make(mkfs: &[&str], options: &str) -> Option<Self> {
-        let dir = tempfile::tempdir_in("/dev/shm").expect("a directory can be made");
-        let (image, at) = (dir.path().join("image"), dir.path().join("at"));
-        let file = fs::File::create(&image).expect("an image can be made");
-        file.set_len(512 << 20).expect("an image can be large");
-        fs::create_dir(&at).expect("a mount point can be made");
-        let mut mount = Command::new("mount");
-        mount.args(["-o", options]).arg(&image).arg(&at);
-        for mut command in [mkfs_command(mkfs, &image), mount] {
-            let is_done = command.output().is_ok_and(|output| output.status.success());
-            if !is_done {
-                eprintln!("SKIPPED: {command:?} does not work on this host");
-                return None;
-            }
-        }
-        Some(Self { dir })
-    }
-
-    fn at(&self) -> std::path::PathBuf {
-        self.dir.path().join("at")
-    }
-}
-
-fn mkfs_command(mkfs: &[&str], image: &Path) -> Command {
-    let mut command = Command::new(mkfs[0]);
-    command.args(&mkfs[1..]).arg(image);
-    command
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        eventually("it is unmounted", Duration::from_secs(20), || {
-            let done = Command::new("umount").arg(self.at()).output().expect("umount runs");
-            if done.status.success() { Ok(()) } else { Err(done) }
-        });
-    }
-}
-
 /// A sandbox on `disk` cannot write more than its limit, is told so, and runs on.
 fn assert_held_by_the_file_system(disk: &Disk) {
     let server = Server::start_in(&disk.at());
@@ -190,16 +145,13 @@ fn assert_held_by_the_file_system(disk: &Disk) {
 
 #[test]
 fn s8_btrfs_refuses_what_a_sandbox_writes_beyond_its_limit() {
-    let Some(disk) = Disk::make(&["mkfs.btrfs", "-q"], "loop") else { return };
-    let enabled = Command::new("btrfs").args(["quota", "enable"]).arg(disk.at()).status();
-    assert!(enabled.expect("btrfs runs").success());
+    let Some(disk) = Disk::btrfs_with_quotas() else { return };
     assert_held_by_the_file_system(&disk);
 }
 
 #[test]
 fn s8_a_project_quota_refuses_what_a_sandbox_writes_beyond_its_limit() {
-    let mkfs = ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota"];
-    let Some(disk) = Disk::make(&mkfs, "loop,prjquota") else { return };
+    let Some(disk) = Disk::ext4_with_project_quotas() else { return };
     assert_held_by_the_file_system(&disk);
 }
 

@@ -4,10 +4,9 @@ use std::{fmt::Write, path::PathBuf};
 
 use jiff::Timestamp;
 use sandbar_api::Approve;
-use sandbar_types::Actor;
 
 use crate::{
-    approves,
+    approves::{self, actor},
     commands::ls::age,
     context::Context,
     failure::Failure,
@@ -89,21 +88,11 @@ fn entry(one: &Approve, now: Timestamp) -> String {
     text
 }
 
-fn actor(actor: &Actor) -> String {
-    match actor {
-        Actor::User { name: Some(name), .. } => visible::line(name),
-        Actor::User { uid, name: None } => format!("user {uid}"),
-        Actor::Rules => "the rules of the sandbox".to_owned(),
-        Actor::Token => "whoever has the token".to_owned(),
-        Actor::Account { name, .. } => name.to_string(),
-        Actor::ApiKey { name, .. } => format!("the key `{name}`"),
-        Actor::Unknown => "unknown".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use sandbar_types::{ApproveId, ApprovedPath, ChangeKind, HostPath, SandboxId, WorkspacePath};
+    use sandbar_types::{
+        Actor, ApproveId, ApprovedPath, ChangeKind, HostPath, SandboxId, WorkspacePath,
+    };
 
     use super::*;
 

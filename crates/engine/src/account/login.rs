@@ -7,7 +7,7 @@ use sandbar_store::{
     SessionRow, UserRow, session_insert_in_txn, session_prune_in_txn, tenant_find_name,
     user_find_name,
 };
-use sandbar_types::{AccountName, SessionId};
+use sandbar_types::{AccountName, Actor, SessionId, TenantId};
 
 use super::{secret, session, throttle::Key};
 use crate::{Engine, Error, ErrorKind, Result};
@@ -37,6 +37,10 @@ pub struct LoggedIn {
     pub token: String,
     /// When it ends, however much it is used.
     pub expires_at: Timestamp,
+    /// Of which tenant they are.
+    pub tenant: TenantId,
+    /// Who they are.
+    pub who: Actor,
 }
 
 impl std::fmt::Debug for LoggedIn {
@@ -83,7 +87,8 @@ impl Engine {
         session_prune_in_txn(&mut txn, now, now - session::IDLE).await?;
         session_insert_in_txn(&mut txn, &row).await?;
         txn.commit().await?;
-        Ok(LoggedIn { token, expires_at: row.expires_at })
+        let who = Actor::Account { id: user.id, name: user.name };
+        Ok(LoggedIn { token, expires_at: row.expires_at, tenant: user.tenant_id, who })
     }
 
     async fn login_user(

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use sandbar_store::{
     AppRow, EventSubject, ReadConn, Reads, Update, WriteTxn, app_count, app_fetch, app_find_name,
-    app_insert_in_txn, app_list, app_update_in_txn, event_insert_in_txn, event_list_of_app,
-    sandbox_fetch_current, sandbox_list_current,
+    app_insert_in_txn, app_list, app_update_in_txn, event_insert_in_txn, sandbox_fetch_current,
+    sandbox_list_current,
 };
 use sandbar_types::{
     AppId, AppName, AppTag, Generation, SandboxId, SandboxState, TenantId, Visibility,
@@ -28,7 +28,7 @@ pub(crate) use self::{
     place::{Place, Placed},
     sandbox::has_none,
 };
-use crate::{Engine, Error, ErrorKind, Event, Result, Sandbox, engine::Inner, event::EventPayload};
+use crate::{Engine, Error, ErrorKind, Result, Sandbox, engine::Inner, event::EventPayload};
 
 /// LIMIT: apps of one tenant.
 const APPS_MAX: u64 = 10_000;
@@ -237,18 +237,6 @@ impl Engine {
             self.inner.app_shown_as(&row);
         }
         self.app_fetch(app).await
-    }
-
-    /// At most `limit` events of an app and of its sandboxes after the event `after`, oldest first; of one that was
-    /// deleted, too.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn app_event_list(&self, app: AppRef, after: u64, limit: u32) -> Result<Vec<Event>> {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let mut conn = self.inner.store.read().await?;
-        let rows = event_list_of_app(&mut conn, (app.tenant, app.id), after, limit).await?;
-        rows.into_iter().map(Event::of).collect()
     }
 
     /// Who may see the previews of a sandbox: as it says, else as its app does; `None` for the server's default.

@@ -113,6 +113,7 @@ pub struct AppUpdateParams {
 
 /// What of an app was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AppField {
     /// Its name.

@@ -45,7 +45,7 @@ impl Keys {
 
     /// The keys to seal with, if `seals`; `None` where nothing is to be sealed. They are made for the first secret, and
     /// never where there are secrets already, which a new file would leave closed for ever.
-    pub(super) async fn to_seal(&self, store: &Store, seals: bool) -> Result<Option<Ring<'_>>> {
+    pub(crate) async fn to_seal(&self, store: &Store, seals: bool) -> Result<Option<Ring<'_>>> {
         if !seals {
             return Ok(None);
         }
@@ -84,7 +84,7 @@ impl Keys {
 }
 
 /// Opens the secret of a row.
-pub(super) fn open(ring: Option<&Keyring>, row: &ConfigItemRow) -> Result<SecretString> {
+pub(crate) fn open(ring: Option<&Keyring>, row: &ConfigItemRow) -> Result<SecretString> {
     let damaged = || {
         let message = format!("the secret `{}` is damaged", row.at.key);
         Error::new(ErrorKind::Denied, "secrets_key_unusable", message).hint("set it again")

@@ -21,13 +21,13 @@ use sandbar_types::{
 
 pub(crate) use self::{
     delivery::{of_agent, of_runtime},
-    keys::Keys,
+    keys::{Keys, Ring, open},
     rotation::resume,
 };
 pub use self::{
     model::{
         AfterChange, ConfigChanged, ConfigCreateParams, ConfigItem, ConfigScope,
-        ConfigUpdateParams, ConfigWhich, SecretString,
+        ConfigUpdateParams, ConfigWhich, SecretString, expose,
     },
     rotation::Rotation,
 };
@@ -316,7 +316,7 @@ pub(crate) fn copy(
 }
 
 /// Seals a value where there are keys to seal it with; else it is one that may be read.
-fn put_value(
+pub(crate) fn put_value(
     row: &mut ConfigItemRow,
     ring: Option<&sandbar_secrets::Keyring>,
     value: &SecretString,

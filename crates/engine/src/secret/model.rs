@@ -1,6 +1,7 @@
 //! Settings and secrets as they are asked for and shown.
 
 use jiff::Timestamp;
+use sandbar_secrets::ExposeSecret as _;
 pub use sandbar_secrets::SecretString;
 use sandbar_store::ConfigItemRow;
 use sandbar_types::{ConfigAccess, EnvName, Generation, ProcessName, SandboxId};
@@ -74,6 +75,12 @@ impl From<AppRef> for ConfigScope {
     fn from(app: AppRef) -> Self {
         Self::App(app)
     }
+}
+
+/// The text of a secret, to be shown this once.
+#[must_use]
+pub fn expose(secret: &SecretString) -> &str {
+    secret.expose_secret()
 }
 
 /// What shall be kept.

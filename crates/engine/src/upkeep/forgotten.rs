@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use sandbar_store::{
-    IdempotencyAt, approve_count_prunable, approve_prune_in_txn, event_count_before,
-    event_prune_in_txn, exec_list_ended_before, exec_remove_in_txn, idempotency_list_expired,
-    idempotency_remove_in_txn, sandbox_count_deleted_before, sandbox_prune_in_txn,
-    session_count_ended, session_prune_in_txn,
+    IdempotencyAt, approve_count_prunable, approve_prune_in_txn, audit_count_before,
+    audit_prune_in_txn, event_count_before, event_prune_in_txn, exec_list_ended_before,
+    exec_remove_in_txn, idempotency_list_expired, idempotency_remove_in_txn,
+    sandbox_count_deleted_before, sandbox_prune_in_txn, session_count_ended, session_prune_in_txn,
 };
 use sandbar_types::{ExecId, SandboxId};
 
@@ -21,6 +21,7 @@ pub(super) enum Old {
     Sessions,
     Sandboxes,
     Events,
+    Audit,
     Approves,
 }
 
@@ -33,6 +34,7 @@ impl Old {
                 Self::Sessions => account::SESSION_IDLE,
                 Self::Sandboxes => settings.history_ttl,
                 Self::Events => settings.event_ttl,
+                Self::Audit => settings.audit_ttl,
                 Self::Approves => retention::PROVENANCE_AGE_MAX,
             }
     }
@@ -54,6 +56,11 @@ pub(super) async fn find(inner: &Inner, old: Old) -> Result<Vec<Planned>> {
         Old::Events => {
             (event_count_before(&mut conn, before).await?, "events", "older than events are kept")
         }
+        Old::Audit => (
+            audit_count_before(&mut conn, before).await?,
+            "lines of the audit log",
+            "older than the audit log is kept",
+        ),
         Old::Approves => (
             approve_count_prunable(&mut conn, before, retention::PROVENANCE_PATHS_MAX).await?,
             "records of approves",
@@ -116,6 +123,7 @@ pub(super) async fn rows(inner: &Inner, old: Old) -> Result<()> {
         Old::Sessions => session_prune_in_txn(&mut txn, inner.config.clock.now(), before).await?,
         Old::Sandboxes => sandbox_prune_in_txn(&mut txn, before).await?,
         Old::Events => event_prune_in_txn(&mut txn, before).await?,
+        Old::Audit => audit_prune_in_txn(&mut txn, before).await?,
         Old::Approves => {
             approve_prune_in_txn(&mut txn, before, retention::PROVENANCE_PATHS_MAX).await?
         }

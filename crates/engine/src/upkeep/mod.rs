@@ -143,6 +143,7 @@ async fn plan(engine: &Engine, which: Reconciler, occasion: Occasion) -> Result<
         Reconciler::Sessions => forgotten::find(inner, Old::Sessions).await,
         Reconciler::History => forgotten::find(inner, Old::Sandboxes).await,
         Reconciler::Events => forgotten::find(inner, Old::Events).await,
+        Reconciler::Audit => forgotten::find(inner, Old::Audit).await,
         Reconciler::Approved => forgotten::find(inner, Old::Approves).await,
         Reconciler::Logs => forgotten::find_logs(inner).await,
         Reconciler::Trash => trash::find(inner).await,

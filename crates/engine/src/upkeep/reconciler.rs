@@ -60,6 +60,8 @@ reconcilers! {
     History = "history";
     /// Old events are forgotten.
     Events = "events";
+    /// Old lines of the audit log are forgotten.
+    Audit = "audit";
     /// Old approves are forgotten.
     Approved = "approved";
     /// Execs that ended long ago are forgotten, with their logs.
@@ -87,6 +89,7 @@ impl Reconciler {
             | Self::Sessions
             | Self::History
             | Self::Events
+            | Self::Audit
             | Self::Approved
             | Self::Logs
             | Self::Trash => true,
@@ -115,6 +118,7 @@ impl Reconciler {
             | Self::Sessions
             | Self::History
             | Self::Events
+            | Self::Audit
             | Self::Approved
             | Self::Logs => settings.reconcile_interval,
         }
@@ -131,6 +135,7 @@ impl Reconciler {
             | Self::Sessions
             | Self::History
             | Self::Events
+            | Self::Audit
             | Self::Approved
             | Self::Logs => true,
             Self::Host

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sandbar_engine::{
     AfterChange, App, AppCreateParams, AppListParams, AppRef, AppUpdateParams, ConfigCreateParams,
-    ConfigWhich, Engine, Event, EventPayload, Replace, Result, Sandbox, Undecided,
+    ConfigWhich, Engine, Event, EventFilter, EventOrder, EventPayload, Replace, Result, Sandbox,
+    Undecided,
 };
 use sandbar_runtime::fake::Fault;
 use sandbar_test_store::{Dialect, driver_of};
@@ -46,9 +47,14 @@ async fn current(engine: &Engine, app: AppRef) -> Option<SandboxId> {
     engine.app_fetch(app).await.unwrap().current.map(|(id, _)| id)
 }
 
+/// Every event of an app, oldest first.
+async fn history(engine: &Engine, AppRef { tenant, id }: AppRef) -> Vec<Event> {
+    let filter = EventFilter { tenant, app: Some(id), sandbox: None, types: Vec::new() };
+    engine.event_list(&filter, EventOrder::OldestFirst(0), 200).await.unwrap()
+}
+
 async fn payloads(engine: &Engine, app: AppRef) -> Vec<EventPayload> {
-    let events: Vec<Event> = engine.app_event_list(app, 0, 200).await.unwrap();
-    events.into_iter().map(|event| event.payload).collect()
+    history(engine, app).await.into_iter().map(|event| event.payload).collect()
 }
 
 fn change(house: &House, id: SandboxId) {
@@ -373,12 +379,12 @@ async fn a18_deleting_an_app_keeps_its_events() {
     engine.app_remove(app, None, Undecided::Keep).await.unwrap();
     let found = engine.app_fetch(app).await.unwrap_err();
     assert_eq!(found.code(), "app_not_found");
-    let events = engine.app_event_list(app, 0, 200).await.unwrap();
+    let events = history(&engine, app).await;
     assert_eq!(events[0].payload, EventPayload::AppCreated);
     assert!(events.iter().any(|event| event.sandbox_id == Some(id)));
     let last = EventPayload::AppDeleted { sandboxes: vec![id], config_items: 0 };
     assert_eq!(events.last().unwrap().payload, last);
     let stranger = AppRef { tenant: TenantId::generate(), ..app };
-    assert_eq!(engine.app_event_list(stranger, 0, 200).await.unwrap(), []);
+    assert_eq!(history(&engine, stranger).await, []);
     engine.drain(DRAIN).await;
 }

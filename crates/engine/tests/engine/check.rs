@@ -4,7 +4,7 @@ use sandbar_engine::{AfterCheck, Check, CheckStatus, Engine, EventPayload, Previ
 use sandbar_types::{ExitStatus, SandboxId, SandboxState};
 use tokio::task::JoinSet;
 
-use crate::support::{House, create, eventually, in_a_server_that_is_killed};
+use crate::support::{House, create, events, eventually, in_a_server_that_is_killed};
 
 fn manifest(build: &str) -> String {
     format!(
@@ -81,7 +81,7 @@ async fn a_build_that_passes_fails_or_is_skipped_is_told_apart_and_is_in_the_his
         .map(|restarted| (restarted.process.name.as_str(), restarted.process.restarts))
         .collect();
     assert_eq!(restarted, [("web", 1)]);
-    let events = engine.event_list(id, 0, 200).await.unwrap();
+    let events = events(&engine, id).await;
     let checked: Vec<_> = events
         .into_iter()
         .filter_map(|event| {

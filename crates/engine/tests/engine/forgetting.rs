@@ -25,7 +25,7 @@ use sandbar_workspace::{
 };
 use sha2::Digest;
 
-use crate::support::{House, create};
+use crate::support::{House, create, events};
 
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -167,7 +167,7 @@ async fn what_was_written_late_is_kept_and_said_so() {
         });
         paths.flatten().map(|path| path.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(kept(engine.event_list(id, 0, 100).await.unwrap()), ["a"]);
+    assert_eq!(kept(events(&engine, id).await), ["a"]);
     engine.drain(DRAIN).await;
     drop(engine);
     let engine = house.engine().await;

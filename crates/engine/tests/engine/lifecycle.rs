@@ -4,7 +4,7 @@ use sandbar_engine::{Engine, GcMode};
 use sandbar_runtime::fake::Fault;
 use sandbar_types::{ExitStatus, FailureReason, SandboxState, TenantId};
 
-use crate::support::{House, create, eventually, params};
+use crate::support::{House, create, events, eventually, params};
 
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -118,11 +118,11 @@ async fn s7_old_events_are_forgotten_and_the_sandbox_that_they_are_of_lives_on()
     config.settings.reconcile_interval = Duration::from_millis(20);
     let engine = Engine::start(config).await.unwrap();
     let id = create(&engine, house.spec()).await.unwrap().id;
-    let last = engine.event_list(id, 0, 200).await.unwrap().last().unwrap().id;
+    let last = events(&engine, id).await.last().unwrap().id;
     house.clock.advance(Duration::from_hours(91 * 24));
     engine.sandbox_stop(id, None).await.unwrap();
     eventually("what is old is gone", async || {
-        let left = engine.event_list(id, 0, 200).await.unwrap();
+        let left = events(&engine, id).await;
         !left.is_empty() && left.iter().all(|event| event.id > last)
     })
     .await;

@@ -24,3 +24,4 @@ mod secrets;
 mod support;
 mod undo;
 mod upkeep;
+mod webhooks;

@@ -9,7 +9,7 @@ use sandbar_types::{
     AppStart, IdlePolicy, ProcessName, ProcessState, SandboxId, SandboxState, StopReason,
 };
 
-use crate::support::{House, create, eventually, in_a_server_that_is_killed};
+use crate::support::{House, create, events, eventually, in_a_server_that_is_killed};
 
 const SHOP: &str = "\
 version: 1
@@ -38,7 +38,7 @@ async fn is_ready(engine: &Engine, id: SandboxId) {
 }
 
 async fn payloads(engine: &Engine, id: SandboxId) -> Vec<EventPayload> {
-    engine.event_list(id, 0, 200).await.unwrap().into_iter().map(|event| event.payload).collect()
+    events(engine, id).await.into_iter().map(|event| event.payload).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

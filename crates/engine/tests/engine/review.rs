@@ -8,7 +8,7 @@ use sandbar_runtime::{fake::Fault, spawn::WorkerError};
 use sandbar_types::{Confirmed, SandboxId, Selection, WorkspacePath};
 use sandbar_workspace::applier::{Reply, Request};
 
-use crate::support::{House, create, eventually};
+use crate::support::{House, create, events, eventually};
 
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -187,7 +187,7 @@ async fn an_approve_that_a_crash_interrupted_is_ended_at_the_next_start() {
     engine.drain(DRAIN).await;
     drop(engine);
     let engine = house.engine().await;
-    let events = engine.event_list(id, 0, 100).await.unwrap();
+    let events = events(&engine, id).await;
     let is_recovered = |event: &Event| {
         matches!(event.payload, EventPayload::ApproveRecovered { is_applied: true, .. })
     };

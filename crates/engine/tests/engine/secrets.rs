@@ -8,7 +8,7 @@ use sandbar_engine::{
 };
 use sandbar_types::{ConfigAccess, Generation, SandboxId, SandboxState};
 
-use crate::support::{House, command, create, eventually, in_a_server_that_is_killed};
+use crate::support::{House, command, create, events, eventually, in_a_server_that_is_killed};
 
 const SHOP: &str = "version: 1\nweb:\n  command: serve\n  port: 4000\n";
 const PLANTED: &str = "planted-5f1c9a";
@@ -108,13 +108,13 @@ async fn sec1_a_planted_value_is_nowhere_in_the_data_directory_the_events_or_an_
     let shown = format!(
         "{:?} {:?} {app:?} {:?} {:?}",
         engine.config_list(id).await.unwrap(),
-        engine.event_list(id, 0, 200).await.unwrap(),
+        events(&engine, id).await,
         engine.exec_list(id).await.unwrap(),
         engine.sandbox_fetch(id).unwrap(),
     );
     assert!(shown.contains("\"KEY\"") && !shown.contains(PLANTED), "{shown}");
     assert!(!holds(&house.data_dir(), PLANTED));
-    let events = engine.event_list(id, 0, 200).await.unwrap();
+    let events = events(&engine, id).await;
     assert!(events.iter().any(|event| matches!(event.payload, EventPayload::ConfigChanged { .. })));
 }
 

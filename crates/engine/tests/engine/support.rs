@@ -8,8 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 use sandbar_engine::{
-    Caller, Clock, Engine, EngineConfig, InProcessApplier, Result, Sandbox, SandboxCreateParams,
-    SandboxCreated,
+    Caller, Clock, Engine, EngineConfig, Event, EventFilter, EventOrder, InProcessApplier, Result,
+    Sandbox, SandboxCreateParams, SandboxCreated,
 };
 use sandbar_runtime::{SandboxDir, fake::Fake};
 use sandbar_types::{ExecSpec, HostPath, SandboxId, SandboxSpec, Source, TenantId};
@@ -147,4 +147,11 @@ pub(crate) fn in_a_server_that_is_killed<T>(work: impl Future<Output = T>) -> T 
     let result = server.block_on(work);
     server.shutdown_timeout(Duration::from_secs(5));
     result
+}
+
+/// Every event of a sandbox, oldest first.
+pub(crate) async fn events(engine: &Engine, id: SandboxId) -> Vec<Event> {
+    let filter =
+        EventFilter { tenant: TenantId::DEFAULT, app: None, sandbox: Some(id), types: Vec::new() };
+    engine.event_list(&filter, EventOrder::OldestFirst(0), 200).await.unwrap()
 }

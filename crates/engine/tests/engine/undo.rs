@@ -13,7 +13,7 @@ use sandbar_types::{
 };
 use sandbar_workspace::applier::{Reply, Request};
 
-use crate::support::{House, create, eventually};
+use crate::support::{House, create, events, eventually};
 
 const DRAIN: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_hours(24);
@@ -218,7 +218,7 @@ async fn an_undo_that_a_crash_interrupted_is_ended_at_the_next_start() {
     engine.drain(DRAIN).await;
     drop(engine);
     let engine = house.engine().await;
-    let events = engine.event_list(id, 0, 100).await.unwrap();
+    let events = events(&engine, id).await;
     let is_undone = |event: &Event| matches!(event.payload, EventPayload::Undone { undone, .. } if undone == approved);
     assert_eq!(events.iter().filter(|event| is_undone(event)).count(), 1, "{events:?}");
     assert_eq!(kinds(&engine.changes(id).await.unwrap()).len(), 2);
@@ -245,7 +245,7 @@ async fn the_history_says_who_approved_what_and_outlives_the_sandbox() {
     engine.sandbox_delete(sandbox.id).await.unwrap();
     house.clock.advance(31 * DAY);
     eventually("the sandbox is forgotten", async || {
-        engine.event_list(sandbox.id, 0, 1).await.is_err()
+        engine.sandbox_resolve(TenantId::DEFAULT, &sandbox.id.to_string()).await.is_err()
     })
     .await;
     let list = async |params: ApproveListParams| {

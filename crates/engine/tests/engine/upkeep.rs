@@ -34,7 +34,7 @@ async fn looked(engine: &Engine, which: Reconciler) {
 }
 
 async fn events(engine: &Engine, id: SandboxId) -> Vec<EventPayload> {
-    let events = engine.event_list(id, 0, 200).await.unwrap();
+    let events = crate::support::events(engine, id).await;
     events.into_iter().map(|event| event.payload).collect()
 }
 

@@ -8,6 +8,7 @@ mod environment;
 mod network;
 mod origin;
 mod value;
+mod webhooks;
 
 use std::{
     fmt, fs, io,
@@ -23,10 +24,10 @@ use sandbar_proxy::preview::{AccessKey, PreviewConfig, PreviewDomain, Scheme};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter;
 
-pub(crate) use self::{network::Network, origin::Origin};
+pub(crate) use self::{network::Network, origin::Origin, value::Text, webhooks::Webhooks};
 use self::{
     origin::Origins,
-    value::{Idle, Interval, Kept, Patience, Text},
+    value::{Idle, Interval, Kept, Patience},
 };
 use crate::{LogFormat, TcpListen, logging};
 
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) retention: RetentionSection,
     pub(crate) upkeep: UpkeepSection,
     pub(crate) limits: LimitsSection,
+    pub(crate) webhooks: Webhooks,
     /// Who said what of it.
     #[serde(skip)]
     origins: Origins,
@@ -105,6 +107,8 @@ pub(crate) struct RetentionSection {
     history: Kept,
     /// How long events are kept, also of sandboxes that live on.
     events: Kept,
+    /// How long lines of the audit log are kept.
+    audit: Kept,
     /// How long an idempotency key is remembered.
     idempotency_keys: Kept,
     /// How long an exec that ended is kept, with its log.
@@ -203,6 +207,7 @@ impl Default for RetentionSection {
         Self {
             history: Kept::of(30 * DAY_MS),
             events: Kept::of(90 * DAY_MS),
+            audit: Kept::of(365 * DAY_MS),
             idempotency_keys: Kept::of(7 * DAY_MS),
             execs: Kept::of(30 * DAY_MS),
             stopped: None,
@@ -341,6 +346,7 @@ impl Config {
             event_ttl: self.retention.events.get(),
             idempotency_ttl: self.retention.idempotency_keys.get(),
             reconcile_interval: self.upkeep.reconcile_interval.get(),
+            audit_ttl: self.retention.audit.get(),
             log_ttl: self.retention.execs.get(),
             stopped_ttl: self.retention.stopped.map(Kept::get),
             size_interval: self.upkeep.size_interval.get(),

@@ -14,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     asker::{AskedBy, CameBy, IdentifiedBy},
+    audit::Notes,
     error::ApiError,
     extract::Json,
     identify::{clear_cookie, set_cookie},
@@ -36,7 +37,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Says whether one can log in, and whether one is.
 #[utoipa::path(get, path = "/v1/auth/status", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("none"))),
+    extensions(("x-sandbar" = json!({"scope": "none"}))),
     responses((status = 200, body = AuthStatus)))]
 async fn auth_status(
     State(state): State<AppState>,
@@ -49,7 +50,7 @@ async fn auth_status(
 /// Makes the first administrator, with the code that the server wrote to its log and to `setup-code` of its data
 /// directory. Coming first is not enough.
 #[utoipa::path(post, path = "/v1/auth/setup", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("none"))),
+    extensions(("x-sandbar" = json!({"scope": "none", "audit": "setup.completed setup.failed"}))),
     request_body = SetupRequest, responses((status = 201, body = User)))]
 async fn setup(
     State(state): State<AppState>,
@@ -65,11 +66,12 @@ async fn setup(
 ///
 /// With the cookie, what changes something needs `Origin` and the header `X-Sandbar-Csrf` as well.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("none"))),
+    extensions(("x-sandbar" = json!({"scope": "none", "audit": "login.succeeded login.failed"}))),
     request_body = LoginRequest, responses((status = 200, body = Session)))]
 async fn login(
     State(state): State<AppState>,
     CameBy(transport): CameBy,
+    notes: Option<axum::Extension<Notes>>,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, ApiError> {
     let tenant = request.tenant.unwrap_or_else(|| DEFAULT_TENANT.parse().expect("it is a name"));
@@ -77,6 +79,9 @@ async fn login(
     let params = LoginParams { tenant, name, password: password.0, address: transport.address() };
     let begun = state.engine.login(params).await?;
     let expires_at = begun.expires_at;
+    if let Some(axum::Extension(notes)) = notes {
+        notes.became(begun.tenant, begun.who);
+    }
     let cookie = set_cookie(transport.channel(), &begun.token, state.engine.now(), expires_at);
     let no_store = HeaderValue::from_static("no-store");
     let headers = [(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, no_store)];
@@ -85,7 +90,7 @@ async fn login(
 
 /// Ends the session that asks.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("any"))), responses((status = 204)))]
+    extensions(("x-sandbar" = json!({"scope": "any", "audit": "session.ended"}))), responses((status = 204)))]
 async fn logout(
     State(state): State<AppState>,
     CameBy(transport): CameBy,
@@ -102,7 +107,7 @@ async fn logout(
 
 /// Changes the password of the user whose session asks, and ends the user's other sessions.
 #[utoipa::path(post, path = "/v1/auth/password", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("any"))),
+    extensions(("x-sandbar" = json!({"scope": "any", "audit": "password.changed"}))),
     request_body = PasswordRequest, responses((status = 204)))]
 async fn password(
     State(state): State<AppState>,
@@ -115,7 +120,7 @@ async fn password(
 
 /// Says who asks, and what they may ask for.
 #[utoipa::path(get, path = "/v1/me", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("any"))), responses((status = 200, body = Me)))]
+    extensions(("x-sandbar" = json!({"scope": "any"}))), responses((status = 200, body = Me)))]
 async fn me(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,

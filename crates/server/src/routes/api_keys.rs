@@ -30,7 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists the API keys of a tenant, oldest first. The keys themselves are nowhere.
 #[utoipa::path(get, path = "/v1/api-keys", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin"}))),
     params(TenantPageQuery), responses((status = 200, body = Page<Body>)))]
 async fn api_key_list(
     State(state): State<AppState>,
@@ -46,7 +46,7 @@ async fn api_key_list(
 
 /// Makes an API key that may do at most what one may oneself. The key is in this answer, and never again.
 #[utoipa::path(post, path = "/v1/api-keys", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin", "audit": "key.created"}))),
     params(TenantQuery), request_body = ApiKeyCreateRequest,
     responses((status = 201, body = ApiKeyCreated)))]
 async fn api_key_create(
@@ -67,7 +67,7 @@ async fn api_key_create(
 
 /// Looks at an API key. The key itself is nowhere.
 #[utoipa::path(get, path = "/v1/api-keys/{key}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin"}))),
     params(("key" = String, Path), TenantQuery), responses((status = 200, body = Body)))]
 async fn api_key_fetch(
     State(state): State<AppState>,
@@ -81,7 +81,7 @@ async fn api_key_fetch(
 
 /// Ends an API key at once; what streams over it is cut.
 #[utoipa::path(delete, path = "/v1/api-keys/{key}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin", "audit": "key.deleted"}))),
     params(("key" = String, Path), TenantQuery, ("If-Match" = Option<String>, Header)), responses((status = 204)))]
 async fn api_key_delete(
     State(state): State<AppState>,

@@ -26,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists what was approved and what was undone, newest first; also of sandboxes that are gone.
 #[utoipa::path(get, path = "/v1/approves", tag = "review",
-    extensions(("x-sandbar-scope" = json!("read"))), params(ApproveListQuery),
+    extensions(("x-sandbar" = json!({"scope": "read"}))), params(ApproveListQuery),
     responses((status = 200, body = Page<Body>)))]
 async fn approve_list(
     State(state): State<AppState>,
@@ -48,7 +48,7 @@ async fn approve_list(
 
 /// Looks at one approve, with every path.
 #[utoipa::path(get, path = "/v1/approves/{approve}", tag = "review",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("approve" = String, Path)), responses((status = 200, body = Body)))]
 async fn approve_fetch(
     State(state): State<AppState>,
@@ -63,7 +63,7 @@ async fn approve_fetch(
 /// What was changed there since is merged where it is text and does not overlap; else the answer is 409 with the
 /// conflicts, and nothing is written.
 #[utoipa::path(post, path = "/v1/approves/{approve}/undo", tag = "review",
-    extensions(("x-sandbar-scope" = json!("review"))),
+    extensions(("x-sandbar" = json!({"scope": "review", "audit": "approve.undone"}))),
     params(("approve" = String, Path)), responses((status = 200, body = UndoOutcome)))]
 async fn approve_undo(
     State(state): State<AppState>,

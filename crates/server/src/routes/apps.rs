@@ -8,14 +8,13 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sandbar_api::{
     App as Body, AppCloneRequest, AppCreateRequest, AppListQuery, AppRemoveQuery,
-    AppRemoved as Removed, AppSandboxRequest, AppUpdateRequest, ErrorCode, Page,
-    Sandbox as SandboxBody, StateName, StopRequest, paths,
+    AppRemoved as Removed, AppSandboxRequest, AppUpdateRequest, Page, Sandbox as SandboxBody,
+    StateName, StopRequest, paths,
 };
 use sandbar_engine::{
     App as Record, AppCreateParams, AppFilter, AppListParams, AppRemoved, AppUpdateParams, Replace,
     SandboxCreateParams, Undecided,
 };
-use sandbar_types::Generation;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::sandboxes::{created, grace, tagged as sandbox_tagged};
@@ -23,7 +22,8 @@ use crate::{
     app_query::AppQuery,
     asker::AskedBy,
     error::ApiError,
-    extract::{App, Json, OptionalJson, Query, if_match},
+    etag::{seen, tagged},
+    extract::{App, Json, OptionalJson, Query},
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
@@ -41,7 +41,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists apps, newest first.
 #[utoipa::path(get, path = "/v1/apps", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))), params(AppListQuery),
+    extensions(("x-sandbar" = json!({"scope": "read"}))), params(AppListQuery),
     responses((status = 200, body = Page<Body>)))]
 async fn app_list(
     State(state): State<AppState>,
@@ -61,7 +61,7 @@ async fn app_list(
 
 /// Makes an app. It has no sandbox until it is started or given one.
 #[utoipa::path(post, path = "/v1/apps", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.created"}))),
     request_body = AppCreateRequest, responses((status = 201, body = Body)))]
 async fn app_create(
     State(state): State<AppState>,
@@ -82,16 +82,17 @@ async fn app_create(
 
 /// Looks at an app.
 #[utoipa::path(get, path = "/v1/apps/{app}", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("app" = String, Path)), responses((status = 200, body = Body)))]
 async fn app_fetch(State(state): State<AppState>, App(app): App) -> Result<Response, ApiError> {
-    Ok(tagged(state.engine.app_fetch(app).await?))
+    let app = state.engine.app_fetch(app).await?;
+    Ok(tagged(app.generation, body(app)))
 }
 
 /// Changes an app. What is absent stays as it is, `null` takes it away. `If-Match` with the `ETag` is honored.
 #[utoipa::path(patch, path = "/v1/apps/{app}", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
-    params(("app" = String, Path)), request_body = AppUpdateRequest,
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.updated"}))),
+    params(("app" = String, Path), ("If-Match" = Option<String>, Header)), request_body = AppUpdateRequest,
     responses((status = 200, body = Body)))]
 async fn app_update(
     State(state): State<AppState>,
@@ -100,7 +101,7 @@ async fn app_update(
     Json(request): Json<AppUpdateRequest>,
 ) -> Result<Response, ApiError> {
     let params = AppUpdateParams {
-        generation: generation(&headers)?,
+        generation: seen(&headers)?,
         name: request.name,
         description: request.description,
         tags: request.tags,
@@ -109,7 +110,8 @@ async fn app_update(
         preset: request.preset,
         visibility: request.visibility,
     };
-    Ok(tagged(state.engine.app_update(app, params).await?))
+    let app = state.engine.app_update(app, params).await?;
+    Ok(tagged(app.generation, body(app)))
 }
 
 /// Removes an app with its sandboxes, settings and secrets, and says what went. Its events stay. `If-Match` with the
@@ -117,8 +119,8 @@ async fn app_update(
 ///
 /// It is refused (`changes_pending`) while nobody decided about changes of its sandboxes, unless `force` is `true`.
 #[utoipa::path(delete, path = "/v1/apps/{app}", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
-    params(("app" = String, Path), AppRemoveQuery), responses((status = 200, body = Removed)))]
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.deleted"}))),
+    params(("app" = String, Path), AppRemoveQuery, ("If-Match" = Option<String>, Header)), responses((status = 200, body = Removed)))]
 async fn app_remove(
     State(state): State<AppState>,
     App(app): App,
@@ -126,14 +128,14 @@ async fn app_remove(
     headers: HeaderMap,
 ) -> Result<Answer<Removed>, ApiError> {
     let undecided = if query.force == Some(true) { Undecided::Drop } else { Undecided::Keep };
-    let removed = state.engine.app_remove(app, generation(&headers)?, undecided).await?;
+    let removed = state.engine.app_remove(app, seen(&headers)?, undecided).await?;
     let AppRemoved { sandboxes, config_items } = removed;
     Ok(Answer(Removed { sandboxes, config_items }))
 }
 
 /// Looks at the sandbox that an app is about.
 #[utoipa::path(get, path = "/v1/apps/{app}/sandbox", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("app" = String, Path)), responses((status = 200, body = SandboxBody)))]
 async fn app_sandbox_fetch(
     State(state): State<AppState>,
@@ -148,7 +150,7 @@ async fn app_sandbox_fetch(
 /// one is made and runs first. The old one is kept with its files, unless `"remove_replaced": true` and nobody has to
 /// decide about changes of it. One that has failed is replaced without asking, and is kept where it has such changes.
 #[utoipa::path(post, path = "/v1/apps/{app}/sandbox", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.sandbox_created"}))),
     params(("app" = String, Path)), request_body = AppSandboxRequest,
     responses((status = 201, body = SandboxBody)))]
 async fn app_sandbox_create(
@@ -175,7 +177,7 @@ async fn app_sandbox_create(
 
 /// Starts the sandbox that an app is about, or makes one from the app's preset.
 #[utoipa::path(post, path = "/v1/apps/{app}/start", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.started"}))),
     params(("app" = String, Path)), responses((status = 200, body = SandboxBody)))]
 async fn app_start(State(state): State<AppState>, App(app): App) -> Result<Response, ApiError> {
     Ok(sandbox_tagged(state.engine.app_start(app, (*state.caller).clone()).await?))
@@ -183,7 +185,7 @@ async fn app_start(State(state): State<AppState>, App(app): App) -> Result<Respo
 
 /// Stops the sandbox that an app is about: asks, waits, kills. Its files are kept.
 #[utoipa::path(post, path = "/v1/apps/{app}/stop", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.stopped"}))),
     params(("app" = String, Path)), request_body = Option<StopRequest>,
     responses((status = 200, body = SandboxBody)))]
 async fn app_stop(
@@ -196,7 +198,7 @@ async fn app_stop(
 
 /// Stops the sandbox that an app is about, and starts it over the files that were kept.
 #[utoipa::path(post, path = "/v1/apps/{app}/restart", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.restarted"}))),
     params(("app" = String, Path)), request_body = Option<StopRequest>,
     responses((status = 200, body = SandboxBody)))]
 async fn app_restart(
@@ -209,7 +211,7 @@ async fn app_restart(
 
 /// Makes an app with the description, tags, preset, visibility, settings and secrets of this one, or nothing.
 #[utoipa::path(post, path = "/v1/apps/{app}/clone", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app.cloned"}))),
     params(("app" = String, Path)), request_body = AppCloneRequest,
     responses((status = 201, body = Body)))]
 async fn app_clone(
@@ -220,23 +222,11 @@ async fn app_clone(
     Ok(made(state.engine.app_clone(app, request.name).await?))
 }
 
-fn generation(headers: &HeaderMap) -> Result<Option<Generation>, ApiError> {
-    let Some(tag) = if_match(headers)? else { return Ok(None) };
-    tag.parse().map(|number| Some(Generation(number))).map_err(|_| {
-        ApiError::new(ErrorCode::StaleGeneration, "`If-Match` is not the `ETag` of an app")
-            .hint("ask for the `ETag` again")
-    })
-}
-
 fn made(record: Record) -> Response {
     let location = paths::app(&record.id.to_string());
     let location = HeaderValue::try_from(location).expect("an id is plain text");
-    (StatusCode::CREATED, [(header::LOCATION, location)], tagged(record)).into_response()
-}
-
-fn tagged(record: Record) -> Response {
-    let etag = format!("\"{}\"", record.generation);
-    ([(header::ETAG, etag)], Answer(body(record))).into_response()
+    (StatusCode::CREATED, [(header::LOCATION, location)], tagged(record.generation, body(record)))
+        .into_response()
 }
 
 fn body(record: Record) -> Body {

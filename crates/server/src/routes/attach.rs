@@ -40,7 +40,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// Several clients may be attached at once; all of them see everything, and all of them may write.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs/{exec}/attach", tag = "execs",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write"}))),
     params(("sandbox" = String, Path), ("exec" = String, Path), AttachQuery),
     responses((status = 101, description = "Switched to WebSocket.")))]
 async fn exec_attach(

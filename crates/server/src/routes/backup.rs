@@ -22,7 +22,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// Sends a backup of the server's own state, keys and token included, without the files of sandboxes. It is as secret as
 /// the data directory.
 #[utoipa::path(post, path = "/v1/backup", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance", "audit": "backup.created"}))),
     responses((status = 200, body = inline(Bytes), content_type = "application/x-tar")))]
 async fn backup(State(state): State<AppState>) -> Result<Response, ApiError> {
     let archive = state.engine.backup().await?;

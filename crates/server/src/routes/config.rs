@@ -36,7 +36,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists the settings and secrets of a sandbox by name. The value of a secret is never shown.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/config", tag = "config",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), PageQuery),
     responses((status = 200, body = Page<ConfigItem>)))]
 async fn config_list(
@@ -49,7 +49,7 @@ async fn config_list(
 
 /// Gives a sandbox a setting or a secret, a secret by default.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/config", tag = "config",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "secret.created"}))),
     params(("sandbox" = String, Path), ConfigChangeQuery),
     request_body = ConfigCreateRequest, responses((status = 201, body = Body)))]
 async fn config_create(
@@ -63,7 +63,7 @@ async fn config_create(
 
 /// Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is.
 #[utoipa::path(patch, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "secret.updated"}))),
     params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery,
         ("If-Match" = Option<String>, Header)),
     request_body = ConfigUpdateRequest, responses((status = 200, body = Body)))]
@@ -81,7 +81,7 @@ async fn config_update(
 
 /// Removes a setting or a secret.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}/config/{key}", tag = "config",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "secret.deleted"}))),
     params(("sandbox" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery,
         ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = ConfigRemoved)))]
@@ -98,7 +98,7 @@ async fn config_remove(
 
 /// Lists the settings and secrets of an app by name. The value of a secret is never shown.
 #[utoipa::path(get, path = "/v1/apps/{app}/config", tag = "config",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("app" = String, Path), PageQuery),
     responses((status = 200, body = Page<ConfigItem>)))]
 async fn app_config_list(
@@ -111,7 +111,7 @@ async fn app_config_list(
 
 /// Gives an app a setting or a secret, a secret by default. Its sandboxes get it, too, where they have none of that name.
 #[utoipa::path(post, path = "/v1/apps/{app}/config", tag = "config",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app_secret.created"}))),
     params(("app" = String, Path), ConfigChangeQuery),
     request_body = ConfigCreateRequest, responses((status = 201, body = Body)))]
 async fn app_config_create(
@@ -126,8 +126,9 @@ async fn app_config_create(
 /// Changes the value of a setting or a secret of an app, or who gets it. Without `value`, the value stays as it is.
 /// `If-Match` with the `ETag` is honored.
 #[utoipa::path(patch, path = "/v1/apps/{app}/config/{key}", tag = "config",
-    extensions(("x-sandbar-scope" = json!("write"))),
-    params(("app" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app_secret.updated"}))),
+    params(("app" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery,
+        ("If-Match" = Option<String>, Header)),
     request_body = ConfigUpdateRequest, responses((status = 200, body = Body)))]
 async fn app_config_update(
     State(state): State<AppState>,
@@ -143,8 +144,9 @@ async fn app_config_update(
 
 /// Removes a setting or a secret of an app. `If-Match` with the `ETag` is honored.
 #[utoipa::path(delete, path = "/v1/apps/{app}/config/{key}", tag = "config",
-    extensions(("x-sandbar-scope" = json!("write"))),
-    params(("app" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "app_secret.deleted"}))),
+    params(("app" = String, Path), ("key" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,255}$"), ConfigChangeQuery,
+        ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = ConfigRemoved)))]
 async fn app_config_remove(
     State(state): State<AppState>,
@@ -202,7 +204,7 @@ async fn remove(
 
 /// Seals every secret of the server with a new key, while everything runs, and drops the old one.
 #[utoipa::path(post, path = "/v1/secrets/rotate", tag = "config",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance", "audit": "secrets_key.rotated"}))),
     responses((status = 200, body = SecretRotation)))]
 async fn secrets_rotate(State(state): State<AppState>) -> Result<Answer<SecretRotation>, ApiError> {
     let Rotation { key, resealed, left } = state.engine.secrets_rotate().await?;

@@ -30,7 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Starts a command; with `wait`, answers with its output and status when it has ended.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/execs", tag = "execs",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "exec.started"}))),
     params(("sandbox" = String, Path)), request_body = ExecCreateRequest,
     responses((status = 201, body = Body), (status = 200, body = ExecResult, description = "It was waited for.")))]
 async fn exec_create(
@@ -97,7 +97,7 @@ pub(crate) fn text_or_b64(bytes: Vec<u8>) -> (Option<String>, Option<String>) {
 
 /// Lists the execs of a sandbox, newest first; the last 200.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs", tag = "execs",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Page<Body>)))]
 async fn exec_list(
     State(state): State<AppState>,
@@ -109,7 +109,7 @@ async fn exec_list(
 
 /// Looks at an exec.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs/{exec}", tag = "execs",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), ("exec" = String, Path)), responses((status = 200, body = Body)))]
 async fn exec_fetch(
     State(state): State<AppState>,
@@ -121,7 +121,7 @@ async fn exec_fetch(
 
 /// Signals the process group of an exec. One that has ended is left alone, and that is no error.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/execs/{exec}/signal", tag = "execs",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "exec.signaled"}))),
     params(("sandbox" = String, Path), ("exec" = String, Path)), request_body = SignalRequest,
     responses((status = 204)))]
 async fn exec_signal(

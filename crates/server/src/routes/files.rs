@@ -52,7 +52,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists what a directory holds.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files", tag = "files",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), FileQuery), responses((status = 200, body = FileList)))]
 async fn file_list(
     State(state): State<AppState>,
@@ -69,7 +69,7 @@ async fn file_list(
 
 /// Removes a file, or a directory.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}/files", tag = "files",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "file.deleted"}))),
     params(("sandbox" = String, Path), FileRemoveQuery), responses((status = 204)))]
 async fn file_remove(
     State(state): State<AppState>,
@@ -85,7 +85,7 @@ async fn file_remove(
 
 /// Says what a path is.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files/stat", tag = "files",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), FileQuery), responses((status = 200, body = FileEntry)))]
 async fn file_stat(
     State(state): State<AppState>,
@@ -98,7 +98,7 @@ async fn file_stat(
 
 /// Reads a regular file; one `Range` of bytes is honored.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files/content", tag = "files",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), FileQuery, ("Range" = Option<String>, Header)),
     responses((status = 200, body = inline(Bytes), content_type = "application/octet-stream"),
         (status = 206, body = inline(Bytes), content_type = "application/octet-stream", description = "The range.")))]
@@ -148,7 +148,7 @@ fn send(content: FileContent, range: Option<ByteRange>) -> Result<Response, ApiE
 
 /// Replaces a file at once, or makes it and the directories above it.
 #[utoipa::path(put, path = "/v1/sandboxes/{sandbox}/files/content", tag = "files",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "file.written"}))),
     params(("sandbox" = String, Path), FileWriteQuery),
     request_body(content = inline(Bytes), content_type = "application/octet-stream"),
     responses((status = 200, body = FileEntry)))]
@@ -170,7 +170,7 @@ async fn file_write(
 /// Reads a directory, or one file, as a tar archive: links as links, without owners. A connection that ends before the
 /// archive does says that it could not be finished.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files/archive", tag = "files",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), FileQuery),
     responses((status = 200, body = inline(Bytes), content_type = "application/x-tar")))]
 async fn archive_read(
@@ -194,7 +194,7 @@ async fn archive_read(
 /// Unpacks a tar archive into a directory, which is made if it is missing. What would leave it is refused, and what came
 /// before stays.
 #[utoipa::path(put, path = "/v1/sandboxes/{sandbox}/files/archive", tag = "files",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "archive.written"}))),
     params(("sandbox" = String, Path), FileQuery),
     request_body(content = inline(Bytes), content_type = "application/x-tar"),
     responses((status = 200, body = ArchiveResult)))]
@@ -214,7 +214,7 @@ async fn archive_write(
 
 /// Makes a directory and those above it; one that is there is fine.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/files/mkdir", tag = "files",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "directory.created"}))),
     params(("sandbox" = String, Path)), request_body = MkdirRequest, responses((status = 200, body = FileEntry)))]
 async fn directory_create(
     State(state): State<AppState>,
@@ -227,7 +227,7 @@ async fn directory_create(
 
 /// Moves a file or a directory.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/files/move", tag = "files",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "file.moved"}))),
     params(("sandbox" = String, Path)), request_body = MoveRequest, responses((status = 200, body = FileEntry)))]
 async fn file_move(
     State(state): State<AppState>,
@@ -241,7 +241,7 @@ async fn file_move(
 
 /// Searches names and lines.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/files/search", tag = "files",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), FileSearchQuery), responses((status = 200, body = SearchResult)))]
 async fn file_search(
     State(state): State<AppState>,

@@ -32,21 +32,21 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Says that the server lives. Needs no token.
 #[utoipa::path(get, path = "/v1/healthz", tag = "server",
-    extensions(("x-sandbar-scope" = json!("none"))), responses((status = 200, body = Health)))]
+    extensions(("x-sandbar" = json!({"scope": "none"}))), responses((status = 200, body = Health)))]
 async fn healthz() -> Answer<Health> {
     Answer(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 /// Says that the server lives, where probes look for it.
 #[utoipa::path(get, path = "/healthz", tag = "server",
-    extensions(("x-sandbar-scope" = json!("none"))), responses((status = 200, body = Health)))]
+    extensions(("x-sandbar" = json!({"scope": "none"}))), responses((status = 200, body = Health)))]
 async fn healthz_at_root() -> Answer<Health> {
     healthz().await
 }
 
 /// Says whether the server takes work.
 #[utoipa::path(get, path = "/v1/readyz", tag = "server",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
 async fn readyz(State(state): State<AppState>) -> Response {
     let checks = readiness::checks(&state).await;
@@ -57,7 +57,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
 
 /// Says whether the server takes work, where probes look for it.
 #[utoipa::path(get, path = "/readyz", tag = "server",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     responses((status = 200, body = Ready), (status = 503, body = Ready, description = "It does not.")))]
 async fn readyz_at_root(state: State<AppState>) -> Response {
     readyz(state).await
@@ -65,7 +65,7 @@ async fn readyz_at_root(state: State<AppState>) -> Response {
 
 /// What the server counts, in Prometheus' text format.
 #[utoipa::path(get, path = "/v1/metrics", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance"}))),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(state): State<AppState>) -> Response {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
@@ -84,7 +84,7 @@ async fn metrics(State(state): State<AppState>) -> Response {
 
 /// What the server counts, where Prometheus looks for it.
 #[utoipa::path(get, path = "/metrics", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance"}))),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics_at_root(state: State<AppState>) -> Response {
     metrics(state).await
@@ -101,7 +101,7 @@ fn count_by_state(engine: &Engine) -> BTreeMap<&'static str, u64> {
 
 /// Probes the host by doing, and names what is missing and what to do about it.
 #[utoipa::path(get, path = "/v1/doctor", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))), responses((status = 200, body = Doctor)))]
+    extensions(("x-sandbar" = json!({"scope": "instance"}))), responses((status = 200, body = Doctor)))]
 async fn doctor(State(state): State<AppState>) -> Answer<Doctor> {
     let findings: Vec<_> = state
         .engine
@@ -129,7 +129,7 @@ async fn doctor(State(state): State<AppState>) -> Answer<Doctor> {
 
 /// This document.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "server",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     responses((status = 200, body = Object, content_type = "application/json")))]
 async fn openapi() -> Response {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");

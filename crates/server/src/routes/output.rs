@@ -29,7 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// `Last-Event-ID` resumes exactly after that event.
 /// `problem` is the last event when we failed; come back with the last id.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/execs/{exec}/output", tag = "execs",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), ("exec" = String, Path), OutputQuery, ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, body = ServerSentEvent, content_type = "text/event-stream")))]
 async fn exec_output(

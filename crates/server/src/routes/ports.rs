@@ -32,7 +32,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// A sandbox that sleeps is woken.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/ports/{port}/connect", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write"}))),
     params(("sandbox" = String, Path), ("port" = u16, Path, minimum = 1, maximum = 65535)),
     responses((status = 101, description = "The bytes of the connection follow, both ways.")))]
 async fn port_connect(

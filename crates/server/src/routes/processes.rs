@@ -47,7 +47,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// How the app of a sandbox is; of one that does not run, as it was last.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn app_status(
     State(state): State<AppState>,
@@ -58,7 +58,7 @@ async fn app_status(
 
 /// Reads `sandbox.yaml` again and makes the app what it says: only what changed is restarted.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/apply", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "manifest.applied"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn app_apply(
     State(state): State<AppState>,
@@ -72,7 +72,7 @@ async fn app_apply(
 ///
 /// The answer comes when the build has ended. Whoever hangs up before gives the check up.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/check", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "build.checked"}))),
     params(("sandbox" = String, Path)), request_body = Option<AppCheckRequest>,
     responses((status = 200, body = AppCheck)))]
 async fn app_check(
@@ -107,7 +107,7 @@ fn check_body(check: Check) -> AppCheck {
 
 /// Starts a process that was stopped, has exited or has given up.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/start", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "process.started"}))),
     params(("sandbox" = String, Path), ("process" = String, Path)),
     responses((status = 200, body = ProcessStatus)))]
 async fn process_start(
@@ -120,7 +120,7 @@ async fn process_start(
 
 /// Ends a process and keeps it ended until it is started, or the app is applied again.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/stop", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "process.stopped"}))),
     params(("sandbox" = String, Path), ("process" = String, Path)),
     responses((status = 200, body = ProcessStatus)))]
 async fn process_stop(
@@ -133,7 +133,7 @@ async fn process_stop(
 
 /// Ends a process, where it runs, and starts it.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/restart", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "process.restarted"}))),
     params(("sandbox" = String, Path), ("process" = String, Path)),
     responses((status = 200, body = ProcessStatus)))]
 async fn process_restart(
@@ -155,7 +155,7 @@ async fn act(
 
 /// The last lines of a process's log, whether or not it runs.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/logs", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), ("process" = String, Path), ProcessLogQuery),
     responses((status = 200, body = ProcessLog)))]
 async fn process_log(
@@ -187,7 +187,7 @@ fn log_body(process: ProcessName, tail: LogTail) -> ProcessLog {
 ///
 /// `Last-Event-ID` resumes exactly after that event. Restarts of the process do not end the stream.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/app/processes/{process}/output", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), ("process" = String, Path), OutputQuery,
         ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, body = ServerSentEvent, content_type = "text/event-stream")))]
@@ -212,7 +212,7 @@ async fn process_output(
 ///
 /// Nobody needs one for a public preview.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/app/link", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read", "audit": "preview_link.created"}))),
     params(("sandbox" = String, Path)), request_body = PreviewLinkRequest,
     responses((status = 200, body = PreviewLink)))]
 async fn preview_link(
@@ -252,7 +252,7 @@ fn link(url: String) -> Response {
 
 /// Keeps a sandbox from sleeping until a time. A later request replaces an earlier one.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/keepalive", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "keepalive.updated"}))),
     params(("sandbox" = String, Path)), request_body = KeepaliveRequest,
     responses((status = 200, body = SandboxBody)))]
 async fn keepalive(
@@ -265,7 +265,7 @@ async fn keepalive(
 
 /// Says what a `sandbox.yaml` means, or everything that is wrong with it. Nothing is started.
 #[utoipa::path(post, path = "/v1/manifest/check", tag = "apps",
-    extensions(("x-sandbar-scope" = json!("read"))), request_body = ManifestCheckRequest,
+    extensions(("x-sandbar" = json!({"scope": "read", "audit": "none"}))), request_body = ManifestCheckRequest,
     responses((status = 200, body = ManifestCheck)))]
 async fn manifest_check(Json(request): Json<ManifestCheckRequest>) -> Answer<ManifestCheck> {
     let (app, findings) = sandbar_engine::manifest_check(&request.manifest);

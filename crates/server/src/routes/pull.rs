@@ -20,7 +20,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// Objects only, each one checked; nothing is checked out. The sandbox must run.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/pull", tag = "review",
-    extensions(("x-sandbar-scope" = json!("review"))),
+    extensions(("x-sandbar" = json!({"scope": "review", "audit": "pull.written"}))),
     params(("sandbox" = String, Path)),
     request_body = PullRequest, responses((status = 200, body = PullOutcome)))]
 async fn pull(

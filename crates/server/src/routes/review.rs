@@ -43,7 +43,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// The pages of one list are of the same instant. The `ETag` is for `If-Match` of approve and reject.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/changes", tag = "review",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), ChangesQuery), responses((status = 200, body = ChangesPage)))]
 async fn change_list(
     State(state): State<AppState>,
@@ -96,7 +96,7 @@ fn stale() -> ApiError {
 
 /// Shows one changed text file as hunks.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/changes/hunks", tag = "review",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), FileQuery), responses((status = 200, body = FileHunks)))]
 async fn change_hunks(
     State(state): State<AppState>,
@@ -146,7 +146,7 @@ fn line(found: sandbar_types::HunkLine) -> HunkLine {
 
 /// Shows the changes as a patch that `git apply` accepts.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/diff", tag = "review",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), DiffQuery),
     responses((status = 200, body = String, content_type = "text/x-diff")))]
 async fn diff(
@@ -163,7 +163,7 @@ async fn diff(
 
 /// Writes changes to the source, all or nothing. The same request again has the same result.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/approve", tag = "review",
-    extensions(("x-sandbar-scope" = json!("review"))),
+    extensions(("x-sandbar" = json!({"scope": "review", "audit": "approve.written"}))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = ApproveRequest, responses((status = 200, body = ApproveOutcome)))]
 async fn approve(
@@ -186,7 +186,7 @@ async fn approve(
 
 /// Approves what the rules of the sandbox let go without a person; the rest stays pending.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/accept", tag = "review",
-    extensions(("x-sandbar-scope" = json!("review"))),
+    extensions(("x-sandbar" = json!({"scope": "review", "audit": "accept.written"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = AcceptOutcome)))]
 async fn accept(
     State(state): State<AppState>,
@@ -197,7 +197,7 @@ async fn accept(
 
 /// Drops changes: the workspace has again what the source has.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/reject", tag = "review",
-    extensions(("x-sandbar-scope" = json!("review"))),
+    extensions(("x-sandbar" = json!({"scope": "review", "audit": "changes.rejected"}))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = RejectRequest, responses((status = 200, body = RejectOutcome)))]
 async fn reject(
@@ -218,7 +218,7 @@ async fn reject(
 
 /// Brings the host's newer state into the workspace, by the merge that an approve would make. All or nothing.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/refresh", tag = "review",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "changes.refreshed"}))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = RefreshRequest, responses((status = 200, body = RefreshOutcome)))]
 async fn refresh(
@@ -242,7 +242,7 @@ async fn refresh(
 
 /// Lists what was rejected, with what the person said about it.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/declined", tag = "review",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = DeclinedList)))]
 async fn declined_list(
     State(state): State<AppState>,

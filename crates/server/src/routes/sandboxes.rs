@@ -43,7 +43,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// With `Idempotency-Key` a repeated request answers with the sandbox that the first one made.
 #[utoipa::path(post, path = "/v1/sandboxes", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "sandbox.created"}))),
     request_body = SandboxSpec,
     responses((status = 201, body = Body), (status = 200, body = Body, description = "Replayed.")))]
 async fn sandbox_create(
@@ -85,7 +85,7 @@ pub(crate) fn created(record: Record) -> Response {
 
 /// Lists sandboxes, newest first.
 #[utoipa::path(get, path = "/v1/sandboxes", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("read"))), params(SandboxListQuery),
+    extensions(("x-sandbar" = json!({"scope": "read"}))), params(SandboxListQuery),
     responses((status = 200, body = Page<Body>)))]
 async fn sandbox_list(
     State(state): State<AppState>,
@@ -117,7 +117,7 @@ fn parse_source(text: &str) -> Result<HostPath, ApiError> {
 
 /// Looks at a sandbox.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, body = Body), (status = 304, description = "As it was.")))]
 async fn sandbox_fetch(
@@ -135,7 +135,7 @@ async fn sandbox_fetch(
 
 /// Stops a sandbox if need be, and removes it with its files.
 #[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "sandbox.deleted"}))),
     params(("sandbox" = String, Path), ("If-Match" = Option<String>, Header)), responses((status = 204)))]
 async fn sandbox_delete(
     State(state): State<AppState>,
@@ -151,7 +151,7 @@ async fn sandbox_delete(
 
 /// Starts a stopped or failed sandbox over the files that were kept.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/start", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "sandbox.started"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn sandbox_start(
     State(state): State<AppState>,
@@ -162,7 +162,7 @@ async fn sandbox_start(
 
 /// Stops a sandbox: asks, waits, kills. Its files are kept.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/stop", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "sandbox.stopped"}))),
     params(("sandbox" = String, Path)), request_body = Option<StopRequest>, responses((status = 200, body = Body)))]
 async fn sandbox_stop(
     State(state): State<AppState>,
@@ -184,7 +184,7 @@ pub(crate) fn grace(request: &StopRequest) -> Result<Option<Duration>, ApiError>
 
 /// Freezes a sandbox with its memory.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/pause", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "sandbox.paused"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn sandbox_pause(
     State(state): State<AppState>,
@@ -195,7 +195,7 @@ async fn sandbox_pause(
 
 /// Lets a paused sandbox run on.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/resume", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("write"))),
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "sandbox.resumed"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = Body)))]
 async fn sandbox_resume(
     State(state): State<AppState>,

@@ -21,7 +21,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Looks at the settings that can be changed while the server runs, and at what a client may want to know beside them.
 #[utoipa::path(get, path = "/v1/settings", tag = "server",
-    extensions(("x-sandbar-scope" = json!("read"))), responses((status = 200, body = Body)))]
+    extensions(("x-sandbar" = json!({"scope": "read"}))), responses((status = 200, body = Body)))]
 async fn settings_fetch(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
@@ -33,7 +33,7 @@ async fn settings_fetch(
 ///
 /// What was said when the server was started, in its file, its environment or on its command line, stays.
 #[utoipa::path(patch, path = "/v1/settings", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance", "audit": "settings.updated"}))),
     params(("If-Match" = Option<String>, Header)),
     request_body = SettingsUpdateRequest, responses((status = 200, body = Body)))]
 async fn settings_update(

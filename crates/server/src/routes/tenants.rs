@@ -24,7 +24,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists tenants, oldest first.
 #[utoipa::path(get, path = "/v1/tenants", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance"}))),
     params(PageQuery), responses((status = 200, body = Page<Body>)))]
 async fn tenant_list(
     State(state): State<AppState>,
@@ -39,7 +39,7 @@ async fn tenant_list(
 
 /// Makes a tenant. Its first user is added with `POST /v1/users?tenant=`.
 #[utoipa::path(post, path = "/v1/tenants", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance", "audit": "tenant.created"}))),
     request_body = TenantCreateRequest, responses((status = 201, body = Body)))]
 async fn tenant_create(
     State(state): State<AppState>,
@@ -52,7 +52,7 @@ async fn tenant_create(
 
 /// Looks at a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance"}))),
     params(("tenant" = String, Path)), responses((status = 200, body = Body)))]
 async fn tenant_fetch(
     State(state): State<AppState>,
@@ -65,7 +65,7 @@ async fn tenant_fetch(
 
 /// Changes what a tenant may have. What it has already stays.
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("instance"))),
+    extensions(("x-sandbar" = json!({"scope": "instance", "audit": "tenant.updated"}))),
     params(("tenant" = String, Path), ("If-Match" = Option<String>, Header)), request_body = TenantUpdateRequest,
     responses((status = 200, body = Body)))]
 async fn tenant_update(

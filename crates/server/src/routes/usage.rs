@@ -31,7 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// What a sandbox uses now.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/usage", tag = "sandboxes",
-    extensions(("x-sandbar-scope" = json!("read"))),
+    extensions(("x-sandbar" = json!({"scope": "read"}))),
     params(("sandbox" = String, Path)), responses((status = 200, body = SandboxUsage)))]
 async fn sandbox_usage(
     State(state): State<AppState>,
@@ -53,7 +53,7 @@ async fn sandbox_usage(
 
 /// What the sandboxes of the tenant hold on disk, the largest first; measured now.
 #[utoipa::path(get, path = "/v1/usage", tag = "server",
-    extensions(("x-sandbar-scope" = json!("read"))), responses((status = 200, body = DiskUsage)))]
+    extensions(("x-sandbar" = json!({"scope": "read"}))), responses((status = 200, body = DiskUsage)))]
 async fn disk_usage(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
@@ -100,7 +100,7 @@ fn store_bytes(data_dir: &Path) -> u64 {
 
 /// How the server keeps itself in order: what each part of that last did, and when it runs next.
 #[utoipa::path(get, path = "/v1/upkeep", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))), responses((status = 200, body = Upkeep)))]
+    extensions(("x-sandbar" = json!({"scope": "instance"}))), responses((status = 200, body = Upkeep)))]
 async fn upkeep(State(state): State<AppState>) -> Answer<Upkeep> {
     Answer(Upkeep { reconcilers: state.engine.upkeep().into_iter().map(status).collect() })
 }
@@ -128,7 +128,7 @@ fn status(status: UpkeepStatus) -> ReconcilerStatus {
 /// Gives back what nobody needs, or says what that would be. What is pending review goes only by the name of its
 /// sandbox, and only where the request says so.
 #[utoipa::path(post, path = "/v1/gc", tag = "server",
-    extensions(("x-sandbar-scope" = json!("instance"))), request_body = Option<GcRequest>,
+    extensions(("x-sandbar" = json!({"scope": "instance", "audit": "gc.collected"}))), request_body = Option<GcRequest>,
     responses((status = 200, body = GcOutcome)))]
 async fn gc(
     State(state): State<AppState>,

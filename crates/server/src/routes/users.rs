@@ -27,7 +27,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Lists the users of a tenant, oldest first.
 #[utoipa::path(get, path = "/v1/users", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin"}))),
     params(TenantPageQuery), responses((status = 200, body = Page<Body>)))]
 async fn user_list(
     State(state): State<AppState>,
@@ -43,7 +43,7 @@ async fn user_list(
 
 /// Adds a user to a tenant, who may do at most what one may oneself.
 #[utoipa::path(post, path = "/v1/users", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin", "audit": "user.created"}))),
     params(TenantQuery), request_body = UserCreateRequest, responses((status = 201, body = Body)))]
 async fn user_create(
     State(state): State<AppState>,
@@ -61,7 +61,7 @@ async fn user_create(
 
 /// Looks at a user.
 #[utoipa::path(get, path = "/v1/users/{user}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin"}))),
     params(("user" = String, Path), TenantQuery), responses((status = 200, body = Body)))]
 async fn user_fetch(
     State(state): State<AppState>,
@@ -75,7 +75,7 @@ async fn user_fetch(
 
 /// Changes the role or the password of a user. A new password ends the user's sessions.
 #[utoipa::path(patch, path = "/v1/users/{user}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin", "audit": "user.updated"}))),
     params(("user" = String, Path), TenantQuery, ("If-Match" = Option<String>, Header)), request_body = UserUpdateRequest,
     responses((status = 200, body = Body)))]
 async fn user_update(
@@ -95,7 +95,7 @@ async fn user_update(
 
 /// Removes a user; the user's sessions and keys end.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "accounts",
-    extensions(("x-sandbar-scope" = json!("admin"))),
+    extensions(("x-sandbar" = json!({"scope": "admin", "audit": "user.deleted"}))),
     params(("user" = String, Path), TenantQuery, ("If-Match" = Option<String>, Header)), responses((status = 204)))]
 async fn user_delete(
     State(state): State<AppState>,

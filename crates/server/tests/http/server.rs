@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use sandbar_api::Problem;
 use sandbar_engine::{Applier, Caller, EngineConfig, WorkerApplier};
 use sandbar_runtime::Runtime;
-use sandbar_server::{Config, ServeConfig, Server, TcpListen};
+use sandbar_server::{Config, HttpCourier, ServeConfig, Server, TcpListen};
 use sandbar_types::HostPath;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -97,13 +97,22 @@ impl TestServer {
     ) -> Self {
         let data_dir = dir.path().join("data");
         let socket = data_dir.join("sandbar.sock");
+        let mut engine = EngineConfig::new(
+            data_dir.clone(),
+            sandbar_test_store::driver(&data_dir),
+            runtime,
+            applier,
+        );
+        // Receivers of tests are on this host.
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let variables = [
+            set("SANDBAR_WEBHOOKS_ALLOW_HTTP", "true"),
+            set("SANDBAR_WEBHOOKS_ALLOW_PRIVATE", "[\"127.0.0.1/32\"]"),
+        ];
+        let on_this_host = Config::load(&data_dir, variables).unwrap();
+        engine.courier = Arc::new(HttpCourier::new(&on_this_host));
         let config = ServeConfig {
-            engine: EngineConfig::new(
-                data_dir.clone(),
-                sandbar_test_store::driver(&data_dir),
-                runtime,
-                applier,
-            ),
+            engine,
             caller: Caller {
                 home: HostPath::parse("/home/me").unwrap(),
                 name: "me".to_owned(),
@@ -119,6 +128,14 @@ impl TestServer {
         let mut tasks = JoinSet::new();
         tasks.spawn(server.run(stop.clone().cancelled_owned()));
         Self { socket, tcp, token, data_dir, stop, tasks, dir: Some(dir) }
+    }
+
+    /// Drains the server, and starts another one over what it left.
+    pub(crate) async fn restart_on(mut self, runtime: Arc<dyn Runtime>) -> Self {
+        let dir = self.dir.take().unwrap();
+        self.stop().await;
+        let applier = Arc::new(WorkerApplier { exe: PathBuf::from("/proc/self/exe") });
+        Self::start_in(dir, runtime, applier, Config::default()).await
     }
 
     /// Begins to drain the server.

@@ -7,7 +7,9 @@ use http::{Method, StatusCode};
 use http_body_util::Full;
 use sandbar_api::ErrorCode;
 use sandbar_runtime::fake::Fake;
-use sandbar_types::{ApiKeyId, AppId, ApproveId, ExecId, Role, SandboxId, Scope, TenantId, UserId};
+use sandbar_types::{
+    ApiKeyId, AppId, ApproveId, ExecId, Role, SandboxId, Scope, TenantId, UserId, WebhookId,
+};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, TestServer, request};
@@ -18,7 +20,7 @@ fn operations() -> Vec<(Method, String, String)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let declared = operation["x-sandbar-scope"].as_str();
+            let declared = operation["x-sandbar"]["scope"].as_str();
             let declared = declared.unwrap_or_else(|| panic!("{method} {path} declares no scope"));
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             found.push((method, path.clone(), declared.to_owned()));
@@ -54,6 +56,7 @@ fn unknown() -> BTreeMap<&'static str, String> {
         ("tenant", "nobody".to_owned()),
         ("process", "web".to_owned()),
         ("port", "3000".to_owned()),
+        ("webhook", WebhookId::generate().to_string()),
     ])
 }
 
@@ -149,6 +152,9 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
     let user = json!({ "name": "ada", "role": "viewer" }).to_string();
     let user = town.server.post("/v1/users?tenant=red", user).await.json();
     let keys = town.server.get("/v1/api-keys?tenant=red").await.json();
+    let hook = json!({ "url": "https://hook.example/", "is_active": false }).to_string();
+    let admin = town.key("red", Role::Admin);
+    let hook = town.ask(admin, Method::POST, "/v1/webhooks", &hook).await.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let app = town.ask(member, Method::POST, "/v1/apps", r#"{"name":"riches"}"#).await;
     assert_eq!(app.status, StatusCode::CREATED, "{app:?}");
@@ -162,6 +168,7 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
         ("approve", ApproveId::generate().to_string()),
         ("process", "web".to_owned()),
         ("port", "3000".to_owned()),
+        ("webhook", text(&hook["webhook"]["id"])),
     ]);
     let by_name =
         BTreeMap::from([("sandbox", "treasure".to_owned()), ("app", "riches".to_owned())]);
@@ -189,7 +196,9 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
     // An app's name names its sandbox where its tenant asks, and nobody's where another one does.
     let unknown = town.ask(key, Method::GET, "/v1/sandboxes/riches", "").await;
     assert_eq!(unknown.problem().message, "there is no sandbox `riches`");
-    for list in ["/v1/apps", "/v1/sandboxes", "/v1/approves?sandbox=treasure", "/v1/users"] {
+    for list in
+        ["/v1/apps", "/v1/sandboxes", "/v1/approves?sandbox=treasure", "/v1/users", "/v1/webhooks"]
+    {
         let seen = town.ask(key, Method::GET, list, "").await;
         assert_eq!(seen.json()["items"], json!([]), "{list}");
     }
