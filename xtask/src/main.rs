@@ -69,9 +69,10 @@ fn test() -> Result<(), Failed> {
     if command::is_root()? {
         cargo(&["build", "--package", "sandbar"])?;
         cargo(&["nextest", "run", "--profile", "host", "--package", "sandbar-host-tests"])?;
-        contract()
+        contract()?;
+        clients()
     } else {
-        note("skipped: tests/host and scripts/contract (they need root; run `sudo -E make test`)");
+        note("skipped: tests/host, scripts/contract and scripts/clients (they need root; run `sudo -E make test`)");
         Ok(())
     }
 }
@@ -84,6 +85,12 @@ fn contract() -> Result<(), Failed> {
     }
     command::script("setup", &["contract"])?;
     command::script("contract", &["10"])
+}
+
+/// Uses the server through both clients, as a program does.
+fn clients() -> Result<(), Failed> {
+    command::script("setup", &["clients"])?;
+    command::script("clients", &["test"])
 }
 
 fn build() -> Result<(), Failed> {
