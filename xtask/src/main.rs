@@ -72,7 +72,9 @@ fn test() -> Result<(), Failed> {
         contract()?;
         clients()
     } else {
-        note("skipped: tests/host, scripts/contract and scripts/clients (they need root; run `sudo -E make test`)");
+        note(
+            "skipped: tests/host, scripts/contract and scripts/clients (they need root; run `sudo -E make test`)",
+        );
         Ok(())
     }
 }

@@ -51,7 +51,10 @@ impl Reply {
 }
 
 /// Sends one request; HTTP/1.0, so that the end of the body is the end of the connection.
-pub(crate) fn request(
+///
+/// # Errors
+/// Nobody listens at `socket`, or the connection broke.
+pub fn request(
     socket: &Path,
     method: &str,
     path: &str,

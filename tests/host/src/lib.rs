@@ -25,7 +25,7 @@ use std::{
 };
 
 pub use crate::{
-    api::Reply,
+    api::{Reply, request as ask},
     app::App,
     browser::Browser,
     disk::Disk,

@@ -96,6 +96,21 @@ fn s6_a_build_sees_the_workspace_as_it_is_and_changes_none_of_it() {
 }
 
 #[test]
+fn a5_what_is_forked_is_whole_whatever_its_directories_are_called() {
+    let server = Server::start();
+    let (app, _project) = started(&server);
+    server.sh(
+        &app.sandbox,
+        "for dir in out .cache dist .venv node_modules ~/.cache ~/out; do mkdir -p $dir; echo $dir >$dir/mine; done",
+    );
+    let build = "cat out/mine .cache/mine dist/mine .venv/mine node_modules/mine; ls ~/.cache/mine ~/out/mine | wc -l";
+    app.write(&server, "sandbox.yaml", &with_build(&format!("build: {{command: '{build}'}}")));
+    let passed = check(&server, &app, &json!({}));
+    let whole = ["out", ".cache", "dist", ".venv", "node_modules", "2"];
+    assert_eq!(output(&passed), whole, "{passed}");
+}
+
+#[test]
 fn s6_d1_a_build_that_fails_is_unset_is_skipped_or_late_is_told_apart() {
     let server = Server::start();
     let (app, _project) = started(&server);

@@ -145,3 +145,28 @@ fn doctor_names_what_is_weaker_without_root() {
         "{text}"
     );
 }
+
+#[test]
+fn p1_what_the_server_must_read_is_its_own_and_what_it_cannot_read_is_named() {
+    let user = User::new();
+    let sh = Path::new("/bin/sh");
+    assert!(user.run(sh, &["-c", "echo 1 >a; echo value >../home/value"]).status.success());
+    user.succeeds(&["create", "--name", "job"]);
+    let file = user.dir.path().join("home/value");
+    let file = file.to_str().expect("text");
+    user.succeeds(&["secret", "set", "KEY", "--file", file, "--sandbox", "job"]);
+    let backup = user.dir.path().join("home/backup");
+    let backup = backup.to_str().expect("text");
+    user.succeeds(&["backup", "create", backup]);
+    user.succeeds(&["backup", "verify", backup]);
+    let key = user.dir.path().join("data/secrets.key");
+    chown(&key, Some(0), Some(0)).expect("root may take");
+    // Another server of the same user finds the file as it is now.
+    let binary = format!("{}/sandbar serve", user.dir.path().display());
+    Command::new("pkill").args(["-KILL", "-f", &binary]).status().expect("pkill runs");
+    let refused = user.sandbar(&["secret", "set", "OTHER", "--file", file, "--sandbox", "job"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("secrets.key"), "{told}");
+    chown(&key, Some(SOMEBODY), Some(SOMEBODY)).expect("root may give away");
+    user.succeeds(&["secret", "set", "OTHER", "--file", file, "--sandbox", "job"]);
+}

@@ -119,7 +119,7 @@ async fn sec1_a_planted_value_is_nowhere_in_the_data_directory_the_events_or_an_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_patch_without_a_value_keeps_it_and_a_secret_is_never_made_readable() {
+async fn d2_a_patch_without_a_value_keeps_it_and_a_secret_is_never_made_readable() {
     let house = House::new();
     let engine = house.engine().await;
     let id = create(&engine, house.spec()).await.unwrap().id;

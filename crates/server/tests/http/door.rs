@@ -33,7 +33,7 @@ async fn the_socket_is_for_its_user_alone_and_needs_no_token() {
 }
 
 #[tokio::test]
-async fn tcp_needs_the_token() {
+async fn b19_tcp_needs_the_token() {
     let server = TestServer::start().await;
     let refused = server.ask_tcp(get("/v1/sandboxes")).await;
     assert_eq!(refused.problem().code, ErrorCode::Unauthorized);
