@@ -140,7 +140,7 @@ async fn write_alone(store: &Store, ids: &[SandboxId]) -> Result<(f64, i64)> {
     for turn in 0..ALONE {
         let mut txn = store.begin().await?;
         let (id, at) = (ids[turn % ids.len()], jiff::Timestamp::now());
-        last = event_insert_of_sandbox_in_txn(&mut txn, id, at, &payload(turn)).await?;
+        last = event_insert_of_sandbox_in_txn(&mut txn, id, at, &payload(turn)).await?.id;
         txn.commit().await?;
     }
     Ok((ALONE as f64 / started.elapsed().as_secs_f64(), last))

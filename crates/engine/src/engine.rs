@@ -27,6 +27,7 @@ use crate::{
     reconcile,
     settings::EngineSettings,
     upkeep::{self, Upkeep},
+    watchers::Watchers,
 };
 
 /// Asks the engine; cheap to clone.
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) backing_up: Mutex<()>,
     /// The last event that was written.
     pub(crate) events: watch::Sender<i64>,
+    /// Who waits for events of what.
+    pub(crate) watchers: Watchers,
     pub(crate) upkeep: Upkeep,
     /// Whose turn it is to check a build.
     pub(crate) turns: crate::processes::Turns,
@@ -192,6 +195,7 @@ impl Engine {
             creating: Mutex::new(()),
             backing_up: Mutex::new(()),
             events: watch::Sender::new(0),
+            watchers: Watchers::default(),
             upkeep,
             turns: crate::processes::Turns::default(),
             accounts: Accounts::default(),

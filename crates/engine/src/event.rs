@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 pub use sandbar_store::EventFilter;
-use sandbar_store::{EventPage, EventRow, NewEvent, event_list};
+use sandbar_store::{EventAt, EventPage, EventRow, NewEvent, event_list};
 use sandbar_types::{
     AppId, ApproveId, Enforcement, EnvName, EventType, ExecEnd, ExecId, ExitStatus, FailureReason,
     ProcessName, QuotaKind, SandboxId, StopReason, WebhookId, WorkspacePath,
@@ -322,9 +322,10 @@ pub enum EventOrder {
 
 impl Inner {
     /// Tells everybody who waits for events.
-    pub(crate) fn event_written(&self, id: i64) {
+    pub(crate) fn event_written(&self, event: EventAt) {
         self.metrics.events_written.add_one();
-        self.events.send_modify(|last| *last = id.max(*last));
+        self.events.send_modify(|last| *last = event.id.max(*last));
+        self.watchers.tell(&event.subject);
     }
 
     /// Appends an event by itself, with all that are appended at the same time.
@@ -381,10 +382,11 @@ impl Engine {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Event>> {
-        let mut written = self.inner.events.subscribe();
+        let watch = self.inner.watchers.watch(filter);
         loop {
-            // Seen before it is looked, so that what is written in between is not missed.
-            written.borrow_and_update();
+            // Begun before it is looked, so that what is written in between is not missed.
+            let mut told = std::pin::pin!(watch.told.notified());
+            told.as_mut().enable();
             let events = self.event_list(filter, EventOrder::OldestFirst(after), limit).await?;
             let is_gone = filter.sandbox.is_some_and(|id| self.inner.actor(id).is_err());
             if !events.is_empty() || is_gone || self.inner.leaving.is_cancelled() {
@@ -392,7 +394,7 @@ impl Engine {
             }
             tokio::select! {
                 () = self.inner.leaving.cancelled() => {}
-                _changed = written.changed() => {}
+                () = told => {}
             }
         }
     }

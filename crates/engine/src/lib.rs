@@ -33,6 +33,7 @@ mod settings;
 mod size;
 mod source;
 mod upkeep;
+mod watchers;
 mod webhook;
 mod workspace_view;
 

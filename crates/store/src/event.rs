@@ -33,20 +33,30 @@ pub struct EventSubject {
     pub sandbox_id: Option<SandboxId>,
 }
 
-fn read(found: &Row) -> Result<EventRow, StoreError> {
-    Ok(EventRow {
-        id: row::column(found, "id")?,
-        subject: EventSubject {
-            tenant_id: row::parsed(found, "tenant_id")?,
-            app_id: row::parsed_opt(found, "app_id")?,
-            sandbox_id: row::parsed_opt(found, "sandbox_id")?,
-        },
-        at: row::time(found, "at")?,
-        payload: row::json(found, "payload")?,
-    })
+/// An event that was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventAt {
+    /// Its id.
+    pub id: i64,
+    /// In whose history it is.
+    pub subject: EventSubject,
 }
 
-/// Appends an event and returns its id.
+fn read_at(found: &Row) -> Result<EventAt, StoreError> {
+    let subject = EventSubject {
+        tenant_id: row::parsed(found, "tenant_id")?,
+        app_id: row::parsed_opt(found, "app_id")?,
+        sandbox_id: row::parsed_opt(found, "sandbox_id")?,
+    };
+    Ok(EventAt { id: row::column(found, "id")?, subject })
+}
+
+fn read(found: &Row) -> Result<EventRow, StoreError> {
+    let EventAt { id, subject } = read_at(found)?;
+    Ok(EventRow { id, subject, at: row::time(found, "at")?, payload: row::json(found, "payload")? })
+}
+
+/// Appends an event and returns it.
 ///
 /// # Errors
 /// The database failed.
@@ -55,10 +65,10 @@ pub async fn event_insert_in_txn(
     subject: &EventSubject,
     at: Timestamp,
     payload: &serde_json::Value,
-) -> Result<i64, StoreError> {
+) -> Result<EventAt, StoreError> {
     let done = query(
         "INSERT INTO event (tenant_id, app_id, sandbox_id, at, kind, payload) \
-         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, tenant_id, app_id, sandbox_id",
     )
     .bind(subject.tenant_id.to_string())
     .bind(subject.app_id.map(|id| id.to_string()))
@@ -69,13 +79,13 @@ pub async fn event_insert_in_txn(
     .fetch_one(txn)
     .await
     .map_err(StoreError::query("append an event"))?;
-    row::column(&done, "id")
+    read_at(&done)
 }
 
 const INSERT_OF_SANDBOX: &str = "INSERT INTO event (tenant_id, app_id, sandbox_id, at, kind, payload) \
-    SELECT tenant_id, app_id, id, $2, $3, $4 FROM sandbox WHERE id = $1 RETURNING id";
+    SELECT tenant_id, app_id, id, $2, $3, $4 FROM sandbox WHERE id = $1 RETURNING id, tenant_id, app_id, sandbox_id";
 
-/// Appends an event to the history of a sandbox, its app and its tenant, and returns its id.
+/// Appends an event to the history of a sandbox, its app and its tenant, and returns it.
 ///
 /// # Errors
 /// The database failed, or there is no such sandbox.
@@ -84,7 +94,7 @@ pub async fn event_insert_of_sandbox_in_txn(
     id: SandboxId,
     at: Timestamp,
     payload: &serde_json::Value,
-) -> Result<i64, StoreError> {
+) -> Result<EventAt, StoreError> {
     let done = query(INSERT_OF_SANDBOX)
         .bind(id.to_string())
         .bind(at.as_microsecond())
@@ -93,14 +103,14 @@ pub async fn event_insert_of_sandbox_in_txn(
         .fetch_one(txn)
         .await
         .map_err(StoreError::query("append an event"))?;
-    row::column(&done, "id")
+    read_at(&done)
 }
 
 /// As [`event_insert_of_sandbox_in_txn`]; `None`: there is no such sandbox, and the transaction goes on.
 pub(crate) async fn event_insert_if_sandbox_in_txn(
     txn: &mut WriteTxn,
     event: &NewEvent,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<EventAt>, StoreError> {
     let done = query(INSERT_OF_SANDBOX)
         .bind(event.sandbox_id.to_string())
         .bind(event.at.as_microsecond())
@@ -109,7 +119,7 @@ pub(crate) async fn event_insert_if_sandbox_in_txn(
         .fetch_optional(txn)
         .await
         .map_err(StoreError::query("append an event"))?;
-    done.as_ref().map(|done| row::column(done, "id")).transpose()
+    done.as_ref().map(read_at).transpose()
 }
 
 /// Which events.

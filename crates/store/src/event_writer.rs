@@ -5,7 +5,7 @@ use sandbar_types::SandboxId;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Store, StoreError, event::event_insert_if_sandbox_in_txn};
+use crate::{EventAt, Store, StoreError, event::event_insert_if_sandbox_in_txn};
 
 /// LIMIT: events in one commit, which keeps every other writer waiting.
 const BATCH_MAX: usize = 256;
@@ -23,7 +23,7 @@ pub struct NewEvent {
 
 struct Waiting {
     event: NewEvent,
-    written: oneshot::Sender<i64>,
+    written: oneshot::Sender<EventAt>,
 }
 
 /// An event that was not written: its sandbox is gone, the store failed, or the writer has ended. The writer's log has why.
@@ -53,14 +53,14 @@ impl EventWriter {
         (Self(sender), EventBatches(receiver))
     }
 
-    /// Appends an event, and returns its id once it is durable.
+    /// Appends an event, and returns it once it is durable.
     ///
     /// # Errors
     /// See [`EventLost`].
-    pub async fn append(&self, event: NewEvent) -> Result<i64, EventLost> {
-        let (written, id) = oneshot::channel();
+    pub async fn append(&self, event: NewEvent) -> Result<EventAt, EventLost> {
+        let (written, event_at) = oneshot::channel();
         self.0.send(Waiting { event, written }).await.map_err(|_ended| EventLost)?;
-        id.await.map_err(|_dropped| EventLost)
+        event_at.await.map_err(|_dropped| EventLost)
     }
 }
 
@@ -97,14 +97,14 @@ impl EventBatches {
 /// Writes `batch` and answers who waits for it. One whose sandbox is gone costs the others nothing.
 async fn commit(store: &Store, batch: &mut Vec<Waiting>) -> Result<(), StoreError> {
     let mut txn = store.begin().await?;
-    let mut ids = Vec::with_capacity(batch.len());
+    let mut done = Vec::with_capacity(batch.len());
     for Waiting { event, .. } in batch.iter() {
-        ids.push(event_insert_if_sandbox_in_txn(&mut txn, event).await?);
+        done.push(event_insert_if_sandbox_in_txn(&mut txn, event).await?);
     }
     txn.commit().await?;
-    for (Waiting { written, .. }, id) in batch.drain(..).zip(ids) {
-        if let Some(id) = id {
-            written.send(id).ok();
+    for (Waiting { written, .. }, event) in batch.drain(..).zip(done) {
+        if let Some(event) = event {
+            written.send(event).ok();
         }
     }
     Ok(())

@@ -63,8 +63,8 @@ pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
 pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
 pub use error::{OpenError, StoreError};
 pub use event::{
-    EventFilter, EventPage, EventRow, EventSubject, event_count_before, event_insert_in_txn,
-    event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn,
+    EventAt, EventFilter, EventPage, EventRow, EventSubject, event_count_before,
+    event_insert_in_txn, event_insert_of_sandbox_in_txn, event_list, event_prune_in_txn,
 };
 pub use event_writer::{EventBatches, EventLost, EventWriter, NewEvent};
 pub use exec::{

@@ -12,9 +12,9 @@ mod sandbox;
 use std::collections::BTreeMap;
 
 use sandbar_store::{
-    AppRow, EventSubject, ReadConn, Reads, Update, WriteTxn, app_count, app_fetch, app_find_name,
-    app_insert_in_txn, app_list, app_update_in_txn, event_insert_in_txn, sandbox_fetch_current,
-    sandbox_list_current,
+    AppRow, EventAt, EventSubject, ReadConn, Reads, Update, WriteTxn, app_count, app_fetch,
+    app_find_name, app_insert_in_txn, app_list, app_update_in_txn, event_insert_in_txn,
+    sandbox_fetch_current, sandbox_list_current,
 };
 use sandbar_types::{
     AppId, AppName, AppTag, Generation, SandboxId, SandboxState, TenantId, Visibility,
@@ -82,7 +82,7 @@ impl Inner {
         txn: &mut WriteTxn,
         (app, sandbox_id): (AppRef, Option<SandboxId>),
         payload: &EventPayload,
-    ) -> Result<i64> {
+    ) -> Result<EventAt> {
         let subject = EventSubject { tenant_id: app.tenant, app_id: Some(app.id), sandbox_id };
         let now = self.config.clock.now();
         Ok(event_insert_in_txn(txn, &subject, now, &payload.to_value()).await?)
@@ -94,7 +94,7 @@ impl Inner {
         txn: &mut WriteTxn,
         row: &AppRow,
         payload: &EventPayload,
-    ) -> Result<i64> {
+    ) -> Result<EventAt> {
         if app_count(txn, row.tenant_id).await? >= APPS_MAX {
             let message = format!("there are {APPS_MAX} apps already");
             return Err(Error::new(ErrorKind::LimitReached, "limit_reached", message)

@@ -40,7 +40,7 @@ async fn a_feed_is_of_one_tenant_and_of_what_was_asked_for(Fresh { store, .. }: 
     ] {
         let subject = EventSubject { tenant_id, app_id, sandbox_id };
         let payload = serde_json::json!({ "type": kind });
-        ids.push(event_insert_in_txn(&mut txn, &subject, at, &payload).await.unwrap());
+        ids.push(event_insert_in_txn(&mut txn, &subject, at, &payload).await.unwrap().id);
     }
     let every =
         EventFilter { tenant: TenantId::DEFAULT, app: None, sandbox: None, types: Vec::new() };
@@ -169,7 +169,7 @@ async fn what_is_told_at_once_is_written_together_and_one_that_cannot_be_costs_t
             .await
             .unwrap();
     assert_eq!(listed.len(), ids.len());
-    assert!(ids.iter().all(|id| listed.iter().any(|event| event.id == *id)));
+    assert!(ids.iter().all(|id| listed.iter().any(|event| event.id == id.id)));
     assert!(store.commit_times().count - before < 20, "a commit holds many");
     leaving.cancel();
     writing.join_all().await;
