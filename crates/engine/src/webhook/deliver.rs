@@ -30,6 +30,8 @@ use crate::{Error, Event, EventPayload, Result, engine::Inner};
 const DELIVERIES_KEPT: u32 = 200;
 /// How often it is looked whether a wait is over. The clock of the engine says so, which may be set.
 const TICK: Duration = Duration::from_millis(250);
+/// How long nothing is tried after a failure of ours.
+const OWN_FAULT_WAIT: Duration = Duration::from_secs(10);
 
 /// What the one who delivers knows.
 #[derive(Debug, Default)]
@@ -121,12 +123,11 @@ async fn deliver(inner: Arc<Inner>, tenant: TenantId, id: WebhookId) {
             Ok(Step::Next | Step::Rest) => return,
             Err(err) => {
                 failed(id, &err);
-                // Something of ours is wrong: not again at once.
+                // Something of ours is wrong, the store or the key of secrets: what waits is not given up.
                 tokio::select! {
-                    () = inner.leaving.cancelled() => {}
-                    () = tokio::time::sleep(TICK) => {}
+                    () = inner.leaving.cancelled() => return,
+                    () = tokio::time::sleep(OWN_FAULT_WAIT) => {}
                 }
-                return;
             }
         }
     }
