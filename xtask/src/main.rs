@@ -101,7 +101,7 @@ fn build() -> Result<(), Failed> {
     // The variable is the target's own: host-side code (procedural macros) stays dynamic.
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
     command::cargo_with(
-        &["build", "--release", "--package", "sandbar", "--target", &triple],
+        &["build", "--release", "--package", "sandbar", "--features", "otlp", "--target", &triple],
         &[(&flags, "-C target-feature=+crt-static -C relocation-model=static")],
     )
 }

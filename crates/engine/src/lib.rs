@@ -32,6 +32,7 @@ mod secret;
 mod settings;
 mod size;
 mod source;
+mod trace;
 mod upkeep;
 mod watchers;
 mod webhook;
@@ -86,6 +87,7 @@ pub use secret::{
     ConfigWhich, Rotation, SecretString, expose,
 };
 pub use settings::{EngineSettings, SettingsChange, SettingsReader, settings_generation};
+pub use trace::TRACES;
 pub use upkeep::{GcAction, GcMode, GcReport, Pending, Reconciler, UpkeepStatus};
 pub use webhook::{
     Courier, NoCourier, Webhook, WebhookAnswer, WebhookCreateParams, WebhookDelivery,

@@ -201,20 +201,27 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
 }
 
 async fn client_config() -> Result<Arc<ClientConfig>, SendError> {
-    let loaded = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
+    let loaded = tokio::task::spawn_blocking(tls_of_host).await;
+    loaded.map_err(|_panicked| SendError::Roots)?.map(Arc::new).ok_or(SendError::Roots)
+}
+
+/// TLS by the certificates of this host; `None` where there are none. Reads files.
+pub(crate) fn tls_of_host() -> Option<ClientConfig> {
     let mut roots = RootCertStore::empty();
     // Certificates that cannot be read are left out: the others are still those of the host.
-    roots.add_parsable_certificates(loaded.map_err(|_panicked| SendError::Roots)?.certs);
-    if roots.is_empty() {
-        return Err(SendError::Roots);
-    }
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() { None } else { tls(roots) }
+}
+
+/// TLS by these certificates.
+pub(crate) fn tls(roots: RootCertStore) -> Option<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|_| SendError::Roots)?
+        .ok()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Arc::new(config))
+    Some(config)
 }
 
 async fn speak<S>(

@@ -38,6 +38,7 @@ mod serve;
 mod settings;
 mod sse;
 mod state;
+mod traces;
 
 pub use crate::{
     auth::TokenError,

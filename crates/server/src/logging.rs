@@ -1,10 +1,12 @@
 //! The log of the server: lines on stderr for people, JSON for machines.
 
 use std::{
+    error::Error,
     io::{self, IsTerminal as _},
     sync::OnceLock,
 };
 
+use sandbar_engine::TRACES;
 use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
 use tracing_subscriber::{
@@ -15,6 +17,8 @@ use tracing_subscriber::{
     reload,
     util::SubscriberInitExt as _,
 };
+
+use crate::{config::Telemetry, traces};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +35,8 @@ pub enum LogFormat {
 
 /// Starts logging; `filter` is in the syntax of `tracing_subscriber::EnvFilter`, `info` when not readable.
 ///
-/// A second call changes nothing.
-pub(crate) fn start(format: LogFormat, filter: &str) {
+/// Collects traces, too, where `telemetry` says so. A second call changes nothing.
+pub(crate) fn start(format: LogFormat, filter: &str, telemetry: &Telemetry) {
     let is_terminal = io::stderr().is_terminal();
     let is_json = match format {
         LogFormat::Auto => !is_terminal,
@@ -40,16 +44,23 @@ pub(crate) fn start(format: LogFormat, filter: &str) {
         LogFormat::Json => true,
     };
     let (filter, handle) = reload::Layer::new(readable(filter));
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = if is_json {
-        registry.with(json_lines(io::stderr)).try_init()
+    let lines = if is_json {
+        json_lines(io::stderr).boxed()
     } else {
-        let layer = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
-        registry.with(layer).try_init()
+        fmt::layer().with_ansi(is_terminal).with_writer(io::stderr).boxed()
+    };
+    // The filter is that of the lines alone: what is logged says nothing of what is traced.
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let (traces, failure) = match traces::layer(telemetry) {
+        Ok(layer) => (layer, None),
+        Err(error) => (None, Some(error)),
     };
     // Somebody has started it already, a test for example: theirs stays.
-    if started.is_ok() {
+    if registry.with(traces).try_init().is_ok() {
         FILTER.get_or_init(|| handle);
+        if let Some(error) = &failure {
+            tracing::error!(error = error as &dyn Error, "no traces are sent");
+        }
     }
 }
 
@@ -85,5 +96,7 @@ pub(crate) fn json(
 }
 
 fn readable(filter: &str) -> EnvFilter {
-    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let no_traces = format!("{TRACES}=off").parse().expect("a target and a level are a directive");
+    filter.add_directive(no_traces)
 }

@@ -28,6 +28,7 @@ use crate::{
     rate::Standing,
     request_log::RequestLog,
     state::AppState,
+    traces::RequestTrace,
 };
 
 const REQUEST_ID_NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
@@ -46,6 +47,7 @@ pub(crate) async fn observe(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let log = RequestLog::begin(&request_id, &method, route);
+    let trace = RequestTrace::begin(&request_id, &method, route, request.headers());
     let answering = async {
         let audited = Audited::begin(&state, &mut request, &request_id).await;
         let (standing, admitted) = enter_by(&state, &mut request).await;
@@ -62,7 +64,8 @@ pub(crate) async fn observe(
         };
         (standing, response, code)
     };
-    let (standing, mut response, code) = answering.instrument(log.span()).await;
+    let (standing, mut response, code) =
+        answering.instrument(log.span()).instrument(trace.span()).await;
     if let Some(code) = code {
         state.metrics.problems.add_one(code.as_str());
     }
@@ -72,6 +75,7 @@ pub(crate) async fn observe(
     let took = started.elapsed();
     state.metrics.observe(route, &method, response.status(), took);
     log.answered(response.status(), took);
+    trace.answered(response.status());
     response
 }
 

@@ -24,6 +24,7 @@ use crate::{
     router,
     settings::Settings,
     state::AppState,
+    traces,
 };
 
 /// LIMIT: time for the engine to finish what is under way.
@@ -304,6 +305,7 @@ impl Server {
         // Each has its own deadline for the client's goodbye.
         conversations.wait().await;
         engine.drain(ENGINE_DRAIN).await;
+        traces::end().await;
         tracing::info!("server ended; sandboxes run on");
     }
 }

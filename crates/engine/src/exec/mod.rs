@@ -20,7 +20,7 @@ pub use self::{
     model::{Captured, Exec, ExecItem, ExecResult},
     session::{ExecReader, ExecSession, ExecWriter},
 };
-use crate::{Engine, Error, ErrorKind, Result, actor::Ordinary};
+use crate::{Engine, Error, ErrorKind, Result, actor::Ordinary, trace::TRACES};
 
 /// LIMIT: execs of one list.
 const LIST_MAX: u32 = 200;
@@ -30,6 +30,7 @@ impl Engine {
     ///
     /// # Errors
     /// `sandbox_not_found`, `state_conflict` (with the hint to start it), `limit_reached`, `invalid_value`.
+    #[tracing::instrument(target = TRACES, name = "exec start", skip_all, fields(sandbox.id = %id))]
     pub async fn exec_start(&self, id: SandboxId, spec: ExecSpec) -> Result<ExecSession> {
         check(&spec)?;
         let (reply, answer) = oneshot::channel();

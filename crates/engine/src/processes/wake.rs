@@ -18,6 +18,7 @@ use crate::{
     actor::{ActorHandle, Ordinary},
     lifecycle::{Request, admit},
     source,
+    trace::TRACES,
 };
 
 /// How often a port is tried again whose process is on its way.
@@ -96,6 +97,7 @@ impl Engine {
     ///
     /// # Errors
     /// `sandbox_not_found`; `state_conflict` for one that was stopped by a person, or is paused; as [`Engine::sandbox_start`].
+    #[tracing::instrument(target = TRACES, name = "sandbox wake", skip_all, fields(sandbox.id = %id))]
     pub async fn sandbox_wake(&self, id: SandboxId) -> Result<()> {
         let handle = self.inner.actor(id)?;
         if handle.row().state == SandboxState::Running {

@@ -23,7 +23,7 @@ use super::{
     propose::Proposed,
 };
 use crate::{
-    Engine, Error, ErrorKind, Result, engine::Inner, git, metrics::outcome,
+    Engine, Error, ErrorKind, Result, engine::Inner, git, metrics::outcome, trace::TRACES,
     workspace_view::blocking,
 };
 
@@ -43,6 +43,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::approve`].
+    #[tracing::instrument(target = TRACES, name = "approve", skip_all, fields(sandbox.id = %id))]
     pub async fn approve_by(
         &self,
         id: SandboxId,

@@ -24,6 +24,7 @@ use crate::{
     app::Place,
     error::require_seen,
     source,
+    trace::TRACES,
 };
 
 impl Engine {
@@ -34,9 +35,13 @@ impl Engine {
     /// # Errors
     /// `source_*`, `invalid_value`, `name_taken`, `reservation_conflict` (with the overlap), `limit_reached`,
     /// `idempotency_key_reused`, `host_unsupported`, `launch_failed`.
+    #[tracing::instrument(target = TRACES, name = "sandbox create", skip_all, fields(sandbox.id = tracing::field::Empty))]
     pub async fn sandbox_create(&self, params: SandboxCreateParams) -> Result<SandboxCreated> {
         let created = self.inner.tasks.spawn(create(Arc::clone(&self.inner), params, Place::Alone));
-        created.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))
+        let created = created.await.unwrap_or_else(|panicked| Err(Error::internal(panicked)))?;
+        let (SandboxCreated::New(sandbox) | SandboxCreated::Replayed(sandbox)) = &created;
+        tracing::Span::current().record("sandbox.id", tracing::field::display(sandbox.id));
+        Ok(created)
     }
 
     /// Lists the living of a tenant, oldest first.

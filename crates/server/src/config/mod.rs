@@ -7,6 +7,7 @@
 mod environment;
 mod network;
 mod origin;
+mod telemetry;
 mod value;
 mod webhooks;
 
@@ -24,7 +25,9 @@ use sandbar_proxy::preview::{AccessKey, PreviewConfig, PreviewDomain, Scheme};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter;
 
-pub(crate) use self::{network::Network, origin::Origin, value::Text, webhooks::Webhooks};
+pub(crate) use self::{
+    network::Network, origin::Origin, telemetry::Telemetry, value::Text, webhooks::Webhooks,
+};
 use self::{
     origin::Origins,
     value::{Idle, Interval, Kept, Patience},
@@ -47,6 +50,7 @@ pub struct Config {
     pub(crate) upkeep: UpkeepSection,
     pub(crate) limits: LimitsSection,
     pub(crate) webhooks: Webhooks,
+    pub(crate) telemetry: Telemetry,
     /// Who said what of it.
     #[serde(skip)]
     origins: Origins,
@@ -326,9 +330,9 @@ impl Config {
         Ok(self)
     }
 
-    /// Starts logging as it says; a second call changes nothing.
+    /// Starts logging, and collecting traces, as it says; a second call changes nothing.
     pub fn start_logging(&self) {
-        logging::start(self.server.log_format, &self.server.log_filter.0.0);
+        logging::start(self.server.log_format, &self.server.log_filter.0.0, &self.telemetry);
     }
 
     pub(crate) const fn listen(&self) -> TcpListen {

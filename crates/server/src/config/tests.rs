@@ -44,6 +44,9 @@ fn what_is_wrong_is_told_with_its_line() {
         ("[preview]\nport = 0\n", "line 2", "nonzero"),
         ("[preview]\ntrusted_proxies = [\"proxy\"]\n", "line 2", "IP address"),
         ("[server]\nlisten = \"everywhere\"\n", "line 2", "127.0.0.1:7070"),
+        ("[telemetry]\notlp_endpoint = \"collector\"\n", "line 2", "such as `http://127"),
+        ("[telemetry]\notlp_sample = 1.5\n", "line 2", "from 0.0 to 1.0"),
+        ("[telemetry]\notlp_sample = nan\n", "line 2", "from 0.0 to 1.0"),
         ("[server]\nlisten = \"none\"\nlisten = \"none\"\n", "line 3", "duplicate"),
         ("[server\n", "line 1", "]"),
     ] {

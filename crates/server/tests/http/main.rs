@@ -25,5 +25,7 @@ mod server;
 mod settings;
 mod streams;
 mod tenants;
+#[cfg(feature = "otlp")]
+mod traces;
 mod webhooks;
 mod wrong_bodies;
