@@ -118,6 +118,18 @@ pub enum ExitStatus {
     },
 }
 
+/// How it ended, in words: `exited with code 7`.
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exited with code {code}"),
+            Self::Signaled { signal } => write!(f, "killed by signal {signal}"),
+            Self::TimedOut => f.write_str("killed because its time was over"),
+            Self::NotStarted { errno } => write!(f, "could not be started (errno {errno})"),
+        }
+    }
+}
+
 impl ExitStatus {
     /// The code a shell would show: 124 for a timeout, 126 and 127 for a command that did not start, 128+n for a signal.
     #[must_use]

@@ -76,41 +76,63 @@ async fn publish(
     }
 }
 
-/// What is worth a line in the history. Values, so that it can be tested; what came and went between two looks is lost.
+/// What is worth a line in the history. Values, so that it can be tested.
 fn changes(before: &[ProcessStatus], after: &[ProcessStatus]) -> Vec<EventPayload> {
     let before: BTreeMap<&ProcessName, &ProcessStatus> =
         before.iter().map(|status| (&status.name, status)).collect();
-    let changed = after.iter().filter_map(|status| {
-        let old = before.get(&status.name);
-        let process = status.name.clone();
-        if old.is_some_and(|old| old.state == status.state) {
-            return None;
-        }
-        match &status.state {
-            ProcessState::Ready => Some(EventPayload::ProcessReady { process }),
-            ProcessState::Unhealthy { reason } => {
-                let was_unhealthy =
-                    old.is_some_and(|old| matches!(old.state, ProcessState::Unhealthy { .. }));
-                let reason = reason.clone();
-                (!was_unhealthy).then_some(EventPayload::ProcessUnhealthy { process, reason })
-            }
-            ProcessState::BackingOff { reason, .. } => Some(EventPayload::ProcessEnded {
-                process,
-                reason: reason.clone(),
-                restarts: status.restarts,
-            }),
-            ProcessState::GivenUp { reason, .. } => {
-                Some(EventPayload::ProcessGivenUp { process, reason: reason.clone() })
-            }
-            ProcessState::Waiting { .. }
-            | ProcessState::Starting
-            | ProcessState::Running
-            | ProcessState::Stopping
-            | ProcessState::Stopped
-            | ProcessState::Exited => None,
-        }
+    let told = |status: &ProcessStatus| {
+        let old = before.get(&status.name).copied();
+        let mut told = old.map_or_else(Vec::new, |old| missed(old, status));
+        told.extend(change(old, status));
+        told
+    };
+    after.iter().flat_map(told).collect()
+}
+
+/// The ends of a process between two looks, apart from one that the second look shows: a process that is back at once
+/// has still ended. Of the last one it is known how.
+fn missed(old: &ProcessStatus, status: &ProcessStatus) -> Vec<EventPayload> {
+    let is_down = |state: &ProcessState| {
+        matches!(state, ProcessState::BackingOff { .. } | ProcessState::GivenUp { .. })
+    };
+    let first = old.restarts + u32::from(is_down(&old.state));
+    let ends = (first..status.restarts).map(|restarts| {
+        let is_last = restarts + 1 == status.restarts && !is_down(&status.state);
+        let how = status.last_exit.as_ref().filter(|_| is_last).map(ToString::to_string);
+        let reason = how.unwrap_or_else(|| "it ended and was started again at once".to_owned());
+        EventPayload::ProcessEnded { process: status.name.clone(), reason, restarts }
     });
-    changed.collect()
+    ends.collect()
+}
+
+fn change(old: Option<&ProcessStatus>, status: &ProcessStatus) -> Option<EventPayload> {
+    let process = status.name.clone();
+    if old.is_some_and(|old| old.state == status.state) {
+        return None;
+    }
+    match &status.state {
+        ProcessState::Ready => Some(EventPayload::ProcessReady { process }),
+        ProcessState::Unhealthy { reason } => {
+            let was_unhealthy =
+                old.is_some_and(|old| matches!(old.state, ProcessState::Unhealthy { .. }));
+            let reason = reason.clone();
+            (!was_unhealthy).then_some(EventPayload::ProcessUnhealthy { process, reason })
+        }
+        ProcessState::BackingOff { reason, .. } => Some(EventPayload::ProcessEnded {
+            process,
+            reason: reason.clone(),
+            restarts: status.restarts,
+        }),
+        ProcessState::GivenUp { reason, .. } => {
+            Some(EventPayload::ProcessGivenUp { process, reason: reason.clone() })
+        }
+        ProcessState::Waiting { .. }
+        | ProcessState::Starting
+        | ProcessState::Running
+        | ProcessState::Stopping
+        | ProcessState::Stopped
+        | ProcessState::Exited => None,
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +152,26 @@ mod tests {
             last_exit: None,
             hint: None,
         }
+    }
+
+    #[test]
+    fn a6_a_process_that_is_back_before_it_is_looked_at_has_still_ended() {
+        let run = |state, restarts| [ProcessStatus { restarts, ..status(state) }];
+        let ends = |before: &[ProcessStatus], after: &[ProcessStatus]| {
+            let told = changes(before, after).into_iter().filter_map(|payload| {
+                let EventPayload::ProcessEnded { restarts, .. } = payload else { return None };
+                Some(restarts)
+            });
+            told.collect::<Vec<_>>()
+        };
+        let backing_off = || ProcessState::BackingOff { reason: "7".to_owned(), until_us: 1 };
+        let ready = || ProcessState::Ready;
+        assert_eq!(ends(&run(ready(), 0), &run(ProcessState::Starting, 1)), [0]);
+        assert_eq!(ends(&run(ready(), 0), &run(ready(), 3)), [0, 1, 2]);
+        assert_eq!(ends(&run(ready(), 0), &run(backing_off(), 0)), [0]);
+        assert_eq!(ends(&run(ready(), 0), &run(backing_off(), 1)), [0, 1]);
+        assert!(ends(&run(backing_off(), 0), &run(ready(), 1)).is_empty());
+        assert!(ends(&run(ready(), 3), &run(ProcessState::Starting, 0)).is_empty());
     }
 
     #[test]

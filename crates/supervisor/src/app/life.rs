@@ -245,7 +245,7 @@ fn end(life: Life, run: &Run, spec: &ProcessSpec, then: Then, now: Moment) -> (L
 }
 
 fn ended(life: Life, spec: &ProcessSpec, status: ExitStatus, now: Moment) -> (Life, Vec<Effect>) {
-    let reason = told(status);
+    let reason = status.to_string();
     match life.state.clone() {
         State::Up(run) => {
             let forget = run.is_asked().then_some(Effect::Forget);
@@ -347,15 +347,5 @@ fn restart(life: Life, spec: &ProcessSpec, now: Moment) -> (Life, Vec<Effect>) {
         | State::GivenUp { .. }
         | State::Stopped
         | State::Exited => (life.afresh(), Vec::new()),
-    }
-}
-
-/// How a process ended, in words.
-pub(super) fn told(status: ExitStatus) -> String {
-    match status {
-        ExitStatus::Exited { code } => format!("exited with code {code}"),
-        ExitStatus::Signaled { signal } => format!("killed by signal {signal}"),
-        ExitStatus::TimedOut => "killed because its time was over".to_owned(),
-        ExitStatus::NotStarted { errno } => format!("could not be started (errno {errno})"),
     }
 }

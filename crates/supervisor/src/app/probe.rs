@@ -109,7 +109,7 @@ impl Question {
                     | ExitStatus::Signaled { .. }
                     | ExitStatus::TimedOut
                     | ExitStatus::NotStarted { .. }) => {
-                        Err(No::Because(format!("the check {}", super::life::told(other))))
+                        Err(No::Because(format!("the check {other}")))
                     }
                 })
             }
