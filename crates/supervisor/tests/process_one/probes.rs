@@ -53,20 +53,20 @@ fn i6_a_killed_health_command_is_a_no_and_the_process_fails_in_time() {
     let Some(rig) = Rig::start() else {
         return;
     };
-    let with_check = |name: &str, command: &str| ProcessSpec {
+    let with_check = |name: &str, command: &str, timeout_ms: u64| ProcessSpec {
         ready: Some(ReadyCheck {
             probe: Probe::Command { command: command.to_owned() },
             interval_ms: 50,
-            timeout_ms: 200,
-            deadline_ms: 1000,
+            timeout_ms,
+            deadline_ms: 3000,
         }),
         ..process(name, "exec sleep 1000")
     };
     rig.keep(&[
-        with_check("killed", "kill -9 $$"),
-        with_check("hangs", "sleep 7654341 | cat"),
-        with_check("says-no", "exit 7"),
-        with_check("says-yes", "exit 0"),
+        with_check("killed", "kill -9 $$", 2500),
+        with_check("hangs", "sleep 7654341 | cat", 200),
+        with_check("says-no", "exit 7", 2500),
+        with_check("says-yes", "exit 0", 2500),
     ]);
     let expected = [
         ("killed", "the check killed by signal 9"),
@@ -74,7 +74,7 @@ fn i6_a_killed_health_command_is_a_no_and_the_process_fails_in_time() {
         ("says-no", "the check exited with code 7"),
     ];
     for (name, why) in expected {
-        assert_eq!(rig.until_backing_off(name), format!("not ready within 1 s; {why}"));
+        assert_eq!(rig.until_backing_off(name), format!("not ready within 3 s; {why}"));
         let last = rig.status(name).last_exit;
         assert_eq!(last, Some(ExitStatus::Signaled { signal: 15 }), "{name}");
     }
