@@ -16,9 +16,9 @@ class RoundTrip(unittest.TestCase):
             self.assertEqual(sandbar.file_read(made["id"], path="a b/c?.bin"), b"one\0two")
             ran = sandbar.exec_create(made["id"], {"argv": ["cat", "a b/c?.bin"], "wait": True})
             self.assertEqual(ran["exit_code"], 0)
-            changes = sandbar.changes(made["id"])["items"]
+            changes = sandbar.change_list(made["id"])["items"]
             self.assertIn("a b/c?.bin", [change["path"] for change in changes])
-            events = sandbar.event_list_stream(made["name"])
+            events = sandbar.sandbox_event_list_stream(made["name"])
             kinds = [next(events)["event"] for _ in range(2)]
             events.close()
             self.assertEqual(kinds, ["created", "running"])
@@ -39,7 +39,7 @@ class RoundTrip(unittest.TestCase):
     def test_events_are_json_by_type(self):
         with Sandbar() as sandbar:
             made = sandbar.sandbox_create({"source": {"kind": "empty"}})
-            first = next(sandbar.event_list_stream(made["id"]))
+            first = next(sandbar.sandbox_event_list_stream(made["id"]))
             self.assertEqual(json.loads(first["data"])["type"], first["event"])
             sandbar.sandbox_delete(made["id"])
 

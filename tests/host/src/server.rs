@@ -43,6 +43,10 @@ impl Server {
             .tempdir_in(parent)
             .expect("a directory can be made");
         let mut server = Self { data, child: None, env: Vec::new() };
+        if std::env::var("SANDBAR_TEST_STORE").as_deref() == Ok("postgres") {
+            let url = sandbar_test_store::postgres_url(server.data_dir());
+            server.set_env("SANDBAR_STORE", &url.expect("PostgreSQL is installed"));
+        }
         server.restart();
         server
     }

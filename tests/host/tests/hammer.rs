@@ -91,9 +91,13 @@ fn what_was_acknowledged_outlives_every_kill_while_two_programs_change_one_app()
         sandbox["id"] == shown["current_sandbox_id"]
     });
     assert!(current.count() <= 1);
-    let backup = dir.path().join("backup");
-    let made = server.sandbar(dir.path(), &["backup", "create", backup.to_str().expect("text")]);
-    assert!(made.status.success(), "{made:?}");
+    // A backup verifies the whole file; PostgreSQL has tools of its own for that.
+    if std::env::var("SANDBAR_TEST_STORE").as_deref() != Ok("postgres") {
+        let backup = dir.path().join("backup");
+        let backup = backup.to_str().expect("text");
+        let made = server.sandbar(dir.path(), &["backup", "create", backup]);
+        assert!(made.status.success(), "{made:?}");
+    }
 
     let id = app["id"].as_str().expect("an id");
     for sandbox in sandboxes {
