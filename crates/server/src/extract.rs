@@ -6,7 +6,7 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
 use sandbar_engine::AppRef;
@@ -77,28 +77,23 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonWithBytes<T> {
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> Query<T> {
-    /// The query of an address.
-    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
-        axum::extract::Query::try_from_uri(uri)
-            .map(|axum::extract::Query(query)| Self(query))
-            .map_err(|rejection| {
-                let source = std::error::Error::source(&rejection);
-                let why = source.map_or_else(|| rejection.to_string(), ToString::to_string);
-                ApiError::new(ErrorCode::InvalidQuery, format!("the query cannot be read: {why}"))
-            })
-    }
-}
-
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Self::of(&parts.uri)
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|rejection| {
+                let source = std::error::Error::source(&rejection);
+                unreadable(source.map_or_else(|| rejection.to_string(), ToString::to_string))
+            })
     }
 }
 
-/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, name, or that of its app.
+fn unreadable(why: impl std::fmt::Display) -> ApiError {
+    ApiError::new(ErrorCode::InvalidQuery, format!("the query cannot be read: {why}"))
+}
+
 /// As [`Query`], where a parameter that is a list may be given several times.
 #[derive(Debug)]
 pub(crate) struct QueryWithLists<T>(pub(crate) T);
@@ -107,13 +102,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryWithLists<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        serde_html_form::from_str(parts.uri.query().unwrap_or_default()).map(Self).map_err(|why| {
-            ApiError::new(ErrorCode::InvalidQuery, format!("the query cannot be read: {why}"))
-        })
+        let query = parts.uri.query().unwrap_or_default();
+        // The reader would take a parameter without a value for one that is not there.
+        let is_empty =
+            |pair: &str| pair.split_once('=').is_none_or(|(_name, value)| value.is_empty());
+        if !query.is_empty() && query.split('&').any(is_empty) {
+            return Err(unreadable("a parameter has no value"));
+        }
+        serde_html_form::from_str(query).map(Self).map_err(unreadable)
     }
 }
 
-/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, or name.
+/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, name, or that of its app.
 ///
 /// Of the tenant of who asks, always: a handler has no other way to an id.
 #[derive(Debug)]

@@ -5,7 +5,6 @@
 //! Tests: beside the code, and `tests/` over real sockets with `sandbar_runtime::fake`.
 
 mod access;
-mod app_query;
 mod asker;
 mod audit;
 mod auth;

@@ -1,8 +1,8 @@
 //! How tenants, users and keys are called.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
+
+use crate::word::word;
 
 /// The name of a tenant, unique in the server, or of a user, unique in its tenant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,48 +41,8 @@ fn is_key_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }
 
-macro_rules! name {
-    ($name:ident, $fits:ident, $error:expr) => {
-        impl $name {
-            /// The name as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = InvalidAccountName;
-
-            fn try_from(name: String) -> Result<Self, Self::Error> {
-                $fits(&name).then_some(Self(name)).ok_or($error)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidAccountName;
-
-            fn from_str(name: &str) -> Result<Self, Self::Err> {
-                name.to_owned().try_into()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
-
-name!(AccountName, is_account_name, InvalidAccountName::Account);
-name!(KeyName, is_key_name, InvalidAccountName::Key);
+word!(AccountName, is_account_name, InvalidAccountName, InvalidAccountName::Account);
+word!(KeyName, is_key_name, InvalidAccountName, InvalidAccountName::Key);
 
 #[cfg(test)]
 mod tests {

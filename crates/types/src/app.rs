@@ -1,10 +1,8 @@
 //! How apps are called and found.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
-use crate::{AppId, SandboxName};
+use crate::{AppId, SandboxName, word::word};
 
 /// The name of an app, unique in its tenant: one that a sandbox could have, too, and not like the id of an app.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,49 +52,9 @@ fn is_external_id(id: &str) -> bool {
     (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
-macro_rules! word {
-    ($name:ident, $fits:ident, $error:expr) => {
-        impl $name {
-            /// The word as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = InvalidAppWord;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                $fits(&text).then_some(Self(text)).ok_or($error)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidAppWord;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.to_owned().try_into()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(word: $name) -> Self {
-                word.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
-
-word!(AppName, is_name, InvalidAppWord::Name);
-word!(AppTag, is_tag, InvalidAppWord::Tag);
-word!(ExternalId, is_external_id, InvalidAppWord::ExternalId);
+word!(AppName, is_name, InvalidAppWord, InvalidAppWord::Name);
+word!(AppTag, is_tag, InvalidAppWord, InvalidAppWord::Tag);
+word!(ExternalId, is_external_id, InvalidAppWord, InvalidAppWord::ExternalId);
 
 impl AppName {
     /// The same name for a sandbox of the app.

@@ -27,6 +27,7 @@ mod quota;
 mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
+mod word;
 
 pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
 pub use account::{AccountName, InvalidAccountName, KeyName};

@@ -1,12 +1,12 @@
 //! What a user asks of a sandbox, and where a sandbox is in its life.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     AcceptanceRules, EnvName, ExitStatus, GitIdentity, HostPath, Limits, NetworkSpec, PresetName,
-    SandboxId, WorkspacePath,
+    SandboxId, WorkspacePath, word::word,
 };
 
 /// What the workspace is a view of.
@@ -59,47 +59,17 @@ pub struct SandboxName(String);
 )]
 pub struct InvalidSandboxName;
 
-impl SandboxName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn is_sandbox_name(name: &str) -> bool {
+    let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    // A name that reads as the beginning of an id would make every short id ambiguous.
+    let is_like_an_id = name.starts_with(SandboxId::PREFIX);
+    !is_like_an_id
+        && (1..=64).contains(&name.len())
+        && name.bytes().next().is_some_and(is_alphanumeric)
+        && name.bytes().all(|b| is_alphanumeric(b) || matches!(b, b'-' | b'_' | b'.'))
 }
 
-impl TryFrom<String> for SandboxName {
-    type Error = InvalidSandboxName;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let fits = (1..=64).contains(&name.len())
-            && name.bytes().next().is_some_and(is_alphanumeric)
-            && name.bytes().all(|b| is_alphanumeric(b) || matches!(b, b'-' | b'_' | b'.'));
-        // A name that reads as the beginning of an id would make every short id ambiguous.
-        let like_an_id = name.starts_with(SandboxId::PREFIX);
-        (fits && !like_an_id).then_some(Self(name)).ok_or(InvalidSandboxName)
-    }
-}
-
-impl FromStr for SandboxName {
-    type Err = InvalidSandboxName;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        name.to_owned().try_into()
-    }
-}
-
-impl From<SandboxName> for String {
-    fn from(name: SandboxName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for SandboxName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+word!(SandboxName, is_sandbox_name, InvalidSandboxName, InvalidSandboxName);
 
 /// When a sandbox ends by itself. Files with unreviewed changes are never deleted by it: the sandbox is stopped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -214,17 +214,8 @@ fn v3_b10_a_thousand_cycles_leave_nothing_behind() {
             let expected = expected.unwrap_or(&again);
             let is_full = slots(&seen.0.beyond(&bare)) == WARM;
             let is_settled = is_full && is_same(expected, &seen);
-            if is_settled {
-                Ok(seen)
-            } else {
-                Err((
-                    seen.1,
-                    expected.1,
-                    seen.0.namespaces,
-                    expected.0.namespaces,
-                    seen.0.beyond(&expected.0),
-                ))
-            }
+            let files = format!("{} open files, {} before", seen.1, expected.1);
+            if is_settled { Ok(seen) } else { Err((files, seen.0.beyond(&expected.0))) }
         })
     };
     let before = settled("the host is steady", None);

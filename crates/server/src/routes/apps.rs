@@ -19,11 +19,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::sandboxes::{created, grace, tagged as sandbox_tagged};
 use crate::{
-    app_query::AppQuery,
     asker::AskedBy,
     error::ApiError,
     etag::{seen, tagged},
-    extract::{App, Json, OptionalJson, Query},
+    extract::{App, Json, OptionalJson, Query, QueryWithLists},
     page::{page, page_cursor, page_limit},
     state::AppState,
 };
@@ -46,7 +45,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn app_list(
     State(state): State<AppState>,
     AskedBy(principal): AskedBy,
-    AppQuery(query): AppQuery,
+    QueryWithLists(query): QueryWithLists<AppListQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
     let limit = page_limit(query.limit)?;
     let filter = AppFilter {
