@@ -107,6 +107,7 @@ pub struct TenantPageQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// The name of a tenant; one's own when absent. Another one is there for who runs the server only.

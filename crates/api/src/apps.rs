@@ -128,6 +128,7 @@ pub struct AppListQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Only those that are filed under this tag; given more than once, under all of them.
@@ -139,6 +140,7 @@ pub struct AppListQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_project_id: Option<ExternalId>,
     /// Only those whose name or description holds this text, whatever its case.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
 }

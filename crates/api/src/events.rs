@@ -60,6 +60,7 @@ pub struct SandboxEventsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// `asc`, oldest first, when absent. A stream has no other order.
@@ -82,6 +83,7 @@ pub struct EventsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// `asc`, oldest first, when absent. A stream has no other order.
@@ -96,6 +98,7 @@ pub struct EventsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<AppId>,
     /// Only events of this sandbox: its id, the unique beginning of one, or its name.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
 }

@@ -22,6 +22,7 @@ pub struct ChangesQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before. A cursor of an earlier set of changes is 409 `diff_changed`.
+    #[param(min_length = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }

@@ -103,7 +103,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryWithLists<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
-        // The reader would take a parameter without a value for one that is not there.
+        // The reader would take a parameter without a value for one that is not there; the document says `minLength: 1`.
         let is_empty =
             |pair: &str| pair.split_once('=').is_none_or(|(_name, value)| value.is_empty());
         if !query.is_empty() && query.split('&').any(is_empty) {
