@@ -7,6 +7,7 @@ use crate::command::{Failed, cargo_output, note};
 /// Each crate, and the crates of ours that it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("types", &[]),
+    ("agents", &["types"]),
     ("api", &["types"]),
     ("protocol", &["types"]),
     ("linux", &[]),
@@ -28,6 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "engine",
         &[
             "types",
+            "agents",
             "manifest",
             "presets",
             "secrets",

@@ -113,6 +113,16 @@ id!(
 );
 
 id!(
+    /// Names a task: one instruction to a coding agent.
+    TaskId,
+    "ta_"
+);
+id!(
+    /// Names a checkpoint: a point of a workspace's past.
+    CheckpointId,
+    "cp_"
+);
+id!(
     /// Names a webhook.
     WebhookId,
     "wh_"

@@ -27,6 +27,7 @@ mod quota;
 mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
+mod task;
 mod word;
 
 pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
@@ -49,8 +50,8 @@ pub use git::{
 };
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{
-    ApiKeyId, AppId, ApproveId, ExecId, Generation, InvalidId, SandboxId, SessionId, TenantId,
-    UserId, WebhookId,
+    ApiKeyId, AppId, ApproveId, CheckpointId, ExecId, Generation, InvalidId, SandboxId, SessionId,
+    TaskId, TenantId, UserId, WebhookId,
 };
 pub use isolation::{
     CacheDenied, CacheOffer, Enforcement, IsolationLevel, IsolationReport, LimitEnforcement,
@@ -70,4 +71,9 @@ pub use quota::{Quota, QuotaKind};
 pub use sandbox::{
     AppStart, Expiry, FailureReason, IdlePolicy, InvalidSandboxName, Overlap, OverlapKind,
     SandboxName, SandboxSpec, SandboxState, Source, StopReason, ToolchainPolicy, Visibility,
+};
+pub use task::{
+    AgentEvent, AgentName, Answer, AnsweredBy, InvalidAgentName, InvalidQuestionId, Question,
+    QuestionId, QuestionKind, QuestionOption, Task, TaskEvent, TaskEventPayload, TaskFailure,
+    TaskResult, TaskSpec, TaskState, TaskUsage, ToolState,
 };

@@ -11,9 +11,9 @@ use utoipa::{
 };
 
 use crate::{
-    AccountName, ApiKeyId, AppId, AppName, AppTag, ApproveId, EnvName, ExecId, ExternalId,
-    HostPath, HunkId, KeyName, LineText, LinkTarget, SandboxId, SandboxName, Sha256, TenantId,
-    UserId, WebhookId, WorkspacePath,
+    AccountName, AgentName, ApiKeyId, AppId, AppName, AppTag, ApproveId, CheckpointId, EnvName,
+    ExecId, ExternalId, HostPath, HunkId, KeyName, LineText, LinkTarget, QuestionId, SandboxId,
+    SandboxName, Sha256, TaskId, TenantId, UserId, WebhookId, WorkspacePath,
 };
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
@@ -77,6 +77,13 @@ schema!(
 );
 schema!(AppId, text(format!("^{}[0-9a-f]{{32}}$", AppId::PREFIX), "Names an app."));
 schema!(ApproveId, text(format!("^{}[0-9a-f]{{32}}$", ApproveId::PREFIX), "Names one approve."));
+schema!(TaskId, text(format!("^{}[0-9a-f]{{32}}$", TaskId::PREFIX), "Names a task."));
+schema!(
+    CheckpointId,
+    text(format!("^{}[0-9a-f]{{32}}$", CheckpointId::PREFIX), "Names a checkpoint.")
+);
+schema!(AgentName, text("^[a-z0-9-]{1,32}$".to_owned(), "The name of an agent."));
+schema!(QuestionId, text("^[A-Za-z0-9_-]{1,64}$".to_owned(), "Names a question of a task."));
 schema!(TenantId, text(format!("^{}[0-9a-f]{{32}}$", TenantId::PREFIX), "Names a tenant."));
 schema!(WebhookId, text(format!("^{}[0-9a-f]{{32}}$", WebhookId::PREFIX), "Names a webhook."));
 schema!(UserId, text(format!("^{}[0-9a-f]{{32}}$", UserId::PREFIX), "Names a user."));
