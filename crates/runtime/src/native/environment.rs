@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use sandbar_types::EnvName;
 
+use super::toolchains::TOOLBOX;
+
 /// What the environment is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct EnvironmentParams<'a> {
@@ -34,7 +36,8 @@ pub fn environment(
     params: EnvironmentParams<'_>,
     exists_inside: impl Fn(&str) -> bool,
 ) -> BTreeMap<EnvName, String> {
-    let path = path(params.caller_path, exists_inside);
+    let toolbox = format!("{}/{TOOLBOX}/bin", params.home);
+    let path = path(params.caller_path, &toolbox, exists_inside);
     // pnpm keeps its store where it can make hard links to the project: without this, below the workspace, where it finds
     // nothing of the cache and is shown as a change. It copies instead. Read by pnpm 11 and newer.
     let store = format!("{}/.local/share/pnpm/store", params.home);
@@ -62,10 +65,11 @@ pub fn environment(
     environment
 }
 
-/// The caller's directories first, in their order, so that the same programs are found inside; then the system's.
-fn path(caller_path: &str, exists_inside: impl Fn(&str) -> bool) -> String {
+/// The caller's directories first, in their order, so that the same programs are found inside; then the system's, and last
+/// those that are there for sandboxes alone.
+fn path(caller_path: &str, toolbox: &str, exists_inside: impl Fn(&str) -> bool) -> String {
     let mut kept: Vec<&str> = Vec::new();
-    for dir in caller_path.split(':').chain(SYSTEM_PATH) {
+    for dir in caller_path.split(':').chain(SYSTEM_PATH).chain([toolbox]) {
         let dir = match dir.trim_end_matches('/') {
             // An empty or relative entry means the current directory: a program that a repository brings.
             "" => continue,
@@ -103,7 +107,7 @@ mod tests {
         let built = build("/home/ann/.cargo/bin/:.::bin:/gone:/usr/bin:/usr/bin", &BTreeMap::new());
         assert_eq!(
             built["PATH"],
-            "/home/ann/.cargo/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/bin"
+            "/home/ann/.cargo/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/bin:/home/ann/.local/share/sandbar-toolbox/bin"
         );
     }
 

@@ -27,10 +27,13 @@ pub(super) type Entry = (&'static str, Shown);
 
 use Shown::{Cache, ReadOnly as Ro, UnlessSecret};
 
+/// Below a home: where `sandbar agents install` puts agents, pinned and checked; its programs are in `bin`.
+pub const TOOLBOX: &str = ".local/share/sandbar-toolbox";
+
 /// By name, in the order of the alphabet.
 #[rustfmt::skip]
 pub(super) const TABLE: &[(&str, &[Entry])] = &[
-    ("agent-clis", &[(".claude/local", Ro), (".local/share/claude", Ro), (".local/share/cursor-agent", Ro), (".opencode/bin", Ro)]),
+    ("agent-clis", &[(".claude/local", Ro), (".local/share/claude", Ro), (".local/share/cursor-agent", Ro), (TOOLBOX, Ro), (".opencode/bin", Ro)]),
     ("android", &[("Android/Sdk", Ro)]),
     ("asdf", &[(".asdf", Ro)]),
     ("bun", &[(".bun/bin", Ro), (".bun/install/cache", Cache), (".bun/install/global", Ro)]),
