@@ -11,6 +11,7 @@ mod clone;
 mod commands;
 mod commit;
 mod context;
+mod devshell;
 mod failure;
 mod git_identity;
 mod input;

@@ -9,6 +9,7 @@ use sandbar_types::{
 
 use crate::{
     clone::{CloneArgs, LocalClone},
+    devshell::{Devshell, Variables},
     failure::Failure,
     git_identity,
     output::{
@@ -44,6 +45,10 @@ pub(crate) struct SpecArgs {
     /// Set a variable inside; without `=VALUE` it is taken from here. May be repeated.
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = parse_variable)]
     env: Vec<(EnvName, String)>,
+    /// Give the sandbox the variables of the project's development shell; `PATH` with it, but nothing that looks like a
+    /// secret.
+    #[arg(long, value_name = "WHOSE", conflicts_with_all = ["empty", "preset", "git"])]
+    devshell: Option<Devshell>,
     /// Memory at the most, for example 2G.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory: Option<u64>,
@@ -124,7 +129,20 @@ impl SpecArgs {
             (None, true) => Source::Empty,
             (None, false) => Source::Directory { path: select::source_dir(dir)? },
         };
-        Ok((self.over(source, app)?, clone))
+        let devshell = match (self.devshell, &source) {
+            (Some(devshell), Source::Directory { path }) => devshell.variables(path.as_path())?,
+            (Some(_) | None, _) => Variables::default(),
+        };
+        if !devshell.withheld.is_empty() {
+            let names = devshell.withheld.join(", ");
+            out.say(&format!("not given to the sandbox, as they look like secrets: {names}"));
+        }
+        let mut spec = self.over(source, app)?;
+        for (name, value) in devshell.given {
+            // What was named one by one wins.
+            spec.env.entry(name).or_insert(value);
+        }
+        Ok((spec, clone))
     }
 
     fn over(self, source: Source, app: AppStart) -> Result<SandboxSpec, Failure> {
