@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod agents;
 pub(crate) mod app;
 pub(crate) mod approve;
 pub(crate) mod audit;
@@ -75,6 +76,7 @@ pub(crate) enum Command {
     Upkeep(upkeep::Args),
     Manifest(manifest::Args),
     Secret(secret::Args),
+    Agents(agents::Args),
     User(user::Args),
     Key(key::Args),
     Tenant(tenant::Args),
@@ -118,6 +120,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Gc(args) => gc::run(args, context).await,
         Command::Upkeep(args) => upkeep::run(args, context).await,
         Command::Secret(args) => secret::run(args, context).await,
+        Command::Agents(args) => agents::run(args, context).await,
         Command::User(args) => user::run(args, context).await,
         Command::Key(args) => key::run(args, context).await,
         Command::Tenant(args) => tenant::run(args, context).await,

@@ -29,6 +29,7 @@ mod settings;
 mod signals;
 mod spec;
 mod terminal;
+mod toolbox;
 
 use std::{
     ffi::OsString,
