@@ -55,6 +55,8 @@ pub enum EventType {
     BuildChecked,
     /// A program inside asked for a host that it may not reach.
     EgressDenied,
+    /// An upstream said a credential back that was put into a request.
+    CredentialEchoed,
     /// A setting or a secret was made, changed or removed.
     ConfigChanged,
     /// An app was made.
@@ -109,6 +111,7 @@ words!(
     ProcessGivenUp = "process_given_up",
     BuildChecked = "build_checked",
     EgressDenied = "egress_denied",
+    CredentialEchoed = "credential_echoed",
     ConfigChanged = "config_changed",
     AppCreated = "app_created",
     AppCloned = "app_cloned",

@@ -123,6 +123,11 @@ id!(
     "cp_"
 );
 id!(
+    /// Names a credential: a secret that is put into requests on their way out.
+    CredentialId,
+    "cr_"
+);
+id!(
     /// Names a webhook.
     WebhookId,
     "wh_"

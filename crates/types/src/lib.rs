@@ -9,6 +9,7 @@ mod app;
 mod audit;
 mod change;
 mod config_access;
+mod credential;
 mod decision;
 mod event;
 mod exec;
@@ -39,6 +40,9 @@ pub use change::{
     Sha256,
 };
 pub use config_access::ConfigAccess;
+pub use credential::{
+    CredentialName, InjectionPlace, InjectionRule, InvalidCredentialName, InvalidRule, RuleMiss,
+};
 pub use decision::{
     ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
     Resolution, Selection, Side, Skipped, Take,
@@ -50,8 +54,8 @@ pub use git::{
 };
 pub use hunk::{Hunk, HunkId, HunkLine, Hunks, InvalidHunkId, LineText};
 pub use id::{
-    ApiKeyId, AppId, ApproveId, CheckpointId, ExecId, Generation, InvalidId, SandboxId, SessionId,
-    TaskId, TenantId, UserId, WebhookId,
+    ApiKeyId, AppId, ApproveId, CheckpointId, CredentialId, ExecId, Generation, InvalidId,
+    SandboxId, SessionId, TaskId, TenantId, UserId, WebhookId,
 };
 pub use isolation::{
     CacheDenied, CacheOffer, Enforcement, IsolationLevel, IsolationReport, LimitEnforcement,

@@ -11,9 +11,10 @@ use utoipa::{
 };
 
 use crate::{
-    AccountName, AgentName, ApiKeyId, AppId, AppName, AppTag, ApproveId, CheckpointId, EnvName,
-    ExecId, ExternalId, HostPath, HunkId, KeyName, LineText, LinkTarget, QuestionId, SandboxId,
-    SandboxName, Sha256, TaskId, TenantId, UserId, WebhookId, WorkspacePath,
+    AccountName, AgentName, ApiKeyId, AppId, AppName, AppTag, ApproveId, CheckpointId,
+    CredentialId, CredentialName, EnvName, ExecId, ExternalId, HostPath, HunkId, KeyName, LineText,
+    LinkTarget, QuestionId, SandboxId, SandboxName, Sha256, TaskId, TenantId, UserId, WebhookId,
+    WorkspacePath,
 };
 
 fn text(pattern: String, description: &str) -> RefOr<Schema> {
@@ -84,6 +85,14 @@ schema!(
 );
 schema!(AgentName, text("^[a-z0-9-]{1,32}$".to_owned(), "The name of an agent."));
 schema!(QuestionId, text("^[A-Za-z0-9_-]{1,64}$".to_owned(), "Names a question of a task."));
+schema!(
+    CredentialId,
+    text(format!("^{}[0-9a-f]{{32}}$", CredentialId::PREFIX), "Names a credential.")
+);
+schema!(
+    CredentialName,
+    text("^[a-z0-9][a-z0-9._-]{0,63}$".to_owned(), "What a credential is called.")
+);
 schema!(TenantId, text(format!("^{}[0-9a-f]{{32}}$", TenantId::PREFIX), "Names a tenant."));
 schema!(WebhookId, text(format!("^{}[0-9a-f]{{32}}$", WebhookId::PREFIX), "Names a webhook."));
 schema!(UserId, text(format!("^{}[0-9a-f]{{32}}$", UserId::PREFIX), "Names a user."));

@@ -9,6 +9,7 @@ use tokio::{net::TcpStream, sync::watch, time::timeout};
 use super::{
     denial::{DENIED_HEADER, Denial},
     host::Upstream,
+    intercept,
     log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, TunnelMode, Way},
     policy::{Address, Host, Policy, Target, Verdict, decide},
     proxy::EgressProxy,
@@ -199,6 +200,18 @@ impl EgressProxy {
                 Way::Tunnel => match self.interceptor.tunnel(&passage) {
                     TunnelMode::Opaque => {
                         wire::tunnel(client, received, dialed.stream, &meter).await
+                    }
+                    TunnelMode::Intercept(how) => {
+                        let client = wire::opened(client, received, &meter).await;
+                        match client {
+                            // A tunnel that copies has no need of the room that this one takes.
+                            Ok(client) => {
+                                let carried =
+                                    intercept::carry(client, dialed.stream, (&passage, &how));
+                                Box::pin(carried).await
+                            }
+                            Err(error) => Err(error),
+                        }
                     }
                 },
                 Way::Plain => {

@@ -12,7 +12,7 @@ use std::{
 use http::HeaderMap;
 use sandbar_types::SandboxId;
 
-use super::{denial::Denial, policy::Target};
+use super::{denial::Denial, intercept::Interception, policy::Target};
 
 /// One connection that was allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +95,13 @@ pub trait Interceptor: Send + Sync + fmt::Debug {
 }
 
 /// What is done with what is in a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TunnelMode {
     /// The bytes are passed on, and not looked at.
     Opaque,
+    /// It is ended here, and credentials are put in.
+    Intercept(Interception),
 }
 
 /// The interceptor that changes nothing.

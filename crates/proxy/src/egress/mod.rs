@@ -10,11 +10,12 @@
 //!              │ 400         │ 403        │ 502         │ 403           │ 502/504
 //! ```
 //!
-//! What is inside a tunnel is not looked at. The tests with sockets are in `tests/egress*.rs`.
+//! What is inside a tunnel is not looked at, but where a credential is bound to its host: [`Interception`]. The tests with sockets are in `tests/egress*.rs`.
 
 mod denial;
 mod exchange;
 mod host;
+mod intercept;
 mod log;
 mod policy;
 mod proxy;
@@ -26,6 +27,9 @@ pub use self::{
     host::{
         CallerFiles, HostConfiguration, NoProxy, Note, UnsupportedProxy, Upstream, Upstreams,
         environment, split_horizon,
+    },
+    intercept::{
+        Authority, AuthorityError, Credential, CredentialLog, CredentialSet, Interception, outside,
     },
     log::{
         Closed, Connected, ConnectionEnd, EgressLog, Interceptor, OpaqueOnly, Passage, TunnelMode,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose harness may fail")]
 
 mod fixture;
+mod intercept;
 mod limits;
 mod plain;
 mod policy;

@@ -130,7 +130,7 @@ fn host_value(target: &Target) -> String {
 }
 
 /// Takes out what is between two neighbors only (RFC 9110, 7.6.1), and what is for a proxy.
-fn strip(headers: &mut HeaderMap) {
+pub(crate) fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()

@@ -9,9 +9,9 @@ mod tunnel;
 
 pub(super) use self::{
     dial::{DialError, Dialed, Stream, dial, dial_through, rewound},
-    forward::{Forward, forward},
+    forward::{Forward, forward, strip},
     head::{BadHead, Head, Received, receive},
     meter::{Meter, Metered},
     reply::{Reply, send},
-    tunnel::tunnel,
+    tunnel::{opened, tunnel},
 };

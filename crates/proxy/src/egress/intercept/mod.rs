@@ -1,0 +1,86 @@
+//! Tunnels that are ended here, so that a credential can be put into the requests in them.
+//!
+//! Only a tunnel to a host and port that a credential is bound to is ended; every other one stays opaque. Inside stands
+//! an [`Authority`] of this sandbox alone, which its trust stores know; outside, the upstream's certificate is verified
+//! always. There is no way back: what cannot be ended is refused, and nothing goes out in the clear.
+//!
+//! ```text
+//! inside ─TLS─► authority, SNI, method? ─► inject ─► upstream, verified ─► take the value out ─► inside
+//!                 │ 421, 405                │ 413       │ 502
+//! ```
+//!
+//! What comes back never has the value: the same number of bytes of the placeholder is in its place, so that lengths and
+//! ranges stay true. That is a defense against an upstream that says back what it was told; one that encrypts it first
+//! cannot be helped. The tests with sockets are in `tests/intercept`.
+
+mod authority;
+mod body;
+mod credential;
+mod pattern;
+mod request;
+mod response;
+mod session;
+mod upgrade;
+
+use std::{fmt, sync::Arc};
+
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs::default_provider};
+use tokio::sync::watch;
+
+pub(super) use self::session::carry;
+pub use self::{
+    authority::{Authority, AuthorityError},
+    credential::{Credential, CredentialSet},
+};
+use super::log::{Interceptor, Passage, TunnelMode};
+
+/// The only protocol in a tunnel that is ended: what is put in is put into a head that we read.
+const ALPN: &[u8] = b"http/1.1";
+
+/// Hears of what became of credentials. It is called while a request waits, and must not wait itself.
+pub trait CredentialLog: Send + Sync + fmt::Debug {
+    /// A request got one.
+    fn injected(&self, passage: &Passage, credential: &str);
+    /// An answer had its value in it, which was taken out.
+    fn echoed(&self, passage: &Passage, credential: &str);
+    /// A request was refused, with this status, for this reason.
+    fn refused(&self, passage: &Passage, status: u16, reason: &'static str);
+}
+
+/// What the proxy of one sandbox needs to put in credentials.
+#[derive(Debug, Clone)]
+pub struct Interception {
+    /// Who vouches for hosts inside.
+    pub authority: Arc<Authority>,
+    /// What there is to put in, now.
+    pub credentials: watch::Receiver<Arc<CredentialSet>>,
+    /// How upstreams are verified: [`outside`].
+    pub outside: Arc<ClientConfig>,
+    /// Who hears of it.
+    pub log: Arc<dyn CredentialLog>,
+}
+
+impl Interceptor for Interception {
+    fn tunnel(&self, passage: &Passage) -> TunnelMode {
+        if self.credentials.borrow().has(&passage.target) {
+            TunnelMode::Intercept(self.clone())
+        } else {
+            TunnelMode::Opaque
+        }
+    }
+}
+
+/// How upstreams are spoken to: TLS 1.2 or 1.3, verified by `roots`, HTTP/1.1. `None` where there are no roots.
+#[must_use]
+pub fn outside(roots: RootCertStore) -> Option<Arc<ClientConfig>> {
+    if roots.is_empty() {
+        return None;
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Some(Arc::new(config))
+}

@@ -1,0 +1,7 @@
+//! Credentials that are put in: what an upstream gets, what comes back, and what is refused.
+
+mod bodies;
+mod echo;
+mod inject;
+mod refuse;
+mod world;
