@@ -14,6 +14,7 @@ mod approved_path;
 mod audit;
 mod config_item;
 mod conn;
+mod credential;
 mod driver;
 mod error;
 mod event;
@@ -60,6 +61,11 @@ pub use config_item::{
     config_remove_all_in_txn, config_remove_in_txn, config_reseal_in_txn,
 };
 pub use conn::{CommitTimes, ReadConn, Reads, WriteTxn};
+pub use credential::{
+    CredentialRow, credential_fetch, credential_insert_in_txn, credential_list,
+    credential_list_of_scope, credential_list_of_scopes, credential_remove_all_in_txn,
+    credential_remove_in_txn, credential_update_in_txn,
+};
 pub use driver::{Connection, Database, Driver, DriverError, FailureClass, Transaction};
 pub use error::{OpenError, StoreError};
 pub use event::{

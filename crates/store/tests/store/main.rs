@@ -6,6 +6,7 @@ mod support;
 
 mod app;
 mod config_item;
+mod credential;
 mod event;
 mod questions;
 mod sandbox;
