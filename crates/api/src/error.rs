@@ -247,6 +247,12 @@ codes! {
     WebhookNotFound = "webhook_not_found", 404;
     /// The address of the webhook is not one that may be sent to.
     WebhookUrlRefused = "webhook_url_refused", 422;
+    /// No credential has this id.
+    CredentialNotFound = "credential_not_found", 404;
+    /// There is a credential of that name already.
+    CredentialExists = "credential_exists", 409;
+    /// The rule of a credential means no host, no header, or more than one.
+    InvalidRule = "invalid_rule", 422;
 }
 
 impl fmt::Display for ErrorCode {

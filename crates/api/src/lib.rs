@@ -10,6 +10,7 @@ mod apps;
 pub mod attach;
 mod audit;
 mod config;
+mod credentials;
 mod error;
 mod events;
 mod execs;
@@ -38,6 +39,10 @@ pub use audit::{AuditExportQuery, AuditFormat, AuditQuery, AuditRecord, AuditTar
 pub use config::{
     ConfigChangeQuery, ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved,
     ConfigUpdateRequest, SecretRotation,
+};
+pub use credentials::{
+    Credential, CredentialCreateRequest, CredentialLogin, CredentialUpdateRequest, CredentialWhy,
+    CredentialWhyAnswer, CredentialWhyQuery, KnownAgent, KnownAgents,
 };
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery, Order, SandboxEventsQuery, ServerSentEvent};

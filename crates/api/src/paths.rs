@@ -49,6 +49,10 @@ pub const ME: &str = "/v1/me";
 pub const USERS: &str = "/v1/users";
 /// `GET` lists, `POST` makes one.
 pub const API_KEYS: &str = "/v1/api-keys";
+/// `GET` lists, `POST` keeps one.
+pub const CREDENTIALS: &str = "/v1/credentials";
+/// `GET`: the agents that credentials are known of.
+pub const AGENTS: &str = "/v1/agents";
 /// `GET` lists, `POST` makes one.
 pub const TENANTS: &str = "/v1/tenants";
 

@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     /// How many lines of the audit log whoever is refused still gets.
     pub(crate) audit: crate::audit::Throttle,
     pub(crate) secrets: crate::secret::Keys,
+    /// Somebody made, changed or removed a credential.
+    pub(crate) credentials: crate::credential::Changes,
     /// One approve at a time for each source.
     pub(crate) sources: Mutex<BTreeMap<HostPath, Arc<Mutex<()>>>>,
     /// Approves whose stage is kept because somebody wrote to what they replaced; said once in the life of a server.
@@ -203,6 +205,7 @@ impl Engine {
             webhooks_changed: Notify::new(),
             audit: crate::audit::Throttle::default(),
             secrets,
+            credentials: crate::credential::Changes::default(),
             sources: Mutex::default(),
             kept: Mutex::default(),
             event_writer,

@@ -11,6 +11,7 @@ mod app;
 mod audit;
 mod backup;
 mod config;
+mod credential;
 mod engine;
 mod error;
 mod event;
@@ -49,6 +50,11 @@ pub use app::{
 };
 pub use audit::{AuditEntry, AuditFilter, AuditOrder, AuditRecord, AuditTarget};
 pub use config::{Clock, EngineConfig, SystemClock};
+pub use credential::{
+    CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,
+    CredentialWhy, EgressCredential, KnownAgent, Login, Trust, WhyRequest, Wire, WireCredential,
+    WireTold,
+};
 pub use engine::{Engine, StartError};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventFilter, EventOrder, EventPayload};

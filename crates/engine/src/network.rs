@@ -7,7 +7,10 @@ use sandbar_runtime::{LaunchSpec, SandboxDir};
 use sandbar_types::{EnvName, NetworkMode, NetworkSpec, SandboxId};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::{Error, ErrorKind, Result, actor::ActorHandle, engine::Inner, event::EventPayload};
+use crate::{
+    Error, ErrorKind, Result, Trust, Wire, actor::ActorHandle, credential, engine::Inner,
+    event::EventPayload,
+};
 
 /// LIMIT: denials that wait to be written; more are dropped, for a sandbox can make as many as it likes.
 const DENIALS_MAX: usize = 64;
@@ -48,6 +51,15 @@ pub trait Network: Send + Sync + fmt::Debug + 'static {
     fn counts(&self) -> EgressCounts {
         EgressCounts::default()
     }
+
+    /// Makes whom the programs of a sandbox believe, with the key that was kept or with a new one; `None` where nothing of
+    /// theirs is ended.
+    fn trust(&self, _sandbox: SandboxId, _kept: Option<&str>) -> Option<Trust> {
+        None
+    }
+
+    /// Takes the credentials of a sandbox, before it is served.
+    fn equip(&self, _sandbox: SandboxId, _wire: Wire) {}
 
     /// Serves what comes to `listener`, which is on the loopback inside, until the future is dropped.
     async fn serve(
@@ -141,6 +153,21 @@ pub(crate) async fn serve(
             inner.event_append(id, &EventPayload::EgressDenied { host, port, reason }).await;
         }
     };
-    tokio::join!(inner.config.network.serve(id, spec, listener, denied), record);
+    let feed = credential::begin(inner, id).await.map(|(wire, feed)| {
+        inner.config.network.equip(id, wire);
+        feed
+    });
+    let feed = async {
+        if let Some(feed) = feed {
+            feed.run(inner).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let served =
+        async { tokio::join!(inner.config.network.serve(id, spec, listener, denied), record) };
+    tokio::select! {
+        _ = served => {}
+        () = feed => {}
+    }
     Ok(())
 }

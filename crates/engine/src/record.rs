@@ -73,6 +73,7 @@ pub(crate) fn launch_spec(row: &SandboxRow, dir: SandboxDir) -> LaunchSpec {
         uid_base: row.uid_base,
         hostname: row.name.as_str().to_owned(),
         git_identity: spec.git_identity.clone(),
+        certificates: None,
     }
 }
 

@@ -59,6 +59,7 @@ fn user_mode(dir: &std::path::Path) -> std::io::Result<()> {
             uid_base: None,
             hostname: "shop".to_owned(),
             git_identity: None,
+            certificates: None,
         };
         let launched = runtime.launch(spec.clone()).await.map_err(std::io::Error::other)?;
         println!("{:?}", launched.isolation.weaknesses);

@@ -82,6 +82,9 @@ pub struct LaunchSpec {
     pub hostname: String,
     /// Who makes the commits inside, where the repository does not say.
     pub git_identity: Option<GitIdentity>,
+    /// Certificates that the programs inside may believe, as PEM, in `/etc/sandbar-ca.crt`; `None`: there is no such file.
+    #[serde(default)]
+    pub certificates: Option<String>,
 }
 
 /// A sandbox that was launched and read back.

@@ -1,5 +1,7 @@
 //! The way out of sandboxes, as the engine's [`Network`]: one proxy for each, with the policy of its specification.
 
+mod credentials;
+
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -8,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sandbar_engine::{Counter, Counters, EgressCounts, EgressDenied, Network};
+use sandbar_engine::{Counter, Counters, EgressCounts, EgressDenied, Network, Trust, Wire};
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
     Mode, Policy, Resolver, SystemResolver, Upstreams, environment, split_horizon,
@@ -20,6 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::credentials::Credentials;
 use crate::config::{Config, Network as Allowed};
 
 /// The way out through the server's own network, as the host's configuration has it.
@@ -32,6 +35,7 @@ pub struct ServerNetwork {
     /// What the network's name servers lead registries to; asked for once, by the first sandbox.
     pinned: OnceCell<Vec<(HostPattern, Vec<IpAddr>)>>,
     counted: Arc<Counted>,
+    credentials: Credentials,
 }
 
 impl ServerNetwork {
@@ -43,6 +47,7 @@ impl ServerNetwork {
         let environment = std::env::vars().collect();
         let files = CallerFiles { home, etc: PathBuf::from("/etc"), environment };
         let mut found = HostConfiguration::read(&files);
+        let certificates = found.certificates.clone();
         for path in hide_certificates(&mut found) {
             tracing::warn!(path = %path.display(), "certificates of the host that sandboxes do not see; its variables are not handed on");
         }
@@ -56,6 +61,7 @@ impl ServerNetwork {
             resolver: Arc::new(SystemResolver::default()),
             pinned: OnceCell::new(),
             counted: Arc::default(),
+            credentials: Credentials::new(certificates),
         }
     }
 
@@ -119,6 +125,14 @@ impl Network for ServerNetwork {
         EgressCounts { allowed: allowed.count(), denied: denied.counts() }
     }
 
+    fn trust(&self, sandbox: SandboxId, kept: Option<&str>) -> Option<Trust> {
+        self.credentials.trust(sandbox, kept)
+    }
+
+    fn equip(&self, sandbox: SandboxId, wire: Wire) {
+        self.credentials.equip(sandbox, wire);
+    }
+
     async fn serve(
         &self,
         sandbox: SandboxId,
@@ -126,10 +140,12 @@ impl Network for ServerNetwork {
         listener: TcpListener,
         denied: mpsc::Sender<EgressDenied>,
     ) {
+        let wire = self.credentials.take(sandbox);
         let log = Log { denied, counted: Arc::clone(&self.counted) };
         let proxy = EgressProxy::new(self.policy(spec).await, Arc::new(log))
             .with_resolver(Arc::clone(&self.resolver))
             .with_upstreams(Arc::clone(&self.upstreams));
+        let (proxy, _feeding) = self.credentials.put_into(proxy, (sandbox, wire));
         let cancel = CancellationToken::new();
         // When nobody waits for us any more, its connections end as well.
         let _ended = cancel.clone().drop_guard();

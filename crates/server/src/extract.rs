@@ -11,7 +11,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
 use sandbar_engine::AppRef;
 use sandbar_types::{
-    ApiKeyId, ApproveId, EnvName, ExecId, ProcessName, SandboxId, UserId, WebhookId, WorkspacePath,
+    ApiKeyId, ApproveId, CredentialId, EnvName, ExecId, ProcessName, SandboxId, UserId, WebhookId,
+    WorkspacePath,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -272,6 +273,22 @@ impl FromRequestParts<AppState> for Webhook {
         text.parse().map(Self).map_err(|_: sandbar_types::InvalidId| {
             ApiError::new(ErrorCode::WebhookNotFound, "there is no such webhook")
                 .hint("`GET /v1/webhooks` lists them")
+        })
+    }
+}
+
+/// The credential that `{credential}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Credential(pub(crate) CredentialId);
+
+impl FromRequestParts<AppState> for Credential {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "credential").await?;
+        text.parse().map(Self).map_err(|_: sandbar_types::InvalidId| {
+            ApiError::new(ErrorCode::CredentialNotFound, "there is no such credential")
+                .hint("`GET /v1/credentials` lists them")
         })
     }
 }

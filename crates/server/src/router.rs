@@ -9,9 +9,9 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, approves, apps, attach, audit, backup, config, events, execs, files,
-        health, output, ports, processes, pull, review, sandboxes, settings, tenants, usage, users,
-        webhooks,
+        accounts, api_keys, approves, apps, attach, audit, backup, config, credentials, events,
+        execs, files, health, output, ports, processes, pull, review, sandboxes, settings, tenants,
+        usage, users, webhooks,
     },
     state::AppState,
 };
@@ -23,6 +23,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(processes::router())
         .merge(apps::router())
         .merge(config::router())
+        .merge(credentials::router())
         .merge(ports::router())
         .merge(execs::router())
         .merge(output::router())

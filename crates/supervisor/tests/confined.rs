@@ -69,6 +69,7 @@ impl Confined {
             uid_base: None,
             hostname: "shop".to_owned(),
             git_identity: None,
+            certificates: None,
         };
         runtime.launch(spec.clone()).await.unwrap();
         let client = SupervisorClient::connect(&spec.dir).unwrap();

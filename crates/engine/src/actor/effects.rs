@@ -7,7 +7,7 @@ use sandbar_types::{AppStart, FailureReason, SandboxId, SandboxState, Source, St
 
 use super::{Actor, Done, Wanted, record::Operation};
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, credential,
     engine::Inner,
     event::EventPayload,
     lifecycle::{Effect, Event, transition},
@@ -296,7 +296,7 @@ async fn launch_counted(
 
 async fn launch(
     inner: &Inner,
-    spec: LaunchSpec,
+    mut spec: LaunchSpec,
     row: sandbar_store::SandboxRow,
 ) -> Result<sandbar_runtime::Launched, LaunchError> {
     let step = |step: &str| {
@@ -309,6 +309,7 @@ async fn launch(
         .layout
         .record_write(row.id, &record::Record::of(&row))
         .map_err(step(record::STEP_RECORD))?;
+    credential::prepare(inner, &row, &mut spec);
     let (launch, is_first) = (spec.clone(), row.isolation.is_none());
     let launched = inner.config.runtime.launch(spec).await?;
     // The first time only: what an agent removed later stays removed.

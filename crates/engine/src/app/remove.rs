@@ -1,7 +1,8 @@
 //! An app goes: its sandboxes first, then its record with everything that it owns, in one transaction.
 
 use sandbar_store::{
-    app_remove_in_txn, config_list, config_remove_all_in_txn, sandbox_list_of_app,
+    app_remove_in_txn, config_list, config_remove_all_in_txn, credential_remove_all_in_txn,
+    sandbox_list_of_app,
 };
 use sandbar_types::{Generation, SandboxId};
 
@@ -75,6 +76,7 @@ impl Engine {
         let scope = app.id.to_string();
         let config_items = config_list(&mut txn, app.tenant, &scope).await?.len() as u64;
         config_remove_all_in_txn(&mut txn, app.tenant, &scope).await?;
+        credential_remove_all_in_txn(&mut txn, app.tenant, &scope).await?;
         app_remove_in_txn(&mut txn, app.tenant, app.id).await?;
         let payload = EventPayload::AppDeleted { sandboxes: gone.to_vec(), config_items };
         let event = self.inner.app_event_in_txn(&mut txn, (app, None), &payload).await?;

@@ -140,6 +140,13 @@ pub enum EventPayload {
         /// Why, as a stable code; `docs/network.md` tells how to allow it.
         reason: String,
     },
+    /// An upstream said a credential back that was put into a request. It was taken out of the answer.
+    CredentialEchoed {
+        /// What it is called.
+        credential: String,
+        /// Who said it.
+        host: String,
+    },
     /// A setting or a secret was made, changed or removed.
     ConfigChanged {
         /// Its name, and nothing else of it.
@@ -256,6 +263,7 @@ impl EventPayload {
             Self::ProcessGivenUp { .. } => EventType::ProcessGivenUp,
             Self::BuildChecked { .. } => EventType::BuildChecked,
             Self::EgressDenied { .. } => EventType::EgressDenied,
+            Self::CredentialEchoed { .. } => EventType::CredentialEchoed,
             Self::ConfigChanged { .. } => EventType::ConfigChanged,
             Self::DiskWarning { .. } => EventType::DiskWarning,
             Self::AppCreated => EventType::AppCreated,

@@ -8,7 +8,7 @@ use sandbar_types::{AppSpec, ConfigAccess, EnvName, ExecSpec, SandboxId, TenantI
 use serde::Serialize;
 
 use super::keys;
-use crate::{Error, ErrorKind, Result, engine::Inner};
+use crate::{Error, ErrorKind, Result, credential, engine::Inner};
 
 /// LIMIT: bytes of what a supervisor is told at once, below its own limit of one frame.
 const TOLD_BYTES_MAX: usize = 960 << 10;
@@ -20,7 +20,10 @@ pub(crate) async fn of_agent(
     spec: &ExecSpec,
 ) -> Result<ExecSpec> {
     let mut spec = spec.clone();
-    let values = values(inner, (tenant, id), ConfigAccess::reaches_agent).await?;
+    let mut values = values(inner, (tenant, id), ConfigAccess::reaches_agent).await?;
+    for (name, placeholder) in credential::placeholders(inner, id).await? {
+        values.entry(name).or_insert(placeholder);
+    }
     if values.is_empty() {
         return Ok(spec);
     }
@@ -39,6 +42,11 @@ pub(crate) async fn of_runtime(
 ) -> Result<AppSpec> {
     let mut spec = spec.clone();
     let values = values(inner, (tenant, id), ConfigAccess::reaches_runtime).await?;
+    for (name, placeholder) in credential::placeholders(inner, id).await? {
+        for process in &mut spec.processes {
+            process.env.entry(name.clone()).or_insert_with(|| placeholder.clone());
+        }
+    }
     if values.is_empty() {
         return Ok(spec);
     }

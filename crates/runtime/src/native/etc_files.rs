@@ -26,6 +26,8 @@ pub struct EtcUser<'a> {
     pub shell: &'a str,
     /// Who makes the commits inside.
     pub git: Option<&'a GitIdentity>,
+    /// Certificates that programs may believe.
+    pub certificates: Option<&'a str>,
 }
 
 /// What is bound from the host's `/etc` read-only where it exists: roots of trust, the linker's cache, time, and what
@@ -107,13 +109,14 @@ pub fn user_name(name: &str) -> &str {
 /// Returns the generated files. A home or shell that the format of `passwd` cannot hold becomes `/` and `/bin/sh`.
 #[must_use]
 pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
-    let EtcUser { name, home, shell, git } = user;
+    let EtcUser { name, home, shell, git, certificates } = user;
     let name = user_name(name);
     let fits = |field: &str| !field.contains([':', '\n']);
     let home = if fits(home) { home } else { "/" };
     let shell = if fits(shell) { shell } else { "/bin/sh" };
     let file = |path, content: String| EtcFile { path, content };
-    vec![
+    let certificates = certificates.map(|pem| file("sandbar-ca.crt", pem.to_owned()));
+    let mut files = vec![
         file(
             "passwd",
             format!(
@@ -141,7 +144,9 @@ pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
         file("profile", PROFILE.to_owned()),
         file("bash.bashrc", BASHRC.to_owned()),
         file("gitconfig", gitconfig(git)),
-    ]
+    ];
+    files.extend(certificates);
+    files
 }
 
 /// The configuration of git that every repository's own comes before. Nothing else of the host's gets in: a helper
@@ -222,7 +227,13 @@ mod tests {
     }
 
     fn ann() -> EtcUser<'static> {
-        EtcUser { name: "ann", home: "/home/ann", shell: "/bin/bash", git: None }
+        EtcUser {
+            name: "ann",
+            home: "/home/ann",
+            shell: "/bin/bash",
+            git: None,
+            certificates: None,
+        }
     }
 
     #[test]

@@ -271,6 +271,7 @@ pub(super) fn plan(
         home: &home,
         shell: facts.shell,
         git: spec.git_identity.as_ref(),
+        certificates: spec.certificates.as_deref(),
     };
     let etc = etc_files(user, &spec.hostname).into_iter();
     let etc =

@@ -86,6 +86,7 @@ impl Rig {
             uid_base: None,
             hostname: "shop".to_owned(),
             git_identity: None,
+            certificates: None,
         }
     }
 

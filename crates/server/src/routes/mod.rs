@@ -8,6 +8,7 @@ pub(crate) mod attach;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod execs;
 pub(crate) mod files;

@@ -13,6 +13,7 @@ mod apps;
 mod audit;
 mod config;
 mod contract;
+mod credentials;
 mod door;
 mod etags;
 mod events;

@@ -8,7 +8,8 @@ use http_body_util::Full;
 use sandbar_api::ErrorCode;
 use sandbar_runtime::fake::Fake;
 use sandbar_types::{
-    ApiKeyId, AppId, ApproveId, ExecId, Role, SandboxId, Scope, TenantId, UserId, WebhookId,
+    ApiKeyId, AppId, ApproveId, CredentialId, ExecId, Role, SandboxId, Scope, TenantId, UserId,
+    WebhookId,
 };
 use serde_json::{Value, json};
 
@@ -57,6 +58,7 @@ fn unknown() -> BTreeMap<&'static str, String> {
         ("process", "web".to_owned()),
         ("port", "3000".to_owned()),
         ("webhook", WebhookId::generate().to_string()),
+        ("credential", CredentialId::generate().to_string()),
     ])
 }
 
@@ -155,6 +157,9 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
     let hook = json!({ "url": "https://hook.example/", "is_active": false }).to_string();
     let admin = town.key("red", Role::Admin);
     let hook = town.ask(admin, Method::POST, "/v1/webhooks", &hook).await.json();
+    let credential = json!({ "name": "model", "value": "sk-0123456789", "agent": "codex" });
+    let path = "/v1/credentials";
+    let credential = town.ask(admin, Method::POST, path, &credential.to_string()).await.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let app = town.ask(member, Method::POST, "/v1/apps", r#"{"name":"riches"}"#).await;
     assert_eq!(app.status, StatusCode::CREATED, "{app:?}");
@@ -169,6 +174,7 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
         ("process", "web".to_owned()),
         ("port", "3000".to_owned()),
         ("webhook", text(&hook["webhook"]["id"])),
+        ("credential", text(&credential["id"])),
     ]);
     let by_name =
         BTreeMap::from([("sandbox", "treasure".to_owned()), ("app", "riches".to_owned())]);
@@ -209,9 +215,12 @@ async fn a1_what_another_tenant_has_is_answered_as_what_nobody_has() {
 
 fn anonymous(answer: &Answer, ids: &BTreeMap<&'static str, String>) -> String {
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
-    // A port is no id, and its digits may be among those of one.
+    // A port is no id, and its digits may be among those of one. The name of a tenant is a part of other words.
     let ids = ids.iter().filter(|(name, _)| **name != "port");
-    ids.fold(text, |text, (_, id)| text.replace(id.as_str(), "ID"))
+    ids.fold(text, |text, (name, id)| match *name {
+        "tenant" => text.replace(&format!("`{id}`"), "`ID`"),
+        _ => text.replace(id.as_str(), "ID"),
+    })
 }
 
 #[tokio::test]

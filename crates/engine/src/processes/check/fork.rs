@@ -10,6 +10,7 @@ use super::turns::{Minded, Turn};
 use crate::{
     Error, Result,
     actor::effects::{launch_refusal, release},
+    credential,
     engine::Inner,
     record,
     upkeep::Reconciler,
@@ -46,6 +47,7 @@ impl Fork {
         };
         let mut spec = record::launch_spec(row, fork.dir.clone());
         inner.network_prepare(&row.spec.network, &mut spec);
+        credential::prepare(inner, row, &mut spec);
         spec.id = id;
         spec.nonce = inner.nonce();
         spec.fork_of = Some(inner.layout.sandbox(row.id));

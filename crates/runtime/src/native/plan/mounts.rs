@@ -203,6 +203,7 @@ mod tests {
             uid_base: None,
             hostname: "one".to_owned(),
             git_identity: None,
+            certificates: None,
         }
     }
 

@@ -1,0 +1,154 @@
+//! What the way out of a sandbox gets of its credentials, for as long as it is served.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use sandbar_secrets::SecretString;
+use sandbar_store::{CredentialRow, credential_list_of_scopes};
+use sandbar_types::{CredentialName, EnvName, InjectionRule, SandboxId, TenantId};
+use tokio::sync::{mpsc, watch};
+
+use super::{trust, values};
+use crate::{Result, engine::Inner, event::EventPayload};
+
+/// LIMIT: reports that wait to be written; more are dropped, for an upstream can say a value back as often as it likes.
+const TOLD_MAX: usize = 64;
+
+/// A credential with its value, for the way out.
+#[derive(Debug, Clone)]
+pub struct WireCredential {
+    /// What it is called.
+    pub name: CredentialName,
+    /// The value; `None` where it does not open: what would get it is refused.
+    pub secret: Option<SecretString>,
+    /// What is inside in its place.
+    pub placeholder: String,
+    /// Where it may go.
+    pub rules: Vec<InjectionRule>,
+}
+
+/// What became of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WireTold {
+    /// An upstream said it back, and it was taken out.
+    Echoed {
+        /// Which one.
+        credential: String,
+        /// Who.
+        host: String,
+    },
+}
+
+/// What the way out of one sandbox gets.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    /// The key of the sandbox's authority.
+    pub key: SecretString,
+    /// Its credentials, now.
+    pub credentials: watch::Receiver<Arc<Vec<WireCredential>>>,
+    /// Where it is told what became of them.
+    pub told: mpsc::Sender<WireTold>,
+}
+
+/// What [`Wire`] is at the other end: kept up to date until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    id: SandboxId,
+    sender: watch::Sender<Arc<Vec<WireCredential>>>,
+    told: mpsc::Receiver<WireTold>,
+    changed: watch::Receiver<u64>,
+}
+
+/// Begins to hand the credentials of a sandbox to its way out; `None` where nobody inside would believe who does.
+pub(crate) async fn begin(inner: &Inner, id: SandboxId) -> Option<(Wire, Feed)> {
+    let key = match trust::key(inner, id) {
+        Ok(key) => key?,
+        Err(err) => {
+            tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "a sandbox gets no credentials: its key cannot be read");
+            return None;
+        }
+    };
+    // Before they are read: what changes in between is read again.
+    let mut changed = inner.credentials.0.subscribe();
+    changed.mark_unchanged();
+    let sender = watch::Sender::new(Arc::new(load_or_none(inner, id).await));
+    let (told, reports) = mpsc::channel(TOLD_MAX);
+    let wire = Wire { key, credentials: sender.subscribe(), told };
+    Some((wire, Feed { id, sender, told: reports, changed }))
+}
+
+impl Feed {
+    /// Keeps it up to date, and writes down what is told, until it is dropped.
+    pub(crate) async fn run(self, inner: &Inner) {
+        let Self { id, sender, mut told, mut changed } = self;
+        let follow = async {
+            while changed.changed().await.is_ok() {
+                sender.send_replace(Arc::new(load_or_none(inner, id).await));
+            }
+        };
+        let record = async {
+            while let Some(WireTold::Echoed { credential, host }) = told.recv().await {
+                inner.event_append(id, &EventPayload::CredentialEchoed { credential, host }).await;
+            }
+        };
+        tokio::join!(follow, record);
+    }
+}
+
+/// None at all is what is safe where the store does not answer: no request gets what may have been taken back.
+async fn load_or_none(inner: &Inner, id: SandboxId) -> Vec<WireCredential> {
+    load(inner, id).await.unwrap_or_else(|err| {
+        tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "the credentials of a sandbox cannot be read");
+        Vec::new()
+    })
+}
+
+async fn load(inner: &Inner, id: SandboxId) -> Result<Vec<WireCredential>> {
+    // The keys first, then the rows: a rotation in between would seal them with another one.
+    let ring = inner.secrets.to_open().await?;
+    let mut found = Vec::new();
+    let rows = rows(inner, id).await?;
+    let mut conn = inner.store.read().await?;
+    for row in rows {
+        let secret = values::open(&mut conn, &ring, &row).await?;
+        let CredentialRow { name, placeholder, rules, .. } = row;
+        found.push(WireCredential { name, secret, placeholder, rules });
+    }
+    Ok(found)
+}
+
+/// What reaches a sandbox: of one name, the narrowest.
+pub(super) async fn rows(inner: &Inner, id: SandboxId) -> Result<Vec<CredentialRow>> {
+    let handle = inner.actors().get(&id).map(|handle| handle.row());
+    let Some(row) = handle else { return Ok(Vec::new()) };
+    let tenant: TenantId = row.tenant_id;
+    let scopes = [
+        tenant.to_string(),
+        row.app_id.map(|app| app.to_string()).unwrap_or_default(),
+        id.to_string(),
+    ];
+    let mut conn = inner.store.read().await?;
+    let [all, app, own] = &scopes;
+    let found = credential_list_of_scopes(&mut conn, tenant, [all, app, own]).await?;
+    let rank = |row: &CredentialRow| scopes.iter().position(|scope| *scope == row.scope_id);
+    let mut by_name: BTreeMap<CredentialName, CredentialRow> = BTreeMap::new();
+    for row in found {
+        let is_narrower = by_name.get(&row.name).is_none_or(|known| rank(known) < rank(&row));
+        if is_narrower {
+            by_name.insert(row.name.clone(), row);
+        }
+    }
+    Ok(by_name.into_values().collect())
+}
+
+/// Variables with placeholders for the programs of a sandbox; what it sets itself wins.
+pub(crate) async fn placeholders(
+    inner: &Inner,
+    id: SandboxId,
+) -> Result<BTreeMap<EnvName, String>> {
+    let Some(row) = inner.actors().get(&id).map(|handle| handle.row()) else {
+        return Ok(BTreeMap::new());
+    };
+    let found = rows(inner, id).await?;
+    let named = found.into_iter().filter_map(|found| Some((found.env?, found.placeholder)));
+    Ok(named.filter(|(name, _)| !row.spec.env.contains_key(name)).collect())
+}
