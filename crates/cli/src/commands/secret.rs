@@ -1,6 +1,7 @@
 //! `sandbar secret`: settings and secrets of a sandbox or an app. A value is read from stdin or a file: an argument is seen by
 //! every user of the host.
 
+mod bind;
 mod env_file;
 
 use std::{
@@ -12,8 +13,8 @@ use std::{
 use hyper::Method;
 use jiff::Timestamp;
 use sandbar_api::{
-    ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved, ConfigUpdateRequest, ErrorCode,
-    Page, Secret, SecretRotation, paths,
+    ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved, ConfigUpdateRequest,
+    CredentialCreateRequest, ErrorCode, Page, Secret, SecretRotation, paths,
 };
 use sandbar_types::{ConfigAccess, EnvName, ProcessName};
 
@@ -33,7 +34,7 @@ const READ_BYTES_MAX: u64 = 20 << 20;
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Examples:\n  sandbar secret set API_KEY --access runtime_access < key.txt\n  sandbar secret import .env --access both\n  sandbar secret ls"
+    after_help = "Examples:\n  sandbar secret set API_KEY --access runtime_access < key.txt\n  sandbar secret import .env --access both\n  sandbar secret ls\n  sandbar secret bind OPENAI_API_KEY --host api.openai.com < key.txt\n  sandbar secret bind github --git https://github.com/ann/shop < token.txt\n  sandbar secret why shop https://api.openai.com/v1/models"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -50,6 +51,14 @@ enum Command {
     Rm(RemoveArgs),
     /// Keep every variable of a .env file.
     Import(ImportArgs),
+    /// Have a secret put into requests on their way out, and nowhere else: inside there is a placeholder.
+    Bind(bind::BindArgs),
+    /// Remove secrets that are bound.
+    Unbind(bind::UnbindArgs),
+    /// List secrets that are bound. Columns: name, for, variable, goes to.
+    Bound,
+    /// Say which secret a request from a sandbox would get, and why not the others. Nothing is sent.
+    Why(bind::WhyArgs),
     /// Seal every secret of the server with a new key. For who runs the server.
     Rotate,
 }
@@ -141,6 +150,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         }
         Command::Ls(args) => list(&args, context).await?,
         Command::Rm(args) => remove(args, context).await?,
+        Command::Bind(args) => bind::bind(args, context).await?,
+        Command::Unbind(args) => bind::unbind(args, context).await?,
+        Command::Bound => bind::bound(context).await?,
+        Command::Why(args) => bind::why(&args, context).await?,
         Command::Rotate => {
             let done: SecretRotation =
                 context.client.post(paths::SECRETS_ROTATE, &serde_json::json!({})).await?;
@@ -156,6 +169,20 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         }
     }
     Ok(0)
+}
+
+/// Keeps a secret that is bound, over the one of the same name, and says so.
+pub(crate) async fn bind_request(
+    context: &mut Context,
+    request: CredentialCreateRequest,
+) -> Result<(), Failure> {
+    let kept = bind::keep(context, request).await?;
+    bind::say(context, &kept)
+}
+
+/// Reads a value without the newline at its end; `None` is stdin.
+pub(crate) fn read_value(path: Option<&Path>) -> Result<String, Failure> {
+    Ok(read(path)?.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Reads a whole text; `None` is stdin.

@@ -31,7 +31,7 @@ pub(crate) struct RemoveArgs {
     agents: Vec<String>,
 }
 
-pub(crate) async fn run(args: Args, out: Output) -> Result<u8, Failure> {
+pub(crate) async fn run(args: Args, out: Output) -> Result<(), Failure> {
     let wanted = if args.all {
         PINNED.iter().copied().filter(|pinned| pinned.is_for_this_machine()).collect()
     } else {
@@ -49,17 +49,17 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<u8, Failure> {
             Installed::Already => out.say(&format!("{name} is there already")),
         }
     }
-    Ok(0)
+    Ok(())
 }
 
-pub(crate) fn remove(args: &RemoveArgs, out: Output) -> Result<u8, Failure> {
+pub(crate) fn remove(args: &RemoveArgs, out: Output) -> Result<(), Failure> {
     let wanted = args.agents.iter().map(|agent| find(agent)).collect::<Result<Vec<_>, _>>()?;
     let toolbox = Toolbox::of_home(&home()?);
     for pinned in wanted {
         toolbox.remove(pinned)?;
         out.say(&format!("{} is not in the toolbox any more", pinned.agent));
     }
-    Ok(0)
+    Ok(())
 }
 
 fn home() -> Result<PathBuf, Failure> {
