@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use sandbar_types::EnvName;
 
-use crate::Conversation;
+use crate::{Conversation, Credential};
 
 /// One task, as an agent is asked to do it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,8 +17,22 @@ pub struct Order {
     pub session: Option<String>,
     /// The workspace inside, an absolute path.
     pub workspace: String,
-    /// For the agent that is any command: the command.
+    /// For the agents that are any command: the command.
     pub command: Vec<String>,
+    /// What it may do without asking.
+    pub permissions: Permissions,
+    /// The way in which it proves who it works for; its own choice when absent.
+    pub credential: Option<&'static Credential>,
+}
+
+/// What an agent may do inside without asking. Questions in words are always asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Permissions {
+    /// Everything: the sandbox is what holds it.
+    #[default]
+    AllowInside,
+    /// What it would ask for itself, a person is asked.
+    Ask,
 }
 
 /// What is run.
@@ -47,4 +61,12 @@ pub trait Agent: fmt::Debug + Send + Sync {
 
     /// Begins to talk.
     fn converse(&self, order: &Order) -> Box<dyn Conversation>;
+}
+
+/// Variables by name.
+pub(crate) fn env(variables: &[(&str, &str)]) -> BTreeMap<EnvName, String> {
+    let named = |(name, value): &(&str, &str)| {
+        (name.parse().expect("the names are written out here"), (*value).to_owned())
+    };
+    variables.iter().map(named).collect()
 }

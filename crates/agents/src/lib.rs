@@ -3,11 +3,29 @@
 //! An [`Agent`] says what is to be run for an [`Order`]; the [`Conversation`] with it is a state machine over the lines of
 //! its standard output. The same lines make the same steps, so a server that was killed goes on by reading the log of the
 //! agent from its beginning.
+//!
+//! One folder a protocol: [`acp`] for agents that speak the Agent Client Protocol (OpenCode, Gemini CLI, any other),
+//! [`claude`] for the stream of Claude Code, [`codex`] for Codex's app server, [`command`] for anything else. What they
+//! share is small: [`rpc`] reads JSON-RPC, [`form`] keeps questions apart, [`speech`] remembers what was said last.
+//! `tests/model` drives the real programs through these.
 
+mod acp;
 mod agent;
+mod claude;
+mod codex;
+mod command;
 mod conversation;
+mod credential;
+mod detection;
+mod form;
+mod registry;
+mod rpc;
+mod speech;
 
 pub use self::{
-    agent::{Agent, Launch, Order},
+    agent::{Agent, Launch, Order, Permissions},
     conversation::{Conversation, Step},
+    credential::{Credential, KeyHeader},
+    detection::{Login, installed, login, version, version_argv},
+    registry::{all, by_name},
 };
