@@ -60,6 +60,7 @@ fn check() -> Result<(), Failed> {
 }
 
 fn test() -> Result<(), Failed> {
+    command::script("setup", &["agents"])?;
     cargo(&["nextest", "run", "--workspace"])?;
     // The suites that ask the store most, once more on the other database.
     // Of the whole workspace, so that what is built for the first run serves this one.

@@ -30,7 +30,8 @@ pub(crate) struct Place {
 
 /// The folder of what `scripts/setup agents` installed, unless it did not.
 pub(crate) fn installed(program: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/agents/bin").join(program);
+    let toolbox = "../../target/agents/.local/share/sandbar-toolbox/bin";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(toolbox).join(program);
     if path.exists() {
         return Some(path);
     }
