@@ -11,3 +11,4 @@ mod event;
 mod questions;
 mod sandbox;
 mod setting;
+mod task;
