@@ -56,6 +56,8 @@ keys! {
     UpkeepReconcileInterval = "upkeep.reconcile_interval";
     /// How often upper layers are measured.
     UpkeepSizeInterval = "upkeep.size_interval";
+    /// How long a question of an agent waits for a person, before the answer that lets nothing happen is given.
+    TaskQuestionDeadline = "task.question_deadline";
 }
 
 impl fmt::Display for SettingKey {

@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) upkeep: Upkeep,
     /// Whose turn it is to check a build.
     pub(crate) turns: crate::processes::Turns,
+    /// What agents do just now, and who follows it.
+    pub(crate) work: crate::task::Work,
     pub(crate) accounts: Accounts,
     pub(crate) in_flight: crate::idempotency::InFlight,
     /// Somebody made, changed or removed a webhook.
@@ -200,6 +202,7 @@ impl Engine {
             watchers: Watchers::default(),
             upkeep,
             turns: crate::processes::Turns::default(),
+            work: crate::task::Work::default(),
             accounts: Accounts::default(),
             in_flight: crate::idempotency::InFlight::default(),
             webhooks_changed: Notify::new(),
@@ -221,6 +224,7 @@ impl Engine {
         inner.tasks.spawn(crate::secret::resume(Arc::clone(&inner)));
         inner.tasks.spawn(crate::webhook::run(Arc::clone(&inner)));
         inner.tasks.spawn(crate::idle::watch_memory(Arc::clone(&inner)));
+        crate::task::resume(&inner).await.map_err(StartError::Reconcile)?;
         inner.is_ready.store(true, Ordering::Release);
         Ok(Self { inner })
     }

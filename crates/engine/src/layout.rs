@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbar_runtime::SandboxDir;
-use sandbar_types::{ExecId, ProcessName, SandboxId};
+use sandbar_types::{ExecId, ProcessName, SandboxId, TaskId};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// What one sandbox has below its directory; the runtime gives `upper`, `work` and `home` their owner.
@@ -21,7 +21,8 @@ pub(crate) struct Layout(pub(crate) PathBuf);
 impl Layout {
     /// Makes what every server needs.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        for dir in [self.0.clone(), self.sandboxes(), self.trash(), self.journal(), self.forks()] {
+        let own = [self.sandboxes(), self.trash(), self.journal(), self.forks(), self.tasks()];
+        for dir in std::iter::once(self.0.clone()).chain(own) {
             make_dir(&dir)?;
         }
         fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700))
@@ -52,6 +53,20 @@ impl Layout {
 
     pub(crate) fn trash(&self) -> PathBuf {
         self.0.join("trash")
+    }
+
+    fn tasks(&self) -> PathBuf {
+        self.0.join("tasks")
+    }
+
+    /// The directory of a task. Not in that of its sandbox, which it outlives.
+    pub(crate) fn task(&self, id: TaskId) -> PathBuf {
+        self.tasks().join(id.to_string())
+    }
+
+    /// Tasks that have a directory, those that are recorded nowhere included.
+    pub(crate) fn task_list(&self) -> io::Result<Vec<TaskId>> {
+        list(&self.tasks())
     }
 
     fn forks(&self) -> PathBuf {
@@ -205,7 +220,7 @@ fn make_limited_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-fn list(dir: &Path) -> io::Result<Vec<SandboxId>> {
+fn list<T: std::str::FromStr + Ord>(dir: &Path) -> io::Result<Vec<T>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         if let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {

@@ -44,6 +44,8 @@ pub struct EngineSettings {
     pub free_bytes_low: u64,
     /// Bytes that the server holds in reserve for itself.
     pub disk_reserve_bytes: u64,
+    /// How long a question of an agent waits for a person.
+    pub question_deadline: Duration,
 }
 
 impl Default for EngineSettings {
@@ -66,6 +68,7 @@ impl Default for EngineSettings {
             free_bytes_min: 256 << 20,
             free_bytes_low: 1 << 30,
             disk_reserve_bytes: 64 << 20,
+            question_deadline: Duration::from_hours(1),
         }
     }
 }

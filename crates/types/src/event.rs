@@ -83,6 +83,14 @@ pub enum EventType {
     LeaseEnding,
     /// A webhook failed for so long that nothing is sent to it any more.
     WebhookDisabled,
+    /// A task was asked for.
+    TaskQueued,
+    /// A task was begun.
+    TaskStarted,
+    /// The agent of a task asked, and waits for an answer.
+    TaskWaiting,
+    /// A task is over.
+    TaskFinished,
 }
 
 words!(
@@ -124,7 +132,11 @@ words!(
     TotalDiskWarning = "total_disk_warning",
     QuotaWarning = "quota_warning",
     LeaseEnding = "lease_ending",
-    WebhookDisabled = "webhook_disabled"
+    WebhookDisabled = "webhook_disabled",
+    TaskQueued = "task_queued",
+    TaskStarted = "task_started",
+    TaskWaiting = "task_waiting",
+    TaskFinished = "task_finished"
 );
 
 #[cfg(test)]

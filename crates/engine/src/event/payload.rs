@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use sandbar_types::{
     AppId, ApproveId, Enforcement, EnvName, EventType, ExecEnd, ExecId, ExitStatus, FailureReason,
-    ProcessName, QuotaKind, SandboxId, StopReason, WebhookId, WorkspacePath,
+    ProcessName, QuestionId, QuotaKind, SandboxId, StopReason, TaskFailure, TaskId, TaskState,
+    WebhookId, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
@@ -233,6 +234,39 @@ pub enum EventPayload {
         /// Why.
         reason: String,
     },
+    /// A task was asked for.
+    TaskQueued {
+        /// Which.
+        task_id: TaskId,
+    },
+    /// A task was begun.
+    TaskStarted {
+        /// Which.
+        task_id: TaskId,
+    },
+    /// The agent of a task asked, and waits for an answer.
+    TaskWaiting {
+        /// Which.
+        task_id: TaskId,
+        /// What it waits for an answer to.
+        question_id: QuestionId,
+    },
+    /// A task is over.
+    TaskFinished {
+        /// Which.
+        task_id: TaskId,
+        /// How.
+        state: TaskState,
+        /// Why it failed; absent where it did not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure_reason: Option<TaskFailure>,
+        /// How many files it changed; absent where nobody looked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files_changed: Option<u64>,
+        /// How it came out whether the app builds; absent where it was not tried.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build_status: Option<CheckStatus>,
+    },
 }
 
 impl EventPayload {
@@ -277,6 +311,10 @@ impl EventPayload {
             Self::QuotaWarning { .. } => EventType::QuotaWarning,
             Self::LeaseEnding { .. } => EventType::LeaseEnding,
             Self::WebhookDisabled { .. } => EventType::WebhookDisabled,
+            Self::TaskQueued { .. } => EventType::TaskQueued,
+            Self::TaskStarted { .. } => EventType::TaskStarted,
+            Self::TaskWaiting { .. } => EventType::TaskWaiting,
+            Self::TaskFinished { .. } => EventType::TaskFinished,
         }
     }
 

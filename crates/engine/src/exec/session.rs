@@ -136,6 +136,15 @@ impl ExecReader {
         Self { from: From::Nothing, reporter: None }
     }
 
+    /// Where it reads in the log.
+    pub(crate) fn offset(&self) -> u64 {
+        match &self.from {
+            From::Stream(stream) => stream.offset(),
+            From::Log { reader, .. } => reader.offset(),
+            From::Nothing => 0,
+        }
+    }
+
     /// Waits for what comes next; `None` after the end.
     ///
     /// # Errors

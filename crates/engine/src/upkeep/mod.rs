@@ -23,6 +23,7 @@ mod kept;
 mod orphans;
 mod plan;
 mod reconciler;
+mod tasks;
 mod terminal;
 mod total;
 mod trash;
@@ -145,7 +146,11 @@ async fn plan(engine: &Engine, which: Reconciler, occasion: Occasion) -> Result<
         Reconciler::Events => forgotten::find(inner, Old::Events).await,
         Reconciler::Audit => forgotten::find(inner, Old::Audit).await,
         Reconciler::Approved => forgotten::find(inner, Old::Approves).await,
-        Reconciler::Logs => forgotten::find_logs(inner).await,
+        Reconciler::Logs => {
+            let mut planned = forgotten::find_logs(inner).await?;
+            planned.extend(tasks::find(inner).await?);
+            Ok(planned)
+        }
         Reconciler::Trash => trash::find(inner).await,
     }
 }
@@ -167,6 +172,7 @@ async fn carry_out(engine: &Engine, planned: &Planned) -> Result<()> {
         Deed::Release(row) => kept::release(inner, row).await,
         Deed::ForgetKeys(keys) => forgotten::keys(inner, keys).await,
         Deed::ForgetLog { sandbox, exec } => forgotten::log(inner, *sandbox, *exec).await,
+        Deed::ForgetTask(id) => tasks::forget(inner, *id).await,
         Deed::Forget(old) => forgotten::rows(inner, *old).await,
         Deed::Remove(path) => trash::remove(path.clone()).await,
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sandbar_store::{ApproveRow, IdempotencyAt};
-use sandbar_types::{ExecId, Generation, SandboxId};
+use sandbar_types::{ExecId, Generation, SandboxId, TaskId};
 
 use super::{forgotten::Old, warnings::Warning};
 use crate::reconcile::Action;
@@ -58,6 +58,8 @@ pub(super) enum Deed {
     ForgetKeys(Vec<IdempotencyAt>),
     /// An exec and its log.
     ForgetLog { sandbox: SandboxId, exec: ExecId },
+    /// A task and its history.
+    ForgetTask(TaskId),
     /// Rows that are old.
     Forget(Old),
     /// Something in the trash.

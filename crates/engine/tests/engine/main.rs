@@ -22,6 +22,7 @@ mod restart;
 mod review;
 mod secrets;
 mod support;
+mod tasks;
 mod undo;
 mod upkeep;
 mod webhooks;

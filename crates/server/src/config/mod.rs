@@ -49,6 +49,7 @@ pub struct Config {
     pub(crate) retention: RetentionSection,
     pub(crate) upkeep: UpkeepSection,
     pub(crate) limits: LimitsSection,
+    pub(crate) task: TaskSection,
     pub(crate) webhooks: Webhooks,
     pub(crate) telemetry: Telemetry,
     /// Who said what of it.
@@ -132,6 +133,14 @@ pub(crate) struct UpkeepSection {
     size_interval: Interval,
 }
 
+/// `[task]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TaskSection {
+    /// How long a question of an agent waits for a person.
+    question_deadline: Idle,
+}
+
 /// `[limits]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -145,6 +154,12 @@ pub(crate) struct LimitsSection {
     free_disk_bytes_low: u64,
     /// What the server holds in reserve for itself.
     reserve_disk_bytes: u64,
+}
+
+impl Default for TaskSection {
+    fn default() -> Self {
+        Self { question_deadline: Idle::of(60 * 60_000) }
+    }
 }
 
 impl Default for LimitsSection {
@@ -358,6 +373,7 @@ impl Config {
             free_bytes_min: self.limits.free_disk_bytes_min,
             free_bytes_low: self.limits.free_disk_bytes_low,
             disk_reserve_bytes: self.limits.reserve_disk_bytes,
+            question_deadline: self.task.question_deadline.get(),
         }
     }
 

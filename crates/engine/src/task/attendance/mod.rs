@@ -1,0 +1,354 @@
+//! Attending to an agent that runs: reading what it says, telling what it is told, asking people, and seeing it end.
+//!
+//! One loop. What is read comes from a task of its own, so that nothing is lost when something else is heard first. A
+//! server that goes on first reads what the one before may have seen: nothing of it is written down or sent again, and
+//! meanwhile nothing else is heard.
+
+mod answers;
+mod ending;
+
+use std::{collections::VecDeque, time::Duration};
+
+use sandbar_agents::{Conversation, Step};
+use sandbar_types::{
+    AnsweredBy, ExecId, ExecState, ExitStatus, SandboxState, TaskEventPayload, TaskFailure,
+    TaskSpec,
+};
+use tokio::time::Instant;
+
+use super::{
+    feed::{Feed, Item},
+    input::{self, Input, Sent},
+    meter::Meter,
+    past::TRUNCATED,
+    questions::{self, Open},
+    run::{Outcome, Run},
+    stop::{Act, Stop, Why},
+    talk::{self, Do, Talk},
+};
+use crate::{Error, Result, exec::ExecSession};
+
+/// LIMIT: events of one task that are made of what its agent prints.
+const EVENTS_MAX: u64 = 200_000;
+/// LIMIT: bytes of one history.
+const HISTORY_BYTES_MAX: u64 = 256 << 20;
+/// How long the log of before may be silent before what follows is taken for new.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(5);
+/// Far enough away to be never.
+const NEVER: Duration = Duration::from_hours(24 * 365);
+
+/// The talk with an agent, and everything around it.
+#[derive(Debug)]
+pub(super) struct Attendance<'r> {
+    pub(super) run: &'r mut Run,
+    talk: Talk,
+    feed: Feed,
+    input: Input,
+    exec: ExecId,
+    /// What an earlier server sent; nothing of it is sent again.
+    sent: Sent,
+    /// Whether a message that was on its way then may still be read, in whole or part.
+    is_doubt_real: bool,
+    sends: u64,
+    told: u64,
+    pub(super) open: Vec<Open>,
+    meter: Meter,
+    stop: Option<Stop>,
+    finished: Option<Result<String, String>>,
+    /// Up to this offset of the log, an earlier server may have seen it.
+    replay_until: Option<u64>,
+}
+
+/// How an agent's process ended.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    Seen(ExitStatus),
+    /// Its sandbox ended first.
+    Lost,
+    /// It cannot even be killed.
+    Stuck,
+}
+
+impl<'r> Attendance<'r> {
+    /// With an agent that was just started.
+    ///
+    /// # Errors
+    /// The journal cannot be made.
+    pub(super) fn begin(
+        run: &'r mut Run,
+        conversation: Box<dyn Conversation>,
+        session: ExecSession,
+    ) -> Result<Self> {
+        Self::new(run, conversation, session, None)
+    }
+
+    /// With one that an earlier server began, whose log is now so many bytes long.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(super) fn resume(
+        run: &'r mut Run,
+        conversation: Box<dyn Conversation>,
+        (session, bytes): (ExecSession, u64),
+    ) -> Result<Self> {
+        let replay_until = Some(bytes).filter(|until| *until > session.reader.offset());
+        Self::new(run, conversation, session, replay_until)
+    }
+
+    fn new(
+        run: &'r mut Run,
+        conversation: Box<dyn Conversation>,
+        session: ExecSession,
+        replay_until: Option<u64>,
+    ) -> Result<Self> {
+        let dir = run.engine.inner.layout.task(run.row.id);
+        let (journal, sent) = input::journal(&dir).map_err(Error::internal)?;
+        let limit = run.row.spec.timeout_ms.unwrap_or(TaskSpec::TIMEOUT_MS_DEFAULT);
+        let mut worked = run.past.worked;
+        if let Some(since) = run.past.works_since {
+            worked += run.engine.now().duration_since(since).try_into().unwrap_or_default();
+        }
+        let ExecSession { exec, reader, writer } = session;
+        Ok(Self {
+            talk: Talk::new(conversation),
+            feed: Feed::begin(&run.engine, (exec.sandbox_id, exec.id), reader),
+            input: Input::begin(writer, journal),
+            sent,
+            is_doubt_real: exec.state == ExecState::Running,
+            exec: exec.id,
+            sends: 0,
+            told: 0,
+            open: Vec::new(),
+            meter: Meter::new(worked, Duration::from_millis(limit)),
+            stop: None,
+            finished: None,
+            replay_until,
+            run,
+        })
+    }
+
+    /// Attends to it until it has ended.
+    ///
+    /// # Errors
+    /// What happened cannot be written down; the agent was killed then.
+    pub(super) async fn attend(mut self) -> Result<Outcome> {
+        let attended = self.until_end().await;
+        if attended.is_err() {
+            self.signal(9).await;
+        }
+        let ended = attended?;
+        self.close_questions();
+        let to_do = self.talk.finish();
+        self.carry_out(to_do).await?;
+        match ended {
+            Ended::Seen(status) => self.judge(status),
+            Ended::Lost => Ok(self.of_stop().unwrap_or_else(|| {
+                // It said nothing to this server: most likely it ended while there was none.
+                let is_of_before = self.run.is_resumed && self.told <= self.run.past.told;
+                let reason = if is_of_before {
+                    TaskFailure::Interrupted
+                } else {
+                    TaskFailure::SandboxUnavailable
+                };
+                Outcome::Failed(reason, "the sandbox ended before the agent did".to_owned())
+            })),
+            Ended::Stuck => Ok(self.of_stop().unwrap_or_else(|| {
+                let message = "the agent does not end".to_owned();
+                Outcome::Failed(TaskFailure::Internal, message)
+            })),
+        }
+    }
+
+    async fn until_end(&mut self) -> Result<Ended> {
+        self.meter.go(Instant::now());
+        let begin = self.talk.begin();
+        self.carry_out(begin).await?;
+        let cancel = self.run.wishes.cancel.clone();
+        let Ok(handle) = self.run.engine.inner.actor(self.run.row.sandbox_id) else {
+            return Ok(Ended::Lost);
+        };
+        let mut published = handle.published;
+        loop {
+            let is_live = self.replay_until.is_none();
+            let deadline = self.deadline();
+            // Ranked: what ends it comes before what it says, so that a flood cannot keep it alive.
+            tokio::select! {
+                biased;
+                () = cancel.cancelled(), if is_live && self.may_stop() => {
+                    self.begin_stop(Why::Cancelled).await?;
+                }
+                Some(answering) = self.run.wishes.answers.recv(), if is_live => {
+                    self.on_answer(answering).await?;
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    if let Some(ended) = self.on_deadline().await? {
+                        return Ok(ended);
+                    }
+                }
+                Ok(()) = published.changed(), if is_live => {
+                    let is_paused = published.borrow_and_update().state == SandboxState::Paused;
+                    self.measure(is_paused);
+                }
+                item = self.feed.next() => {
+                    if let Some(ended) = self.on_item(item).await? {
+                        return Ok(ended);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn on_item(&mut self, item: Item) -> Result<Option<Ended>> {
+        let (to_do, offset) = match item {
+            Item::Stdout(bytes, offset) => (self.talk.stdout(&bytes), offset),
+            Item::Stderr(bytes, offset) => (self.talk.stderr(&bytes), offset),
+            Item::Gap(_) if self.replay_until.is_some() => {
+                // What it said first is gone, and with it what it was asked and told.
+                self.begin_stop(Why::Interrupted).await?;
+                return Ok(None);
+            }
+            Item::Gap(offset) => (self.talk.gap(), offset),
+            Item::End(end) => {
+                self.replay_until = None;
+                return Ok(Some(Ended::Seen(end.status)));
+            }
+            Item::Lost => return Ok(Some(Ended::Lost)),
+        };
+        self.carry_out(to_do).await?;
+        if self.replay_until.is_some_and(|until| offset >= until) {
+            self.go_live().await?;
+        }
+        Ok(None)
+    }
+
+    /// All of before was read: from now on it is as if there had been no other server.
+    async fn go_live(&mut self) -> Result<()> {
+        self.replay_until = None;
+        self.settle(None).await
+    }
+
+    async fn carry_out(&mut self, to_do: Vec<Do>) -> Result<()> {
+        let mut waiting = VecDeque::from(to_do);
+        while let Some(to_do) = waiting.pop_front() {
+            match to_do {
+                Do::Tell(payload) => self.tell_of_agent(payload)?,
+                Do::Step(step) => {
+                    let more = self.step(step).await?;
+                    // What an answer of before leads to comes before what was said after it.
+                    for to_do in more.into_iter().rev() {
+                        waiting.push_front(to_do);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, step: Step) -> Result<Vec<Do>> {
+        match step {
+            Step::Event(_) => {}
+            Step::Send(text) => self.send(text).await?,
+            Step::CloseInput => drop(self.input.end()),
+            Step::Ask(question) => return self.ask(question).await,
+            Step::Unask(id) => return self.unask(&id).await,
+            Step::Session(session) => {
+                if self.run.row.session.as_ref() != Some(&session) {
+                    self.run.row.session = Some(session);
+                    self.run.save(None).await?;
+                }
+            }
+            Step::Usage(usage) => self.run.usage = Some(usage),
+            Step::Finished(outcome) => {
+                self.finished.get_or_insert(outcome);
+                self.input.end();
+                if self.stop.is_none() {
+                    self.begin_stop(Why::Done).await?;
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn send(&mut self, text: String) -> Result<()> {
+        self.sends += 1;
+        if self.sends <= self.sent.count {
+            return Ok(());
+        }
+        if self.sends == self.sent.count + 1 && self.sent.is_in_doubt && self.is_doubt_real {
+            // Nobody knows how much of it came through; twice may be worse than not at all.
+            return self.begin_stop(Why::Interrupted).await;
+        }
+        if !self.input.send(text) {
+            let text = "the agent does not read what it is told".to_owned();
+            return match talk::status(text) {
+                Do::Tell(payload) => self.tell_of_agent(payload),
+                Do::Step(_) => Ok(()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Writes down what was made of the agent's output, unless an earlier server did.
+    fn tell_of_agent(&mut self, payload: TaskEventPayload) -> Result<()> {
+        self.told += 1;
+        if self.told <= self.run.past.told || self.run.past.is_truncated {
+            return Ok(());
+        }
+        if self.told > EVENTS_MAX || self.run.history.bytes() > HISTORY_BYTES_MAX {
+            self.run.past.is_truncated = true;
+            return match talk::status(TRUNCATED.to_owned()) {
+                Do::Tell(payload) => self.run.tell(payload),
+                Do::Step(_) => Ok(()),
+            };
+        }
+        self.run.tell(payload)
+    }
+
+    fn measure(&mut self, is_paused: bool) {
+        let now = Instant::now();
+        if is_paused || !self.open.is_empty() {
+            self.meter.rest(now);
+        } else {
+            self.meter.go(now);
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        if self.replay_until.is_some() {
+            return now + REPLAY_PATIENCE;
+        }
+        let work = self.meter.deadline().filter(|_| self.may_stop());
+        let stop = self.stop.as_ref().and_then(Stop::deadline);
+        let asked = self.open.iter().map(|open| open.until);
+        work.into_iter().chain(stop).chain(asked).min().unwrap_or(now + NEVER)
+    }
+
+    async fn on_deadline(&mut self) -> Result<Option<Ended>> {
+        if self.replay_until.is_some() {
+            self.go_live().await?;
+            return Ok(None);
+        }
+        let now = Instant::now();
+        match self.stop.as_mut().and_then(|stop| stop.due(now)) {
+            Some(Act::Signal(number)) => self.signal(number).await,
+            Some(Act::GiveUp) => return Ok(Some(Ended::Stuck)),
+            None => {}
+        }
+        if let Some(late) = self.open.iter().find(|open| open.until <= now) {
+            let (id, answer) = (late.question.id.clone(), questions::denial(&late.question));
+            let to_do = self.take_answer(id, answer, AnsweredBy::Deadline).await?;
+            self.carry_out(to_do).await?;
+        }
+        if self.may_stop() && self.meter.deadline().is_some_and(|deadline| deadline <= now) {
+            self.begin_stop(Why::TimedOut).await?;
+        }
+        Ok(None)
+    }
+
+    /// Nobody can answer any more.
+    fn close_questions(&mut self) {
+        self.open.clear();
+        self.run.wishes.answers.close();
+    }
+}

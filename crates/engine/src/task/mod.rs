@@ -1,0 +1,172 @@
+//! Tasks: what agents are asked to do, one at a time in each sandbox.
+//!
+//! ```text
+//! submit ─► queued ─► running ◄──► waiting          [`submit`] takes, [`lane`] orders, [`run`] does,
+//!             │          ├─► succeeded              [`attendance`] talks, [`history`] remembers,
+//!             │          ├─► failed                 [`follow`] tells.
+//!             └──────────┴─► cancelled
+//! ```
+//!
+//! A keeper holds the agent, not the server: a server that was killed finds it, reads its log from the beginning with a
+//! new conversation, leaves out what was done before, and goes on.
+//! Tests: here for the decisions, `tests/engine` over the fake runtime, `tests/host` for the real thing.
+
+mod after;
+mod agent;
+mod around;
+mod attendance;
+mod feed;
+mod files;
+mod follow;
+mod history;
+mod input;
+mod lane;
+mod lines;
+mod meter;
+mod model;
+mod past;
+mod questions;
+mod run;
+mod stop;
+mod submit;
+mod talk;
+mod work;
+
+use std::path::Path;
+
+use sandbar_store::{
+    TaskFilter, TaskRow, Update, task_fetch_of_tenant, task_list, task_update_in_txn,
+};
+use sandbar_types::{Answer, QuestionId, SandboxId, Task, TaskId, TaskResult, TaskState, TenantId};
+use tokio::sync::oneshot;
+
+use self::work::Answering;
+pub use self::{
+    follow::TaskFollower,
+    model::{AgentStatus, TaskListParams},
+};
+pub(crate) use self::{lane::resume, work::Work};
+use crate::{Engine, Error, ErrorKind, Result};
+
+impl Engine {
+    /// Fetches a task; what another tenant has is answered as what nobody has.
+    ///
+    /// # Errors
+    /// `task_not_found`.
+    pub async fn task_fetch(&self, tenant: TenantId, id: TaskId) -> Result<Task> {
+        self.task_row(tenant, id).await.map(model::task)
+    }
+
+    async fn task_row(&self, tenant: TenantId, id: TaskId) -> Result<TaskRow> {
+        let mut conn = self.inner.store.read().await?;
+        task_fetch_of_tenant(&mut conn, tenant, id).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// Lists tasks of a sandbox, newest first; of one that was deleted, too. Of a long prompt the beginning.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn task_list(&self, sandbox: SandboxId, params: TaskListParams) -> Result<Vec<Task>> {
+        let TaskListParams { state, before, limit } = params;
+        let filter = TaskFilter { sandbox, state, before };
+        let rows = task_list(&mut self.inner.store.read().await?, &filter, limit).await?;
+        Ok(rows.into_iter().map(model::listed).collect())
+    }
+
+    /// Ends a task: one that waits for its turn at once, one that runs as soon as its agent has stopped or was stopped.
+    ///
+    /// # Errors
+    /// `task_not_found`; `task_finished` with the state that it has.
+    pub async fn task_cancel(&self, tenant: TenantId, id: TaskId) -> Result<Task> {
+        loop {
+            let mut row = self.task_row(tenant, id).await?;
+            if row.state.is_final() {
+                return Err(finished(&row));
+            }
+            if row.state == TaskState::Queued {
+                let ended = (TaskState::Cancelled, TaskResult::default());
+                if submit::cancel_queued(self, &row, ended).await? {
+                    return self.task_fetch(tenant, id).await;
+                }
+                continue;
+            }
+            row.is_cancel_asked = true;
+            let mut txn = self.inner.store.begin().await?;
+            if let Update::Applied(_) = task_update_in_txn(&mut txn, &row).await? {
+                txn.commit().await?;
+                // One that is not looked after yet reads it from the store.
+                if let Some(live) = self.inner.work.live(id) {
+                    live.cancel.cancel();
+                }
+                return Ok(model::task(row));
+            }
+        }
+    }
+
+    /// Answers a question of a task that waits; of the one that it waits for where `question` is absent.
+    ///
+    /// # Errors
+    /// `task_not_found`, `task_finished`, `question_not_found`, `question_answered`, `question_expired`, `invalid_value`.
+    pub async fn task_answer(
+        &self,
+        tenant: TenantId,
+        id: TaskId,
+        (question, answer): (Option<QuestionId>, Answer),
+    ) -> Result<Task> {
+        let row = self.task_row(tenant, id).await?;
+        if row.state.is_final() {
+            return Err(finished(&row));
+        }
+        let asked = question.or_else(|| row.question.as_ref().map(|asked| asked.id.clone()));
+        let Some(question) = asked else {
+            let message = "the task waits for no answer";
+            return Err(Error::new(ErrorKind::NotFound, "question_not_found", message));
+        };
+        let Some(live) = self.inner.work.live(id) else {
+            let message = format!("the task has no question `{question}`");
+            return Err(Error::new(ErrorKind::NotFound, "question_not_found", message));
+        };
+        let (reply, answered) = oneshot::channel();
+        let gone = || questions::expired("the agent has ended");
+        let answering = Answering { question, answer, reply };
+        live.answers.send(answering).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())??;
+        self.task_fetch(tenant, id).await
+    }
+
+    /// Every agent that a task can name, with where its program is in `path`, which is as `PATH`.
+    #[must_use]
+    pub fn agent_list(&self, path: &std::ffi::OsStr) -> Vec<AgentStatus> {
+        let dirs: Vec<_> = std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect();
+        let status = |agent: &&'static dyn sandbar_agents::Agent| {
+            let program = agent.program();
+            let found = program.and_then(|program| {
+                dirs.iter().map(|dir| dir.join(program)).find(|file| is_program(file))
+            });
+            AgentStatus {
+                name: agent.name().to_owned(),
+                program: program.map(str::to_owned),
+                host_path: found.map(|file| file.to_string_lossy().into_owned()),
+            }
+        };
+        sandbar_agents::all().iter().map(status).collect()
+    }
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn unknown(id: TaskId) -> Error {
+    Error::new(ErrorKind::NotFound, "task_not_found", format!("there is no task {id}"))
+        .hint("`sandbar task ls` lists those of a sandbox")
+}
+
+fn finished(row: &TaskRow) -> Error {
+    let state = row.state;
+    let word = serde_json::to_value(state).unwrap_or_default();
+    let message = format!("the task is over: {}", word.as_str().unwrap_or_default());
+    Error::new(ErrorKind::Conflict, "task_finished", message)
+        .details(&serde_json::json!({ "state": state }))
+}
