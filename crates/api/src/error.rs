@@ -253,6 +253,18 @@ codes! {
     CredentialExists = "credential_exists", 409;
     /// The rule of a credential means no host, no header, or more than one.
     InvalidRule = "invalid_rule", 422;
+    /// No task has this id.
+    TaskNotFound = "task_not_found", 404;
+    /// The task is over, and `details` says how.
+    TaskFinished = "task_finished", 409;
+    /// The task has no such question, or waits for none.
+    QuestionNotFound = "question_not_found", 404;
+    /// The question is answered already.
+    QuestionAnswered = "question_answered", 409;
+    /// Nobody waits for the answer any more: its time was over, or the agent went on without it.
+    QuestionExpired = "question_expired", 409;
+    /// There is no agent of this name; `details` lists those that there are.
+    AgentUnknown = "agent_unknown", 422;
 }
 
 impl fmt::Display for ErrorCode {

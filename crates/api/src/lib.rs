@@ -22,6 +22,7 @@ mod processes;
 mod review;
 mod sandboxes;
 mod settings;
+mod tasks;
 mod usage;
 mod webhooks;
 
@@ -72,6 +73,7 @@ pub use settings::{
     PreviewSettings, Setting, SettingKey, SettingSource, SettingValue, Settings,
     SettingsUpdateRequest, UnknownSetting,
 };
+pub use tasks::{Agent, TaskAnswerRequest, TaskListQuery};
 pub use usage::{
     DiskUsage, GcAction, GcOutcome, GcRequest, ReconcilerStatus, SandboxDiskUsage, SandboxUsage,
     Upkeep,

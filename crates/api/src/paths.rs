@@ -16,6 +16,10 @@ pub const OPENAPI: &str = "/v1/openapi.json";
 pub const SANDBOXES: &str = "/v1/sandboxes";
 /// `GET` lists, `POST` makes one.
 pub const APPS: &str = "/v1/apps";
+/// Tasks, by id.
+pub const TASKS: &str = "/v1/tasks";
+/// `GET`: what a task can name.
+pub const AGENTS: &str = "/v1/agents";
 /// `GET`: what happened.
 pub const EVENTS: &str = "/v1/events";
 /// `GET`: who asked for what that changes something.
@@ -90,7 +94,7 @@ pub fn sandbox(sandbox: &str) -> String {
 
 /// One thing below a sandbox, for example `start`, `stop`, `pause`, `resume`, `execs`, `files`, `files/stat`,
 /// `files/content`, `files/mkdir`, `files/move`, `files/archive`, `files/search`, `changes`, `changes/hunks`, `diff`,
-/// `approve`, `reject`, `pull`, `events`, `usage`, `keepalive`, `app`, `app/apply`, `config`, `config/KEY`.
+/// `approve`, `reject`, `pull`, `events`, `usage`, `keepalive`, `app`, `app/apply`, `config`, `config/KEY`, `tasks`.
 #[must_use]
 pub fn below_sandbox(name: &str, what: &str) -> String {
     format!("{}/{what}", sandbox(name))
@@ -130,6 +134,18 @@ pub fn exec(sandbox: &str, exec: impl Display) -> String {
 #[must_use]
 pub fn below_exec(sandbox: &str, exec: impl Display, what: &str) -> String {
     below_sandbox(sandbox, &format!("execs/{exec}/{what}"))
+}
+
+/// `GET`.
+#[must_use]
+pub fn task(id: &str) -> String {
+    one_of(TASKS, id)
+}
+
+/// One thing below a task: `cancel`, `answer`, `events`.
+#[must_use]
+pub fn below_task(id: &str, what: &str) -> String {
+    format!("{}/{what}", task(id))
 }
 
 /// One thing below a process of an app: `start`, `stop`, `restart`, `logs`, `output`.

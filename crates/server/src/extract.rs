@@ -11,7 +11,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
 use sandbar_engine::AppRef;
 use sandbar_types::{
-    ApiKeyId, ApproveId, CredentialId, EnvName, ExecId, ProcessName, SandboxId, UserId, WebhookId,
+    ApiKeyId, ApproveId, CredentialId, EnvName, ExecId, ProcessName, SandboxId, TaskId, UserId,
+    WebhookId,
     WorkspacePath,
 };
 use serde::de::DeserializeOwned;
@@ -23,6 +24,8 @@ use crate::{
 
 /// LIMIT: bytes of a body that is not an upload.
 pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
+/// LIMIT: bytes of a body with a prompt, each byte of which may be six in JSON, and a command.
+pub(crate) const LIMIT_PROMPT_BODY_BYTES: usize = 7 << 20;
 
 /// A JSON body of at most [`LIMIT_BODY_BYTES`].
 #[derive(Debug)]
@@ -35,6 +38,21 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         require_json(request.headers())?;
         let notes = notes(&request);
         let body = read_body(request.into_body()).await?;
+        parse_noted(&body, notes).map(Self)
+    }
+}
+
+/// A JSON body of at most [`LIMIT_PROMPT_BODY_BYTES`].
+#[derive(Debug)]
+pub(crate) struct LongJson<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for LongJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        require_json(request.headers())?;
+        let notes = notes(&request);
+        let body = read_body_of(request.into_body(), LIMIT_PROMPT_BODY_BYTES).await?;
         parse_noted(&body, notes).map(Self)
     }
 }
@@ -293,6 +311,22 @@ impl FromRequestParts<AppState> for Credential {
     }
 }
 
+/// The task that `{task}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Task(pub(crate) TaskId);
+
+impl FromRequestParts<AppState> for Task {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "task").await?;
+        text.parse().map(Self).map_err(|error: sandbar_types::InvalidId| {
+            ApiError::new(ErrorCode::TaskNotFound, "there is no such task")
+                .hint(format!("{error}; `GET …/tasks` lists those of a sandbox"))
+        })
+    }
+}
+
 /// The name of the tenant in the path.
 #[derive(Debug)]
 pub(crate) struct TenantName(pub(crate) String);
@@ -398,20 +432,22 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 pub(crate) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    Limited::new(body, LIMIT_BODY_BYTES)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .map_err(|error| {
+    read_body_of(body, LIMIT_BODY_BYTES).await
+}
+
+pub(crate) async fn read_body_of(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    Limited::new(body, bytes_max).collect().await.map(http_body_util::Collected::to_bytes).map_err(
+        |error| {
             if error.is::<LengthLimitError>() {
                 ApiError::new(
                     ErrorCode::BodyTooLarge,
-                    format!("the body is larger than {LIMIT_BODY_BYTES} bytes"),
+                    format!("the body is larger than {bytes_max} bytes"),
                 )
             } else {
                 ApiError::new(ErrorCode::InvalidRequest, "the body ended early")
             }
-        })
+        },
+    )
 }
 
 fn notes(request: &Request) -> Option<Notes> {

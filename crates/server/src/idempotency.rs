@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 
 use crate::{
     error::{ApiError, of_status},
-    extract::{header_text, read_body},
+    extract::{LIMIT_BODY_BYTES, LIMIT_PROMPT_BODY_BYTES, header_text, read_body_of},
     state::AppState,
 };
 
@@ -44,6 +44,8 @@ const KEPT_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, heade
 /// Where a session begins or ends, for what such an answer does is in its cookie; and what changes nothing and is a file.
 const WITHOUT_KEY: [&str; 4] =
     ["/v1/auth/setup", "/v1/auth/login", "/v1/auth/logout", "/v1/backup"];
+/// Where a body may hold a prompt.
+const WITH_PROMPT: [&str; 2] = ["/v1/sandboxes/{sandbox}/tasks", "/v1/apps/{app}/tasks"];
 /// Where the key is written together with what the request makes.
 const BY_ITSELF: &str = "/v1/sandboxes";
 
@@ -102,11 +104,13 @@ async fn begin(state: &AppState, request: Request) -> Result<Step, ApiError> {
         return Ok(Step::Pass(request));
     };
     let key = key?.to_owned();
+    let takes_prompt = route.is_some_and(|route| WITH_PROMPT.contains(&route.as_str()));
+    let bytes_max = if takes_prompt { LIMIT_PROMPT_BODY_BYTES } else { LIMIT_BODY_BYTES };
     let Some(identity) = request.extensions().get::<Identity>().cloned() else {
         return Ok(Step::Pass(request));
     };
     let (parts, body) = request.into_parts();
-    let body = read_body(body).await?;
+    let body = read_body_of(body, bytes_max).await?;
     let keyed = KeyedRequest {
         tenant: identity.principal.tenant,
         principal: identity.credential.owner(),

@@ -38,6 +38,7 @@ const EXTENSION: &str = "x-sandbar";
         (name = "apps", description = "Named projects that outlive their sandboxes."),
         (name = "execs", description = "Commands in a sandbox, with or without a terminal."),
         (name = "files", description = "Files of a workspace."),
+        (name = "tasks", description = "What agents are asked to do."),
         (name = "review", description = "What changed, and the decision about it."),
         (name = "events", description = "What happened."),
         (name = "config", description = "Settings and secrets."),

@@ -10,8 +10,8 @@ use crate::{
     openapi,
     routes::{
         accounts, api_keys, approves, apps, attach, audit, backup, config, credentials, events,
-        execs, files, health, output, ports, processes, pull, review, sandboxes, settings, tenants,
-        usage, users, webhooks,
+        execs, files, health, output, ports, processes, pull, review, sandboxes, settings, tasks,
+        tenants, usage, users, webhooks,
     },
     state::AppState,
 };
@@ -29,6 +29,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(output::router())
         .merge(attach::router())
         .merge(files::router())
+        .merge(tasks::router())
         .merge(review::router())
         .merge(pull::router())
         .merge(approves::router())

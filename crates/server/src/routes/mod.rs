@@ -20,6 +20,7 @@ pub(crate) mod pull;
 pub(crate) mod review;
 pub(crate) mod sandboxes;
 pub(crate) mod settings;
+pub(crate) mod tasks;
 pub(crate) mod tenants;
 pub(crate) mod usage;
 pub(crate) mod users;
