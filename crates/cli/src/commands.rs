@@ -35,6 +35,7 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod task;
 pub(crate) mod tenant;
 pub(crate) mod top;
 pub(crate) mod undo;
@@ -47,6 +48,7 @@ use crate::{context::Context, failure::Failure};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Task(task::Args),
     Review(review::Args),
     Changes(changes::Args),
     Diff(diff::Args),
@@ -92,6 +94,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)).await,
+        Command::Task(args) => Box::pin(task::run(args, context)).await,
         Command::Review(args) => Box::pin(review::run(args, context)).await,
         Command::Changes(args) => changes::run(args, context).await,
         Command::Diff(args) => Box::pin(diff::run(args, context)).await,

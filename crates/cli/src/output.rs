@@ -89,6 +89,11 @@ impl Output {
         self.stdout_is_terminal
     }
 
+    /// Whether a person reads what is said, as it is said.
+    pub(crate) fn talks_to_terminal(self) -> bool {
+        self.talk == Talk::Normal && self.stderr_is_terminal
+    }
+
     pub(crate) fn is_colored(self) -> bool {
         self.is_colored
     }

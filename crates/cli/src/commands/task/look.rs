@@ -1,0 +1,167 @@
+//! `sandbar task ls|show|logs|cancel`.
+
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use sandbar_api::{Page, paths};
+use sandbar_types::{Task, TaskEvent, TaskId, TaskState};
+
+use super::{
+    draw::{self, Printer},
+    task,
+};
+use crate::{
+    client::lost,
+    commands::ls::age,
+    context::Context,
+    failure::Failure,
+    output::{sse, table::Table, visible},
+    select,
+};
+
+/// LIMIT: characters of a prompt in a list.
+const PROMPT_CHARS_MAX: usize = 60;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Name or id of the sandbox, or of an app; default: the only one over the current directory.
+    #[arg(value_name = "SANDBOX")]
+    sandbox: Option<String>,
+    /// Only those in this state: queued, running, waiting, succeeded, failed, cancelled.
+    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    state: Option<TaskState>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// Id of the task; default: the newest one of the only sandbox over the current directory.
+    #[arg(value_name = "TASK")]
+    task: Option<TaskId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LogsArgs {
+    /// Id of the task; default: the newest one of the only sandbox over the current directory.
+    #[arg(value_name = "TASK")]
+    task: Option<TaskId>,
+    /// Go on until the task is over, and pass on how it ended.
+    #[arg(long, short)]
+    follow: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CancelArgs {
+    /// Id of the task; default: the newest one of the only sandbox over the current directory.
+    #[arg(value_name = "TASK")]
+    task: Option<TaskId>,
+}
+
+fn parse_state(text: &str) -> Result<TaskState, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "one of: queued, running, waiting, succeeded, failed, cancelled".to_owned())
+}
+
+pub(super) async fn list(args: ListArgs, context: &mut Context) -> Result<u8, Failure> {
+    let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
+    let state =
+        args.state.map_or_else(String::new, |state| format!("&state={}", draw::state(state)));
+    let (mut tasks, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("{}?limit=200{state}{cursor}", paths::below_sandbox(&sandbox, "tasks"));
+        let page: Page<Task> = context.client.fetch(&path).await?;
+        tasks.extend(page.items);
+        let Some(next) = page.next_cursor else { break };
+        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
+    }
+    let out = context.out;
+    if out.is_json() {
+        out.json(&tasks)?;
+        return Ok(0);
+    }
+    let now = Timestamp::now();
+    let mut table = Table::new(&["ID", "STATE", "AGE", "AGENT", "PROMPT"]);
+    for task in &tasks {
+        table.push([
+            task.id.to_string(),
+            draw::state(task.state).to_owned(),
+            age(task.created_at, now),
+            task.agent.to_string(),
+            shortened(&task.spec.prompt),
+        ]);
+    }
+    out.table(&table)?;
+    Ok(0)
+}
+
+/// The beginning of the first line.
+fn shortened(prompt: &str) -> String {
+    let first = prompt.trim().lines().next().unwrap_or_default();
+    let mut short: String = first.chars().take(PROMPT_CHARS_MAX).collect();
+    if short.len() < prompt.trim().len() {
+        short.push('…');
+    }
+    short
+}
+
+pub(super) async fn show(args: ShowArgs, context: &mut Context) -> Result<u8, Failure> {
+    let task = task(context, args.task).await?;
+    let out = context.out;
+    if out.is_json() {
+        out.json(&task)?;
+        return Ok(0);
+    }
+    for (name, value) in draw::facts(&task) {
+        out.line(&format!("{name}\t{}", visible::escape(value.as_bytes(), visible::Place::Text)))?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn logs(args: LogsArgs, context: &mut Context) -> Result<u8, Failure> {
+    let task = task(context, args.task).await?;
+    if args.follow {
+        return super::watch::watch(context, &task).await;
+    }
+    let mut printer = Printer::new(context.out, &task);
+    if task.state.is_final() {
+        // A stream of what is over ends by itself.
+        let path = paths::below_task(&task.id.to_string(), "events");
+        let mut body = context.client.feed(&path, 0).await?;
+        let mut reader = sse::Reader::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| lost("the stream was cut off").caused_by(&error))?;
+            let Ok(bytes) = frame.into_data() else { continue };
+            for event in reader.read(&bytes) {
+                printer.print(&draw::event(&event.data)?)?;
+            }
+        }
+        return printer.finish().map(|()| 0);
+    }
+    let mut cursor = String::new();
+    loop {
+        let path = paths::below_task(&task.id.to_string(), "events");
+        let page: Page<TaskEvent> =
+            context.client.fetch(&format!("{path}?limit=200{cursor}")).await?;
+        if page.items.is_empty() {
+            break;
+        }
+        for event in &page.items {
+            printer.print(event)?;
+        }
+        let Some(next) = page.next_cursor else { break };
+        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
+    }
+    printer.finish().map(|()| 0)
+}
+
+pub(super) async fn cancel(args: CancelArgs, context: &mut Context) -> Result<u8, Failure> {
+    let task = task(context, args.task).await?;
+    let path = paths::below_task(&task.id.to_string(), "cancel");
+    let task: Task = context.client.post(&path, &serde_json::json!({})).await?;
+    if context.out.is_json() {
+        context.out.json(&task)?;
+    } else if task.state.is_final() {
+        context.out.say("canceled");
+    } else {
+        context.out.say("canceled; its agent has some seconds to stop");
+    }
+    Ok(0)
+}
