@@ -73,7 +73,7 @@ pub use settings::{
     PreviewSettings, Setting, SettingKey, SettingSource, SettingValue, Settings,
     SettingsUpdateRequest, UnknownSetting,
 };
-pub use tasks::{Agent, TaskAnswerRequest, TaskListQuery};
+pub use tasks::{TaskAnswerRequest, TaskListQuery};
 pub use usage::{
     DiskUsage, GcAction, GcOutcome, GcRequest, ReconcilerStatus, SandboxDiskUsage, SandboxUsage,
     Upkeep,

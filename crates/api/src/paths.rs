@@ -18,8 +18,6 @@ pub const SANDBOXES: &str = "/v1/sandboxes";
 pub const APPS: &str = "/v1/apps";
 /// Tasks, by id.
 pub const TASKS: &str = "/v1/tasks";
-/// `GET`: what a task can name.
-pub const AGENTS: &str = "/v1/agents";
 /// `GET`: what happened.
 pub const EVENTS: &str = "/v1/events";
 /// `GET`: who asked for what that changes something.

@@ -32,16 +32,3 @@ pub struct TaskListQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
 }
-
-/// An agent that a task can name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Agent {
-    /// What it is called in a task.
-    pub name: String,
-    /// The program that it is; absent where the task says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-    /// Where the program is on the host; absent where the server finds none. A sandbox may have another one, or none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_path: Option<String>,
-}

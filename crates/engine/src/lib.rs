@@ -94,7 +94,7 @@ pub use secret::{
     ConfigWhich, Rotation, SecretString, expose,
 };
 pub use settings::{EngineSettings, SettingsChange, SettingsReader, settings_generation};
-pub use task::{AgentStatus, TaskFollower, TaskListParams};
+pub use task::{TaskFollower, TaskListParams};
 pub use trace::TRACES;
 pub use upkeep::{GcAction, GcMode, GcReport, Pending, Reconciler, UpkeepStatus};
 pub use webhook::{

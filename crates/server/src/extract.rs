@@ -12,8 +12,7 @@ use sandbar_api::ErrorCode;
 use sandbar_engine::AppRef;
 use sandbar_types::{
     ApiKeyId, ApproveId, CredentialId, EnvName, ExecId, ProcessName, SandboxId, TaskId, UserId,
-    WebhookId,
-    WorkspacePath,
+    WebhookId, WorkspacePath,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;

@@ -32,8 +32,6 @@ mod submit;
 mod talk;
 mod work;
 
-use std::path::Path;
-
 use sandbar_store::{
     TaskFilter, TaskRow, Update, task_fetch_of_tenant, task_list, task_update_in_txn,
 };
@@ -41,10 +39,7 @@ use sandbar_types::{Answer, QuestionId, SandboxId, Task, TaskId, TaskResult, Tas
 use tokio::sync::oneshot;
 
 use self::work::Answering;
-pub use self::{
-    follow::TaskFollower,
-    model::{AgentStatus, TaskListParams},
-};
+pub use self::{follow::TaskFollower, model::TaskListParams};
 pub(crate) use self::{lane::resume, work::Work};
 use crate::{Engine, Error, ErrorKind, Result};
 
@@ -133,29 +128,6 @@ impl Engine {
         answered.await.map_err(|_| gone())??;
         self.task_fetch(tenant, id).await
     }
-
-    /// Every agent that a task can name, with where its program is in `path`, which is as `PATH`.
-    #[must_use]
-    pub fn agent_list(&self, path: &std::ffi::OsStr) -> Vec<AgentStatus> {
-        let dirs: Vec<_> = std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect();
-        let status = |agent: &&'static dyn sandbar_agents::Agent| {
-            let program = agent.program();
-            let found = program.and_then(|program| {
-                dirs.iter().map(|dir| dir.join(program)).find(|file| is_program(file))
-            });
-            AgentStatus {
-                name: agent.name().to_owned(),
-                program: program.map(str::to_owned),
-                host_path: found.map(|file| file.to_string_lossy().into_owned()),
-            }
-        };
-        sandbar_agents::all().iter().map(status).collect()
-    }
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 fn unknown(id: TaskId) -> Error {

@@ -7,20 +7,6 @@ use serde::Serialize;
 /// LIMIT: bytes of each prompt of a list; the task itself has all of it.
 const LISTED_PROMPT_BYTES_MAX: usize = 4 << 10;
 
-/// An agent that can be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AgentStatus {
-    /// What it is called in a task.
-    pub name: String,
-    /// The program that it is; absent where the task says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-    /// Where the program is on the host, among those that the server would start; absent where it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host_path: Option<String>,
-}
-
 /// Which tasks of a sandbox are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaskListParams {

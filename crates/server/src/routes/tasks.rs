@@ -7,10 +7,8 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use sandbar_api::{
-    Agent, Page, PageQuery, ServerSentEvent, TaskAnswerRequest, TaskListQuery, paths,
-};
-use sandbar_engine::{AgentStatus, AppRef, TaskFollower, TaskListParams};
+use sandbar_api::{Page, PageQuery, ServerSentEvent, TaskAnswerRequest, TaskListQuery, paths};
+use sandbar_engine::{AppRef, TaskFollower, TaskListParams};
 use sandbar_types::{SandboxId, Task as Body, TaskEvent, TaskEventPayload, TaskId, TaskSpec};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -31,7 +29,6 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(task_cancel))
         .routes(routes!(task_answer))
         .routes(routes!(task_event_list))
-        .routes(routes!(agent_list))
 }
 
 /// Asks an agent to do something in a sandbox. Tasks of one sandbox are done one after the other; one that sleeps is woken.
@@ -201,13 +198,4 @@ fn frame(event: TaskEvent) -> sse::Event {
         .event(kind)
         .json_data(value)
         .expect("an event can be written as JSON")
-}
-
-/// Lists the agents that a task can name, and where the host has them.
-#[utoipa::path(get, path = "/v1/agents", tag = "tasks",
-    extensions(("x-sandbar" = json!({"scope": "read"}))), responses((status = 200, body = Page<Agent>)))]
-async fn agent_list(State(state): State<AppState>) -> Result<Answer<Page<Agent>>, ApiError> {
-    let found = state.engine.agent_list(std::ffi::OsStr::new(&state.caller.path));
-    let agent = |AgentStatus { name, program, host_path }| Agent { name, program, host_path };
-    Ok(Answer(Page { items: found.into_iter().map(agent).collect(), next_cursor: None }))
 }
