@@ -18,3 +18,4 @@ pub mod project_quota;
 pub mod seccomp;
 pub mod signals;
 pub mod spawn;
+pub mod writeback;

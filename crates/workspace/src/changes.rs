@@ -4,6 +4,7 @@
 //! interpreted, only taken as hints. The truth is what the merged tree and the source have at a path.
 //! So the cost follows the number of changes, and nothing that a sandbox does to its upper layer can hide a change.
 
+mod between;
 mod compare;
 mod flags;
 mod hint;
@@ -16,7 +17,12 @@ use std::io;
 
 use sandbar_types::{ChangeSet, WorkspacePath};
 
-pub use self::{compare::kind, ignored::leave_ignored, manifest::diff_id};
+pub use self::{
+    between::{Point, changes_between},
+    compare::kind,
+    ignored::leave_ignored,
+    manifest::diff_id,
+};
 use crate::{Base, Layers};
 
 /// How much is looked at, and how much shown.

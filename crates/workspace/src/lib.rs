@@ -8,6 +8,7 @@ pub mod apply;
 mod base;
 pub mod beneath;
 mod changes;
+pub mod checkpoint;
 pub mod diff;
 pub mod entry;
 pub mod files;
@@ -29,7 +30,8 @@ mod xattr;
 
 pub use base::{Approved, Base};
 pub use changes::{
-    ChangeLimits, ChangesError, Layer, changes, diff_id, kind as change_kind, leave_ignored,
+    ChangeLimits, ChangesError, Layer, Point, changes, changes_between, diff_id,
+    kind as change_kind, leave_ignored,
 };
 pub use inode::inode;
 pub use layers::{Layers, OverlayMarks};

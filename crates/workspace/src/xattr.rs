@@ -1,7 +1,8 @@
 //! Extended attributes of a name in a directory, links not followed (xattr(7)).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    ffi::{CStr, CString},
     io,
     os::fd::{AsRawFd, BorrowedFd},
 };
@@ -83,6 +84,60 @@ fn names(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<BTreeSet<String>> {
                 && !name.starts_with("user.overlay.")
         })
         .collect())
+}
+
+/// Every attribute that the kernel shows to this process, with its value.
+pub(crate) fn all(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<BTreeMap<CString, Vec<u8>>> {
+    let path = at(dir, name);
+    let mut small = [0; 1024];
+    let mut large = Vec::new();
+    let list: &[u8] = match rustix::fs::llistxattr(path.as_slice(), &mut small[..]) {
+        Ok(len) => &small[..len],
+        Err(Errno::OPNOTSUPP) => &[],
+        Err(Errno::RANGE) => {
+            large.resize(LIST_BYTES_MAX, 0);
+            let len = rustix::fs::llistxattr(path.as_slice(), large.as_mut_slice())?;
+            &large[..len]
+        }
+        Err(errno) => return Err(errno.into()),
+    };
+    let mut found = BTreeMap::new();
+    for attribute in list.split_inclusive(|byte| *byte == 0) {
+        let attribute = CStr::from_bytes_with_nul(attribute).map_err(io::Error::other)?;
+        let mut value = vec![0; 256];
+        let len = match rustix::fs::lgetxattr(path.as_slice(), attribute, value.as_mut_slice()) {
+            Err(Errno::RANGE) => {
+                value.resize(VALUE_BYTES_MAX, 0);
+                rustix::fs::lgetxattr(path.as_slice(), attribute, value.as_mut_slice())
+            }
+            other => other,
+        };
+        match len {
+            Ok(len) => value.truncate(len),
+            Err(Errno::NODATA) => continue,
+            Err(errno) => return Err(errno.into()),
+        }
+        found.insert(attribute.to_owned(), value);
+    }
+    Ok(found)
+}
+
+pub(crate) fn set(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    attribute: &CStr,
+    value: &[u8],
+) -> io::Result<()> {
+    let path = at(dir, name);
+    let flags = rustix::fs::XattrFlags::empty();
+    Ok(rustix::fs::lsetxattr(path.as_slice(), attribute, value, flags)?)
+}
+
+pub(crate) fn remove(dir: BorrowedFd<'_>, name: &[u8], attribute: &CStr) -> io::Result<()> {
+    match rustix::fs::lremovexattr(at(dir, name).as_slice(), attribute) {
+        Ok(()) | Err(Errno::NODATA) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// A path of `name` through the descriptor of its directory: these calls take no descriptor and a name.

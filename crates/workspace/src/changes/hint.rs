@@ -29,6 +29,8 @@ pub(super) fn below(names: Names, hint: &Hint, on_both_sides: bool) -> Names {
 
 /// What the upper layer says of one name.
 pub(super) struct Hint {
+    /// It holds nothing of that name.
+    is_absent: bool,
     /// It holds a directory whose marks say nothing special: what it does not hold did not change.
     pub(super) is_plain_directory: bool,
     /// It holds a directory that hides the whole of the one below it.
@@ -43,13 +45,15 @@ impl Hint {
         name: &[u8],
         marks: OverlayMarks,
     ) -> io::Result<Self> {
-        let mut this = Self { is_plain_directory: false, is_opaque: false, origin: None };
+        let mut this =
+            Self { is_absent: true, is_plain_directory: false, is_opaque: false, origin: None };
         let Some(dir) = upper else {
             return Ok(this);
         };
         let Some(stat) = beneath::stat(dir, name)? else {
             return Ok(this);
         };
+        this.is_absent = false;
         this.origin = xattr::value(dir, name, marks.origin())?;
         if beneath::file_type(&stat) == FileType::Directory {
             let opaque = xattr::value(dir, name, marks.opaque())?;
@@ -62,5 +66,16 @@ impl Hint {
             }
         }
         Ok(this)
+    }
+
+    /// What two layers over the same source say together: a directory is plain where neither says more of it.
+    pub(super) fn or(self, other: Self) -> Self {
+        let is_plain = |hint: &Self| hint.is_plain_directory || hint.is_absent;
+        Self {
+            is_absent: self.is_absent && other.is_absent,
+            is_plain_directory: is_plain(&self) && is_plain(&other),
+            is_opaque: self.is_opaque || other.is_opaque,
+            origin: None,
+        }
     }
 }

@@ -35,6 +35,8 @@ struct Pending {
 pub(super) struct Walk<'a> {
     merged: Tree,
     upper: Tree,
+    /// The writable layer of the old side, where that has one of its own.
+    old_upper: Option<Tree>,
     lower: Option<Tree>,
     marks: OverlayMarks,
     base: &'a Base,
@@ -57,6 +59,7 @@ impl<'a> Walk<'a> {
         Ok(Self {
             merged: top(Layer::Merged, layers.merged)?,
             upper: top(Layer::Upper, layers.upper)?,
+            old_upper: None,
             lower: lower.transpose()?,
             marks: layers.marks,
             base,
@@ -67,6 +70,14 @@ impl<'a> Walk<'a> {
             orphans: Orphans::default(),
             pending: Vec::new(),
         })
+    }
+
+    /// Looks where the writable layer of the old side says as well.
+    pub(super) fn with_old_upper(mut self, upper: BorrowedFd<'_>) -> Result<Self, ChangesError> {
+        let opened = Tree::new(upper);
+        let failed = |source| ChangesError::Top { layer: Layer::Upper, source };
+        self.old_upper = Some(opened.map_err(failed)?);
+        Ok(self)
     }
 
     pub(super) fn run(mut self) -> Result<Vec<Change>, ChangesError> {
@@ -92,6 +103,11 @@ impl<'a> Walk<'a> {
             list(tree, path).map_err(|source| unreadable(path, layer, source))
         };
         let mut names = from(&mut self.upper, Layer::Upper)?;
+        if let Some(upper) = &mut self.old_upper {
+            names.extend(from(upper, Layer::Upper)?);
+            names.sort_unstable();
+            names.dedup();
+        }
         if directory.names == Names::Upper {
             return Ok(names);
         }
@@ -124,7 +140,17 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let upper = self.upper.dir(&directory.path).map_err(error(Layer::Upper))?;
-        let hint = Hint::of(upper, name, self.marks).map_err(error(Layer::Upper))?;
+        let mut hint = Hint::of(upper, name, self.marks).map_err(error(Layer::Upper))?;
+        if let Some(old_upper) = &mut self.old_upper {
+            let old_upper = old_upper.dir(&directory.path).map_err(error(Layer::Upper))?;
+            if directory.names == Names::Upper
+                && is_same_file(upper, old_upper, name).map_err(error(Layer::Upper))?
+            {
+                return Ok(());
+            }
+            let old = Hint::of(old_upper, name, self.marks).map_err(error(Layer::Upper))?;
+            hint = hint.or(old);
+        }
         if let Some(old) = &old {
             self.orphans.saw(&old.stamp);
         }
@@ -266,6 +292,22 @@ impl Reading<'_> {
             source,
         })
     }
+}
+
+/// Whether two layers share one file, as two checkpoints do.
+fn is_same_file(
+    one: Option<BorrowedFd<'_>>,
+    other: Option<BorrowedFd<'_>>,
+    name: &[u8],
+) -> io::Result<bool> {
+    let (Some(one), Some(other)) = (one, other) else {
+        return Ok(false);
+    };
+    let (Some(one), Some(other)) = (beneath::stat(one, name)?, beneath::stat(other, name)?) else {
+        return Ok(false);
+    };
+    let is_file = beneath::file_type(&one) == FileType::RegularFile;
+    Ok(is_file && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 fn glance<'d>(dir: Option<BorrowedFd<'d>>, name: &'d [u8]) -> io::Result<Option<Look<'d>>> {

@@ -6,6 +6,7 @@
 )]
 
 mod changes;
+mod checkpoint;
 mod diff;
 mod drift;
 mod fidelity;

@@ -14,7 +14,10 @@ use rustix::{
     },
 };
 use sandbar_types::{Change, ChangeSet, WorkspacePath};
-use sandbar_workspace::{Base, ChangeLimits, Layers, OverlayMarks, changes};
+use sandbar_workspace::{
+    Base, ChangeLimits, Layers, OverlayMarks, Point, changes,
+    checkpoint::{Captured, Previous, capture, make_durable},
+};
 
 /// A source with a workspace on it.
 pub(crate) struct Overlay {
@@ -74,17 +77,67 @@ impl Overlay {
         }
     }
 
+    /// Captures the workspace as it is, beside it.
+    pub(crate) fn checkpoint(&self, name: &str, previous: Option<&Taken>) -> Taken {
+        let dir = self.beside(name);
+        for part in ["checkpoint", "upper", "work"] {
+            fs::create_dir_all(dir.join(part)).unwrap();
+        }
+        let layer = directory(&dir.join("checkpoint"));
+        let previous = previous.map(|before| Previous {
+            upper: before.layer.as_fd(),
+            manifest: &before.captured.manifest,
+        });
+        let captured = capture(self.upper.as_fd(), layer.as_fd(), previous).unwrap();
+        make_durable(layer.as_fd(), &captured).unwrap();
+        let lowers = format!("{}:{}", dir.join("checkpoint").display(), self.source().display());
+        let merged = stack(&lowers, &dir.join("upper"), self.marks);
+        Taken { captured, layer, merged }
+    }
+
+    pub(crate) fn point(&self) -> Point<'_> {
+        Point { merged: self.merged.as_fd(), upper: self.upper.as_fd() }
+    }
+
+    pub(crate) fn marks(&self) -> OverlayMarks {
+        self.marks
+    }
+
     pub(crate) fn changes(&self) -> ChangeSet {
         changes(&self.layers(), &self.base, &ChangeLimits::default()).unwrap()
     }
 }
 
+/// A checkpoint with a view of it.
+pub(crate) struct Taken {
+    pub(crate) captured: Captured,
+    pub(crate) layer: OwnedFd,
+    merged: OwnedFd,
+}
+
+impl Taken {
+    pub(crate) fn point(&self) -> Point<'_> {
+        Point { merged: self.merged.as_fd(), upper: self.layer.as_fd() }
+    }
+
+    pub(crate) fn inside(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.merged.as_raw_fd()))
+    }
+}
+
 /// Mounts, and says when, by the clock of the file system.
 fn mount(dir: &Path, marks: OverlayMarks) -> (OwnedFd, i64) {
+    let top = stack(&dir.join("source").display().to_string(), &dir.join("upper"), marks);
+    (top, clock(dir))
+}
+
+/// Mounts `upper`, with a work directory beside it, over `lowers`, which are separated by colons.
+fn stack(lowers: &str, upper: &Path, marks: OverlayMarks) -> OwnedFd {
     let config = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
-    for (key, name) in [("lowerdir", "source"), ("upperdir", "upper"), ("workdir", "work")] {
-        fsconfig_set_string(config.as_fd(), key, dir.join(name).as_path()).unwrap();
-    }
+    let work = upper.parent().unwrap().join("work");
+    fsconfig_set_string(config.as_fd(), "lowerdir", lowers).unwrap();
+    fsconfig_set_string(config.as_fd(), "upperdir", upper).unwrap();
+    fsconfig_set_string(config.as_fd(), "workdir", work.as_path()).unwrap();
     for (key, value) in [("metacopy", "off"), ("index", "off"), ("xino", "auto")] {
         fsconfig_set_string(config.as_fd(), key, value).unwrap();
     }
@@ -97,9 +150,7 @@ fn mount(dir: &Path, marks: OverlayMarks) -> (OwnedFd, i64) {
     fsconfig_create(config.as_fd()).unwrap();
     let mount =
         fsmount(config.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
-    let top = rustix::fs::openat(&mount, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let created_ns = clock(dir);
-    (top.unwrap(), created_ns)
+    rustix::fs::openat(&mount, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap()
 }
 
 /// The time as the file system of `dir` stamps it, once it is sure to have moved on.
