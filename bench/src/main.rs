@@ -1,6 +1,6 @@
 //! Measures the promised figures of `SPEC.md` beside their peers, interleaved in one run, and prints ratios.
 //!
-//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|control]`; `bench/run` prepares these.
+//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|checkpoint|control]`; `bench/run` prepares these.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 mod app;
+mod checkpoint;
 mod client;
 mod control;
 mod floor;
@@ -30,12 +31,12 @@ fn main() -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (places, alone) = match args[..] {
         [_, sandbar, ext4, tmpfs, rounds] => ((sandbar, ext4, tmpfs, rounds), None),
-        [_, sandbar, ext4, tmpfs, rounds, alone @ ("app" | "control")] => {
+        [_, sandbar, ext4, tmpfs, rounds, alone @ ("app" | "checkpoint" | "control")] => {
             ((sandbar, ext4, tmpfs, rounds), Some(alone))
         }
         _ => {
             return Err(
-                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|control]"
+                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|checkpoint|control]"
                     .into(),
             );
         }
@@ -47,6 +48,9 @@ fn main() -> Result<()> {
         if alone == "app" {
             let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
             app::measure(&server, rounds, &mut table)?;
+        } else if alone == "checkpoint" {
+            let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
+            checkpoint::measure(&server, Path::new(ext4), rounds, &mut table)?;
         } else {
             control::measure(&sandbar, Path::new(ext4), &mut table)?;
         }
@@ -61,6 +65,7 @@ fn main() -> Result<()> {
         start::measure(&server, &peers, &mut floor, name, rounds, &mut table)?;
         if name == "ext4" {
             review::measure(&server, Path::new(dir), rounds, &mut table)?;
+            checkpoint::measure(&server, Path::new(dir), rounds, &mut table)?;
             start::memory(&server, &mut table)?;
             app::measure(&server, rounds, &mut table)?;
         }

@@ -156,7 +156,7 @@ fn approve_hunk(server: &Server, dir: &Path, rounds: usize, table: &mut Table) -
     Ok(())
 }
 
-fn shell(dir: &Path, script: &str) -> Result<()> {
+pub(crate) fn shell(dir: &Path, script: &str) -> Result<()> {
     let status = Command::new("sh").args(["-ec", script]).current_dir(dir).status()?;
     if status.success() { Ok(()) } else { Err(format!("{script}: {status}").into()) }
 }

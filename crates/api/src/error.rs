@@ -265,6 +265,10 @@ codes! {
     QuestionExpired = "question_expired", 409;
     /// There is no agent of this name; `details` lists those that there are.
     AgentUnknown = "agent_unknown", 422;
+    /// The sandbox has no checkpoint with this id, or it was removed.
+    CheckpointNotFound = "checkpoint_not_found", 404;
+    /// Later work overlaps with what would be taken back; nothing was written.
+    RevertConflict = "revert_conflict", 409;
 }
 
 impl fmt::Display for ErrorCode {

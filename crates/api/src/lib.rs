@@ -9,6 +9,7 @@ mod approves;
 mod apps;
 pub mod attach;
 mod audit;
+mod checkpoints;
 mod config;
 mod credentials;
 mod error;
@@ -37,6 +38,10 @@ pub use apps::{
     AppSandboxRequest, AppUpdateRequest,
 };
 pub use audit::{AuditExportQuery, AuditFormat, AuditQuery, AuditRecord, AuditTarget};
+pub use checkpoints::{
+    Checkpoint, CheckpointChanges, CheckpointCreateRequest, CheckpointDiffQuery,
+    CheckpointRestored, RevertRequest, Reverted,
+};
 pub use config::{
     ConfigChangeQuery, ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved,
     ConfigUpdateRequest, SecretRotation,

@@ -6,6 +6,7 @@ pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod changes;
+pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod cp;
@@ -37,6 +38,7 @@ pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod task;
 pub(crate) mod tenant;
+pub(crate) mod timeline;
 pub(crate) mod top;
 pub(crate) mod undo;
 pub(crate) mod upkeep;
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Pull(pull::Args),
     Undo(undo::Args),
     Log(log::Args),
+    Checkpoint(checkpoint::Args),
+    Timeline(timeline::Args),
     Create(create::Args),
     App(app::Args),
     Open(open::Args),
@@ -104,6 +108,8 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Pull(args) => pull::run(args, context).await,
         Command::Undo(args) => undo::run(args, context).await,
         Command::Log(args) => log::run(args, context).await,
+        Command::Checkpoint(args) => Box::pin(checkpoint::run(args, context)).await,
+        Command::Timeline(args) => timeline::run(args, context).await,
         Command::Create(args) => create::run(args, context).await,
         Command::PortForward(args) => port_forward::run(args, context).await,
         Command::Open(args) => open::run(args, context).await,

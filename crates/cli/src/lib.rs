@@ -6,6 +6,7 @@
 
 mod accept;
 mod approves;
+mod checkpoints;
 mod client;
 mod clone;
 mod commands;

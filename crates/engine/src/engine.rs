@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     pub(crate) turns: crate::processes::Turns,
     /// What agents do just now, and who follows it.
     pub(crate) work: crate::task::Work,
+    /// Who is at the checkpoints of which sandbox.
+    pub(crate) checkpoints: crate::checkpoint::CheckpointTurns,
     pub(crate) accounts: Accounts,
     pub(crate) in_flight: crate::idempotency::InFlight,
     /// Somebody made, changed or removed a webhook.
@@ -203,6 +205,7 @@ impl Engine {
             upkeep,
             turns: crate::processes::Turns::default(),
             work: crate::task::Work::default(),
+            checkpoints: crate::checkpoint::CheckpointTurns::default(),
             accounts: Accounts::default(),
             in_flight: crate::idempotency::InFlight::default(),
             webhooks_changed: Notify::new(),

@@ -10,6 +10,7 @@ mod actor;
 mod app;
 mod audit;
 mod backup;
+mod checkpoint;
 mod config;
 mod credential;
 mod engine;
@@ -50,6 +51,10 @@ pub use app::{
     Undecided,
 };
 pub use audit::{AuditEntry, AuditFilter, AuditOrder, AuditRecord, AuditTarget};
+pub use checkpoint::{
+    Checkpoint, CheckpointChanges, CheckpointMakeParams, CheckpointPoint, RestoreOutcome,
+    RevertOutcome,
+};
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use credential::{
     CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,

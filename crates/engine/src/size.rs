@@ -2,6 +2,7 @@
 
 use std::{fs::File, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
+use sandbar_store::checkpoint_list;
 use sandbar_types::{SandboxId, SandboxState};
 use sandbar_workspace::{SizeLimits, Sizes, sizes};
 use tokio::time::Instant;
@@ -112,7 +113,9 @@ impl Engine {
         let (home_bytes, logs_bytes) =
             (self.inner.home_bytes(id).await, self.inner.logs_bytes(id).await);
         let (upper_bytes, upper_files) = (found.bytes, found.files);
-        Ok(SandboxSize { upper_bytes, upper_files, home_bytes, logs_bytes })
+        let kept = checkpoint_list(&mut self.inner.store.read().await?, id).await?;
+        let checkpoints_bytes = kept.iter().map(|row| row.bytes).sum();
+        Ok(SandboxSize { upper_bytes, upper_files, home_bytes, logs_bytes, checkpoints_bytes })
     }
 
     /// What is large in it: files, and directories that builds make.

@@ -226,10 +226,16 @@ fn merged(spec: &LaunchSpec) -> io::Result<PathBuf> {
     let merged = spec.dir.0.join("merged");
     if !merged.try_exists()? {
         fs::create_dir_all(&merged)?;
-        let parent = spec.fork_of.as_ref().map(|parent| parent.0.join("merged"));
+        let forked = spec.fork_of.as_ref().map(|parent| &parent.0);
+        let parent = forked.map(|parent| parent.join("merged")).filter(|parent| parent.exists());
+        // A checkpoint has the layer alone.
+        let layer = forked.filter(|_| parent.is_none()).map(|parent| parent.join("upper"));
         let source = spec.source.as_ref().map(|source| source.as_path().to_owned());
         if let Some(beginning) = parent.or(source) {
             copy_tree(&beginning, &merged)?;
+        }
+        if let Some(layer) = layer {
+            copy_tree(&layer, &merged)?;
         }
     }
     Ok(merged)

@@ -11,8 +11,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
 use sandbar_engine::AppRef;
 use sandbar_types::{
-    ApiKeyId, ApproveId, CredentialId, EnvName, ExecId, ProcessName, SandboxId, TaskId, UserId,
-    WebhookId, WorkspacePath,
+    ApiKeyId, ApproveId, CheckpointId, CredentialId, EnvName, ExecId, ProcessName, SandboxId,
+    TaskId, UserId, WebhookId, WorkspacePath,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -242,6 +242,22 @@ impl FromRequestParts<AppState> for Approve {
         text.parse().map(Self).map_err(|error| {
             ApiError::new(ErrorCode::ApproveNotFound, "there is no such approve")
                 .hint(format!("{error}; `GET /v1/approves` lists them"))
+        })
+    }
+}
+
+/// The checkpoint that `{checkpoint}` in the path names.
+#[derive(Debug)]
+pub(crate) struct Checkpoint(pub(crate) CheckpointId);
+
+impl FromRequestParts<AppState> for Checkpoint {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = segment(parts, state, "checkpoint").await?;
+        text.parse().map(Self).map_err(|error| {
+            ApiError::new(ErrorCode::CheckpointNotFound, "there is no such checkpoint")
+                .hint(format!("{error}; `GET …/checkpoints` lists them"))
         })
     }
 }

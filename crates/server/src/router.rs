@@ -9,9 +9,9 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, approves, apps, attach, audit, backup, config, credentials, events,
-        execs, files, health, output, ports, processes, pull, review, sandboxes, settings, tasks,
-        tenants, usage, users, webhooks,
+        accounts, api_keys, approves, apps, attach, audit, backup, checkpoints, config,
+        credentials, events, execs, files, health, output, ports, processes, pull, review,
+        sandboxes, settings, tasks, tenants, usage, users, webhooks,
     },
     state::AppState,
 };
@@ -33,6 +33,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(review::router())
         .merge(pull::router())
         .merge(approves::router())
+        .merge(checkpoints::router())
         .merge(events::router())
         .merge(audit::router())
         .merge(webhooks::router())

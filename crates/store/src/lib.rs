@@ -12,6 +12,7 @@ mod app_sandbox;
 mod approve;
 mod approved_path;
 mod audit;
+mod checkpoint;
 mod config_item;
 mod conn;
 mod credential;
@@ -56,6 +57,10 @@ pub use approved_path::{ApprovedPathRow, approved_path_list, approved_path_put_i
 pub use audit::{
     AuditFilter, AuditPage, AuditRow, audit_count_before, audit_insert_in_txn, audit_list,
     audit_prune_in_txn,
+};
+pub use checkpoint::{
+    CheckpointRow, checkpoint_insert_in_txn, checkpoint_list, checkpoint_list_all,
+    checkpoint_list_of_task, checkpoint_remove_all_in_txn, checkpoint_remove_in_txn,
 };
 pub use config_item::{
     ConfigItemRow, ConfigKey, config_fetch, config_list, config_list_sealed, config_put_in_txn,

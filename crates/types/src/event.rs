@@ -41,6 +41,12 @@ pub enum EventType {
     Rejected,
     /// What the host changed was brought into the workspace.
     Refreshed,
+    /// A point of the workspace's past was kept.
+    CheckpointMade,
+    /// The workspace has again what a checkpoint has.
+    CheckpointRestored,
+    /// What differs between two checkpoints was taken back.
+    CheckpointReverted,
     /// The app was not started: its manifest cannot be used.
     ManifestInvalid,
     /// A process of the app serves.
@@ -112,6 +118,9 @@ words!(
     ApproveKept = "approve_kept",
     Rejected = "rejected",
     Refreshed = "refreshed",
+    CheckpointMade = "checkpoint_made",
+    CheckpointRestored = "checkpoint_restored",
+    CheckpointReverted = "checkpoint_reverted",
     ManifestInvalid = "manifest_invalid",
     ProcessReady = "process_ready",
     ProcessUnhealthy = "process_unhealthy",

@@ -8,6 +8,7 @@ mod account;
 mod app;
 mod audit;
 mod change;
+mod checkpoint;
 mod config_access;
 mod credential;
 mod decision;
@@ -39,6 +40,7 @@ pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
 };
+pub use checkpoint::CheckpointKind;
 pub use config_access::ConfigAccess;
 pub use credential::{
     CredentialName, InjectionPlace, InjectionRule, InvalidCredentialName, InvalidRule, RuleMiss,

@@ -86,6 +86,13 @@ async fn show(
     Ok(())
 }
 
+/// Shows a whole patch as `sandbar diff` shows one.
+pub(super) fn show_patch(context: &Context, patch: &Bytes) -> Result<(), Failure> {
+    let mut writer = Writer::new(context, false);
+    writer.write(context, patch)?;
+    writer.finish(context)
+}
+
 /// Writes a diff as it comes: exact bytes, or line by line for people.
 enum Writer {
     Exact,

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sandbar_store::{
-    Update, config_remove_all_in_txn, credential_remove_all_in_txn, event_insert_of_sandbox_in_txn,
+    Update, checkpoint_remove_all_in_txn, config_remove_all_in_txn, credential_remove_all_in_txn,
+    event_insert_of_sandbox_in_txn,
     idempotency_forget_in_txn, operation_end_in_txn, operation_insert_in_txn,
     reservation_release_in_txn, sandbox_fetch, sandbox_update_in_txn,
 };
@@ -138,6 +139,7 @@ impl Actor {
             let scope = self.row.id.to_string();
             config_remove_all_in_txn(&mut txn, self.row.tenant_id, &scope).await?;
             credential_remove_all_in_txn(&mut txn, self.row.tenant_id, &scope).await?;
+            checkpoint_remove_all_in_txn(&mut txn, self.row.id).await?;
             operation_end_in_txn(&mut txn, self.row.id, None, now).await?;
             if !has_run {
                 // A create that failed may be tried again with the same key.

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AppId, ApproveId, Enforcement, EnvName, EventType, ExecEnd, ExecId, ExitStatus, FailureReason,
-    ProcessName, QuestionId, QuotaKind, SandboxId, StopReason, TaskFailure, TaskId, TaskState,
-    WebhookId, WorkspacePath,
+    AppId, ApproveId, CheckpointId, CheckpointKind, Enforcement, EnvName, EventType, ExecEnd,
+    ExecId, ExitStatus, FailureReason, ProcessName, QuestionId, QuotaKind, SandboxId, StopReason,
+    TaskFailure, TaskId, TaskState, WebhookId, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,33 @@ pub enum EventPayload {
     },
     /// What the host changed was brought into the workspace.
     Refreshed {
+        /// How many paths.
+        paths: u64,
+    },
+    /// A point of the workspace's past was kept.
+    CheckpointMade {
+        /// Which.
+        checkpoint_id: CheckpointId,
+        /// Why.
+        kind: CheckpointKind,
+    },
+    /// The workspace has again what a checkpoint has.
+    CheckpointRestored {
+        /// Which.
+        checkpoint_id: CheckpointId,
+        /// What was there before.
+        kept: CheckpointId,
+        /// How many paths.
+        paths: u64,
+    },
+    /// What differs between two checkpoints was taken back, and nothing that came later.
+    CheckpointReverted {
+        /// The earlier one.
+        before: CheckpointId,
+        /// The later one.
+        after: CheckpointId,
+        /// What was there before it was taken back.
+        kept: CheckpointId,
         /// How many paths.
         paths: u64,
     },
@@ -290,6 +317,9 @@ impl EventPayload {
             Self::ApproveKept { .. } => EventType::ApproveKept,
             Self::Rejected { .. } => EventType::Rejected,
             Self::Refreshed { .. } => EventType::Refreshed,
+            Self::CheckpointMade { .. } => EventType::CheckpointMade,
+            Self::CheckpointRestored { .. } => EventType::CheckpointRestored,
+            Self::CheckpointReverted { .. } => EventType::CheckpointReverted,
             Self::ManifestInvalid { .. } => EventType::ManifestInvalid,
             Self::ProcessReady { .. } => EventType::ProcessReady,
             Self::ProcessUnhealthy { .. } => EventType::ProcessUnhealthy,

@@ -41,6 +41,8 @@ pub(crate) async fn at_start(inner: &Arc<Inner>) -> Result<()> {
     // After the actors, which it asks to freeze; before anybody is served, because it decides what the source is.
     approve::recover_all(inner).await;
     approve::forget_all(inner).await;
+    // A workspace that was on its way somewhere gets there before anybody sees it.
+    crate::checkpoint::recover_all(inner).await;
     Ok(())
 }
 

@@ -79,7 +79,7 @@ impl Still {
     }
 }
 
-fn unreadable(err: ChangesError) -> Error {
+pub(crate) fn unreadable(err: ChangesError) -> Error {
     let message = err.to_string();
     match err {
         ChangesError::TooDeep { .. }

@@ -16,6 +16,7 @@ mod reject;
 pub(crate) mod retention;
 mod undo;
 
+pub(crate) use self::changes::unreadable;
 pub use self::{
     applier::{Applier, ApplierFds, InProcessApplier, WorkerApplier},
     declined::Declined,

@@ -157,12 +157,15 @@ pub struct SandboxSize {
     pub home_bytes: u64,
     /// Bytes of logs.
     pub logs_bytes: u64,
+    /// Bytes of checkpoints, as they were when each was made.
+    pub checkpoints_bytes: u64,
 }
 
 impl SandboxSize {
     /// Everything together.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.upper_bytes.saturating_add(self.home_bytes).saturating_add(self.logs_bytes)
+        let living = self.upper_bytes.saturating_add(self.home_bytes);
+        living.saturating_add(self.logs_bytes).saturating_add(self.checkpoints_bytes)
     }
 }

@@ -14,6 +14,7 @@
 //! [`Engine::gc_sandbox`] does, by name. Tests: beside each plan, and `tests/engine/upkeep.rs`.
 
 mod board;
+mod checkpoints;
 mod disk;
 pub(crate) mod expiry;
 mod forgotten;
@@ -140,6 +141,7 @@ async fn plan(engine: &Engine, which: Reconciler, occasion: Occasion) -> Result<
         Reconciler::Terminal => terminal::find(engine, occasion).await,
         Reconciler::Orphans => orphans::find(inner).await,
         Reconciler::Kept => kept::find(inner).await,
+        Reconciler::Checkpoints => checkpoints::find(inner).await,
         Reconciler::Keys => forgotten::find_keys(inner).await,
         Reconciler::Sessions => forgotten::find(inner, Old::Sessions).await,
         Reconciler::History => forgotten::find(inner, Old::Sandboxes).await,
@@ -170,6 +172,8 @@ async fn carry_out(engine: &Engine, planned: &Planned) -> Result<()> {
         Deed::DiscardDirectory(id) => orphans::discard(inner, *id).await,
         Deed::DiscardFork(id) => orphans::discard_fork(inner, *id).await,
         Deed::Release(row) => kept::release(inner, row).await,
+        Deed::RemoveCheckpoint(row) => crate::checkpoint::remove(inner, row).await,
+        Deed::EndRestore(id) => crate::checkpoint::recover(inner, *id).await,
         Deed::ForgetKeys(keys) => forgotten::keys(inner, keys).await,
         Deed::ForgetLog { sandbox, exec } => forgotten::log(inner, *sandbox, *exec).await,
         Deed::ForgetTask(id) => tasks::forget(inner, *id).await,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sandbar_store::{ApproveRow, IdempotencyAt};
+use sandbar_store::{ApproveRow, CheckpointRow, IdempotencyAt};
 use sandbar_types::{ExecId, Generation, SandboxId, TaskId};
 
 use super::{forgotten::Old, warnings::Warning};
@@ -62,6 +62,10 @@ pub(super) enum Deed {
     ForgetTask(TaskId),
     /// Rows that are old.
     Forget(Old),
+    /// A checkpoint that need not be kept.
+    RemoveCheckpoint(Box<CheckpointRow>),
+    /// A restore or a revert of this sandbox was interrupted.
+    EndRestore(SandboxId),
     /// Something in the trash.
     Remove(PathBuf),
 }

@@ -52,6 +52,8 @@ reconcilers! {
     Orphans = "orphans";
     /// What old approves replaced is dropped.
     Kept = "kept";
+    /// Old checkpoints are removed, and interrupted restores are ended.
+    Checkpoints = "checkpoints";
     /// Idempotency keys that expired are forgotten.
     Keys = "keys";
     /// Sessions that ended are forgotten.
@@ -85,6 +87,7 @@ impl Reconciler {
             | Self::Disk
             | Self::Orphans
             | Self::Kept
+            | Self::Checkpoints
             | Self::Keys
             | Self::Sessions
             | Self::History
@@ -114,6 +117,7 @@ impl Reconciler {
             | Self::Total
             | Self::Orphans
             | Self::Kept
+            | Self::Checkpoints
             | Self::Keys
             | Self::Sessions
             | Self::History
@@ -131,6 +135,7 @@ impl Reconciler {
             | Self::Terminal
             | Self::Orphans
             | Self::Kept
+            | Self::Checkpoints
             | Self::Keys
             | Self::Sessions
             | Self::History

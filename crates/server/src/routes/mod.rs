@@ -7,6 +7,7 @@ pub(crate) mod apps;
 pub(crate) mod attach;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod checkpoints;
 pub(crate) mod config;
 pub(crate) mod credentials;
 pub(crate) mod events;

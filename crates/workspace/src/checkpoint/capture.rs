@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     os::fd::{AsFd, BorrowedFd},
 };
@@ -26,8 +25,8 @@ use crate::{
 /// A file that was written in the last moments before a capture is copied again by the next one: the kernel's clock of
 /// files moves in ticks of up to 10 ms, and a write in the same tick moves no mark.
 const TICK_NS: i64 = 20_000_000;
-/// LIMIT: objects that are brought to the disk one by one; for more the whole file system is.
-const SYNCED_MAX: usize = 512;
+/// LIMIT: files that are written out before a sandbox is held still.
+const WRITTEN_OUT_MAX: usize = 10_000;
 const TMPFS: i64 = 0x0102_1994;
 
 /// The checkpoint before: what did not change since is linked from it, never from the living layer, whose files change
@@ -53,8 +52,10 @@ pub struct Captured {
     pub left_out: u64,
     /// For the next capture.
     pub manifest: Manifest,
-    /// What [`make_durable`] has to bring to the disk.
-    fresh: Vec<Vec<u8>>,
+    /// What [`super::make_durable`] has to bring to the disk: files.
+    pub(super) fresh: Vec<Vec<u8>>,
+    /// The same: directories, the top included.
+    pub(super) directories: Vec<Vec<u8>>,
 }
 
 /// Why a layer could not be captured. Nothing is ever left out instead.
@@ -90,54 +91,58 @@ pub fn capture(
         let dressed = capture.dress_directory(path);
         dressed.map_err(|source| CaptureError { path: shown(path), source })?;
     }
-    capture.captured.fresh.append(&mut directories);
+    capture.captured.directories = directories;
     Ok(capture.captured)
 }
 
-/// Brings what was captured into `into` to the disk. The sandbox may run on meanwhile.
-///
-/// # Errors
-/// See [`CaptureError`].
-pub fn make_durable(into: BorrowedFd<'_>, captured: &Captured) -> Result<(), CaptureError> {
-    let failed = |path: &[u8]| {
-        let path = shown(path);
-        move |source| CaptureError { path, source }
-    };
-    if captured.fresh.len() > SYNCED_MAX {
-        let top = beneath::open_dir(into, b"").map_err(failed(b"."))?;
-        return rustix::fs::syncfs(&top).map_err(|errno| failed(b".")(errno.into()));
+/// Writes out what changed in the layer `upper`, which may be in use: so that a capture, while the sandbox is held still,
+/// finds little to wait for. What cannot be opened is left to the capture.
+pub fn write_out(upper: BorrowedFd<'_>, previous: Option<Previous<'_>>) {
+    for step in [writeback::begin, writeback::finish] {
+        let mut left = WRITTEN_OUT_MAX;
+        // What is not possible now is what the capture has to say.
+        let _best_effort = write_out_by(upper, previous, step, &mut left);
     }
-    let open = |path: &[u8]| -> io::Result<File> {
-        let Some(cut) = path.iter().rposition(|byte| *byte == b'/') else {
-            return open_any(into, path);
+}
+
+fn write_out_by(
+    upper: BorrowedFd<'_>,
+    previous: Option<Previous<'_>>,
+    step: fn(BorrowedFd<'_>) -> io::Result<()>,
+    left: &mut usize,
+) -> io::Result<()> {
+    let mut tree = Tree::new(upper)?;
+    let mut pending = vec![Vec::new()];
+    while let Some(path) = pending.pop() {
+        let Some(dir) = tree.dir(&path)? else {
+            continue;
         };
-        open_any(beneath::open_dir(into, &path[..cut])?.as_fd(), &path[cut + 1..])
-    };
-    // All of them are under way before one is waited for.
-    for path in &captured.fresh {
-        let file = open(path).map_err(failed(path))?;
-        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        if is_file {
-            writeback::begin(file.as_fd()).map_err(failed(path))?;
+        for name in beneath::list(dir)? {
+            let (full, Some(stat)) = (tree::join(&path, &name), beneath::stat(dir, &name)?) else {
+                continue;
+            };
+            let is_same = previous
+                .is_some_and(|previous| previous.manifest.is_same(&full, &Stamp::of(&stat)));
+            match beneath::file_type(&stat) {
+                FileType::Directory => pending.push(full),
+                FileType::RegularFile if !is_same && stat.st_size > 0 && *left > 0 => {
+                    *left -= 1;
+                    step(beneath::open_file(dir, &name)?.0.as_fd())?;
+                }
+                FileType::RegularFile
+                | FileType::Symlink
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice
+                | FileType::Unknown => {}
+            }
         }
     }
-    captured.fresh.iter().try_for_each(|path| {
-        open(path).and_then(|file| Ok(rustix::fs::fsync(&file)?)).map_err(failed(path))
-    })
+    Ok(())
 }
 
-/// A regular file or a directory of ours.
-fn open_any(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
-    match beneath::open_dir(dir, name) {
-        Ok(dir) => Ok(File::from(dir)),
-        Err(error) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
-            Ok(beneath::open_file(dir, name)?.0)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn shown(path: &[u8]) -> String {
+pub(super) fn shown(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
 }
 

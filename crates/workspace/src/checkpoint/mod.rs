@@ -13,12 +13,14 @@
 mod bring;
 mod capture;
 mod copy;
+mod durable;
 mod manifest;
 mod revert;
 
 pub use self::{
     bring::{BringError, Deed, bring},
-    capture::{CaptureError, Captured, Previous, capture, make_durable},
+    capture::{CaptureError, Captured, Previous, capture, write_out},
+    durable::{Log, make_durable, save},
     manifest::Manifest,
     revert::{RevertError, RevertPlan, revert},
 };

@@ -126,7 +126,7 @@ impl Points<'_> {
                     (false, true) => *now,
                     (false, false) => return Ok(Decision::Conflict),
                 };
-                self.merge(&change.path, mode, limits)
+                self.merge(&change.path, (*now, mode), limits)
             }
             // Its bits were changed twice; what is in it is judged by itself.
             _ => Ok(Decision::Conflict),
@@ -134,7 +134,12 @@ impl Points<'_> {
     }
 
     /// Lays the later edits and the way back side by side.
-    fn merge(self, path: &WorkspacePath, mode: u32, limits: &ChangeLimits) -> io::Result<Decision> {
+    fn merge(
+        self,
+        path: &WorkspacePath,
+        (now_mode, mode): (u32, u32),
+        limits: &ChangeLimits,
+    ) -> io::Result<Decision> {
         let read = |root| text(root, path, limits.display_bytes_max);
         let (Some(before), Some(after), Some(now)) =
             (read(self.before)?, read(self.after)?, read(self.now)?)
@@ -144,6 +149,10 @@ impl Points<'_> {
         let merged = merge::merge(&after, &now, &before, Side::Ours);
         if !merged.conflicts.is_empty() {
             return Ok(Decision::Conflict);
+        }
+        // It was taken back before.
+        if merged.text == now && mode == now_mode {
+            return Ok(Decision::Nothing);
         }
         Ok(Decision::Do(Deed::Text { text: merged.text, mode }))
     }

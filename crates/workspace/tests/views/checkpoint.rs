@@ -294,6 +294,7 @@ proptest! {
         prop_assert_eq!(snapshot(&overlay.inside()), snapshot(&without.inside()));
         // Repeated, as after a crash, it changes nothing.
         let plan = plan_of(&overlay, &before, &after).unwrap();
+        prop_assert!(plan.merged.is_empty(), "{:?}", plan);
         bring(overlay.point().merged, before.point().merged, &plan.deeds).unwrap();
         prop_assert_eq!(snapshot(&overlay.inside()), snapshot(&without.inside()));
     }

@@ -16,7 +16,7 @@ use rustix::{
 use sandbar_types::{Change, ChangeSet, WorkspacePath};
 use sandbar_workspace::{
     Base, ChangeLimits, Layers, OverlayMarks, Point, changes,
-    checkpoint::{Captured, Previous, capture, make_durable},
+    checkpoint::{Captured, Log, Previous, capture, make_durable, write_out},
 };
 
 /// A source with a workspace on it.
@@ -88,8 +88,11 @@ impl Overlay {
             upper: before.layer.as_fd(),
             manifest: &before.captured.manifest,
         });
+        write_out(self.upper.as_fd(), previous);
         let captured = capture(self.upper.as_fd(), layer.as_fd(), previous).unwrap();
-        make_durable(layer.as_fd(), &captured).unwrap();
+        for log in [Log::of(&layer).unwrap(), Log::Each] {
+            make_durable(layer.as_fd(), &captured, log).unwrap();
+        }
         let lowers = format!("{}:{}", dir.join("checkpoint").display(), self.source().display());
         let merged = stack(&lowers, &dir.join("upper"), self.marks);
         Taken { captured, layer, merged }
