@@ -2,7 +2,6 @@
 
 use sandbar_store::TaskRow;
 use sandbar_types::{Task, TaskId, TaskState};
-use serde::Serialize;
 
 /// LIMIT: bytes of each prompt of a list; the task itself has all of it.
 const LISTED_PROMPT_BYTES_MAX: usize = 4 << 10;
