@@ -173,7 +173,7 @@ impl SpecArgs {
         };
         spec.idle_policy = if self.always_on { IdlePolicy::AlwaysOn } else { IdlePolicy::Sleep };
         spec.visibility = self.preview;
-        spec.network = NetworkSpec { mode: self.network, allow: self.allow_host };
+        spec.network = NetworkSpec { mode: self.network, allow: self.allow_host, deny: Vec::new() };
         spec.git_identity = if self.no_git_identity { None } else { git_identity::read() };
         spec.acceptance = self.accept_files.map(|files_max| AcceptanceRules {
             files_max,
@@ -206,7 +206,7 @@ fn parse_workspace_path(text: &str) -> Result<WorkspacePath, String> {
     WorkspacePath::parse(text).map_err(|error| format!("`{text}`: {error}"))
 }
 
-fn parse_network(text: &str) -> Result<NetworkMode, String> {
+pub(crate) fn parse_network(text: &str) -> Result<NetworkMode, String> {
     match text {
         "none" => Ok(NetworkMode::None),
         "allow-list" => Ok(NetworkMode::AllowList),

@@ -22,7 +22,7 @@ pub use crate::{
     frame::{FRAME_BYTES_MAX, FrameDecoder, FrameError, encode_frame},
     message::{
         AppStatus, Control, ControlReply, Dialed, Input, MessageError, Open, Opened, Refusal,
-        RunningExec, STDIN_BYTES_MAX,
+        RunningExec, STDIN_BYTES_MAX, Transport,
     },
     stream::{StreamDecoder, StreamError, StreamEvent},
 };

@@ -1,5 +1,7 @@
 //! What frames mean.
 
+use std::net::Ipv4Addr;
+
 use sandbar_types::{AppSpec, ExecId, ExecSpec, ProcessName, ProcessStatus, TerminalSize};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -64,11 +66,33 @@ pub enum Open {
     /// Asks for the listening socket of the egress proxy, at [`sandbar_types::EGRESS_PORT`]. The answer is one [`ControlReply`], with
     /// the socket where it is [`ControlReply::Done`].
     Egress {},
+    /// Asks for a new socket at an address of the loopback inside: another door of the egress proxy. The answer is one
+    /// [`ControlReply`], with the socket where it is [`ControlReply::Done`].
+    ///
+    /// A supervisor that is older than this request closes the connection, and the door is not there.
+    Listen {
+        /// Of `127.0.0.0/8`.
+        address: Ipv4Addr,
+        /// From 1.
+        port: u16,
+        /// What comes in.
+        transport: Transport,
+    },
     /// Asks one thing; the answer is one [`ControlReply`], and the connection closes.
     Control {
         /// What is asked.
         request: Control,
     },
+}
+
+/// What comes to a socket of [`Open::Listen`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Connections: it listens.
+    Tcp,
+    /// Datagrams: it is bound.
+    Udp,
 }
 
 /// The answer to [`Open::Exec`], [`Open::Attach`] and [`Open::Follow`].

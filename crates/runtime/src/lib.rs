@@ -9,14 +9,16 @@ pub mod fake;
 pub mod native;
 pub mod spawn;
 
-use std::{collections::BTreeMap, io, os::fd::OwnedFd, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap, io, net::SocketAddrV4, os::fd::OwnedFd, path::PathBuf, time::Duration,
+};
 
 use sandbar_types::{
     AppSpec, EnvName, ExecId, ExecSpec, ExitStatus, GitIdentity, HostPath, IsolationReport, Limits,
     ProcessName, ProcessStatus, SandboxId, ToolchainPolicy, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 pub use crate::{
     client::{AppWatch, DialError, ExecStream, ProcessAction, SupervisorClient},
@@ -290,6 +292,24 @@ pub trait Runtime: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// The supervisor is not there, or something else listens on that port.
     async fn egress(&self, dir: &SandboxDir) -> io::Result<TcpListener>;
+
+    /// Returns a new socket inside that listens at an address of the loopback there.
+    ///
+    /// # Errors
+    /// The supervisor is not there or too old, or something else listens there.
+    async fn listen_inside(&self, dir: &SandboxDir, at: SocketAddrV4) -> io::Result<TcpListener> {
+        let _ = (dir, at);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Returns a new socket inside for datagrams to an address of the loopback there.
+    ///
+    /// # Errors
+    /// As [`Runtime::listen_inside`].
+    async fn bind_inside(&self, dir: &SandboxDir, at: SocketAddrV4) -> io::Result<UdpSocket> {
+        let _ = (dir, at);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Asks, waits `grace`, kills the cgroup, reaps, and says what happened.
     ///

@@ -155,7 +155,7 @@ pub async fn sandbox_update_in_txn(
     let next = row.generation.next();
     let done = query(
         "UPDATE sandbox SET state = $1, generation = $2, nonce = $3, boot_id = $4, isolation = $5, uid_base = $6, updated_at = $7, lease_until = $8, \
-         stop_reason = $9, keepalive_until = $10, last_active_at = $11, upper_bytes = $12, upper_files = $13, deleted_at = $14 WHERE id = $15 AND generation = $16",
+         stop_reason = $9, keepalive_until = $10, last_active_at = $11, upper_bytes = $12, upper_files = $13, deleted_at = $14, spec = $15 WHERE id = $16 AND generation = $17",
     )
     .bind(to_json(&row.state))
     .bind(to_int(next.0))
@@ -171,6 +171,7 @@ pub async fn sandbox_update_in_txn(
     .bind(to_int(row.upper_bytes))
     .bind(to_int(row.upper_files))
     .bind(row.deleted_at.map(Timestamp::as_microsecond))
+    .bind(to_json(&row.spec))
     .bind(row.id.to_string())
     .bind(to_int(row.generation.0))
     .execute(txn)

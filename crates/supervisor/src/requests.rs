@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddrV4,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -12,13 +13,13 @@ use rustix::{
     net::{SocketFlags, accept_with},
 };
 use sandbar_protocol::{ControlReply, Dialed, Open, Opened, Refusal, log::HEADER_BYTES};
-use sandbar_types::{EGRESS_PORT, ExecId};
+use sandbar_types::{EGRESS_PORT, ExecId, NAME_PORT, SOCKS_PORT};
 
 use crate::{
     connection::{Brought, Closed, Connection, Phase},
     exec::Exec,
     ports,
-    sockets::{Attempt, Connecting, listen_for_egress},
+    sockets::{Attempt, Connecting, listen_for_egress, open_at},
     start::{self, Request},
     supervisor::{State, Supervisor, now_us},
     viewer::{Outbox, Viewer},
@@ -119,6 +120,18 @@ impl Supervisor {
                     |refusal| (reply(Err(refusal)), None),
                     |socket| (ControlReply::Done, Some(socket)),
                 );
+                Ok(answer(&done, socket)?)
+            }
+            Open::Listen { address, port, transport } => {
+                let failed = |err: io::Error| Refusal::Failed {
+                    what: format!("nobody can listen on port {port}"),
+                    errno: err.raw_os_error().unwrap_or_default(),
+                };
+                let (done, socket) = open_at(SocketAddrV4::new(address, port), transport)
+                    .map_or_else(
+                        |err| (reply(Err(failed(err))), None),
+                        |socket| (ControlReply::Done, Some(socket)),
+                    );
                 Ok(answer(&done, socket)?)
             }
             Open::Control { request } => Ok(answer(&self.control(request, now), None)?),
@@ -252,7 +265,7 @@ fn dial(attempt: Attempt, now: Instant) -> Result<Phase, Closed> {
         Attempt::Connected(socket) => (Dialed::Connected {}, Some(socket)),
         Attempt::Refused(errno) => {
             let mut listening = ports::listening();
-            listening.retain(|port| *port != EGRESS_PORT);
+            listening.retain(|port| ![EGRESS_PORT, SOCKS_PORT, NAME_PORT].contains(port));
             listening.truncate(LISTENING_MAX);
             (Dialed::Refused { errno: errno.raw_os_error(), listening }, None)
         }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4},
     os::fd::OwnedFd,
 };
 
@@ -13,6 +13,7 @@ use rustix::{
         socket_with, sockopt,
     },
 };
+use sandbar_protocol::Transport;
 use sandbar_types::EGRESS_PORT;
 
 /// LIMIT: connections that wait for the proxy.
@@ -91,10 +92,29 @@ impl Connecting {
 
 /// Listens where programs inside look for their proxy.
 pub(crate) fn listen_for_egress() -> io::Result<OwnedFd> {
+    open_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, EGRESS_PORT), Transport::Tcp)
+}
+
+/// Makes a socket at an address of the loopback. Nobody here keeps it: when whoever asked lets go of it, it is closed.
+pub(crate) fn open_at(at: SocketAddrV4, transport: Transport) -> io::Result<OwnedFd> {
+    if !at.ip().is_loopback() || at.port() == 0 {
+        return Err(Errno::ADDRNOTAVAIL.into());
+    }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, EGRESS_PORT)))?;
-    listen(&socket, BACKLOG)?;
+    let kind = match transport {
+        Transport::Tcp => SocketType::STREAM,
+        Transport::Udp => SocketType::DGRAM,
+    };
+    let socket = socket_with(AddressFamily::INET, kind, flags, None)?;
+    match transport {
+        Transport::Tcp => {
+            // Connections of the one before, which may be in their last state, are not in the way.
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            bind(&socket, &SocketAddr::from(at))?;
+            listen(&socket, BACKLOG)?;
+        }
+        // Not so here: with it, two could be bound.
+        Transport::Udp => bind(&socket, &SocketAddr::from(at))?,
+    }
     Ok(socket)
 }

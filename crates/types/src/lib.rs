@@ -64,7 +64,10 @@ pub use isolation::{
     Weakness,
 };
 pub use limits::Limits;
-pub use network::{EGRESS_PORT, NetworkMode, NetworkSpec};
+pub use network::{
+    EGRESS_PORT, NAME_PORT, NetworkChange, NetworkEntry, NetworkEntryKind, NetworkMode,
+    NetworkSpec, NetworkWhy, NetworkWhyAddress, SOCKS_PORT,
+};
 pub use path::{HostPath, InvalidPath, WorkspacePath};
 pub use preset::{PresetName, UnknownPreset};
 pub use principal::{Authority, Principal, Role, Scope, Scopes, UnknownWord};

@@ -129,3 +129,36 @@ async fn a_watch_gives_one_status_after_the_other_and_believes_no_more_than_an_a
     drop(theirs);
     assert_eq!(watch.next().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 }
+
+async fn bind_against(descriptor: impl Into<OwnedFd>) -> io::Result<tokio::net::UdpSocket> {
+    let (_temp, dir, listener) = sandbox();
+    let client = SupervisorClient::connect(&dir).unwrap();
+    let frame = ControlReply::Done.to_frame().unwrap();
+    let at = "127.0.0.1:53".parse().unwrap();
+    tokio::join!(client.bind(at), hand_over(&listener, &frame, descriptor)).0
+}
+
+#[tokio::test]
+async fn a_socket_for_datagrams_is_taken_and_one_of_connections_is_not() {
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = udp.local_addr().unwrap();
+    assert_eq!(bind_against(udp).await.unwrap().local_addr().unwrap(), address);
+    // One that sends somewhere already would answer there.
+    let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
+    connected.connect("127.0.0.1:9").unwrap();
+    assert!(lied(&bind_against(connected).await.unwrap_err()));
+    assert!(lied(&bind_against(StdListener::bind("127.0.0.1:0").unwrap()).await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn a_supervisor_that_does_not_know_the_request_has_no_such_door() {
+    let (_temp, dir, listener) = sandbox();
+    let client = SupervisorClient::connect(&dir).unwrap();
+    let closes = async {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert_ne!(peer.read(&mut request).await.unwrap(), 0);
+    };
+    let (listened, ()) = tokio::join!(client.listen("127.0.0.1:1080".parse().unwrap()), closes);
+    assert_eq!(listened.unwrap_err().kind(), io::ErrorKind::NotConnected);
+}

@@ -1,4 +1,4 @@
-//! Sockets that come from inside: connections to a port of the loopback there, and the listener of the egress proxy.
+//! Sockets that come from inside: connections to a port of the loopback there, and the sockets of the egress proxy.
 //!
 //! SECURITY: a descriptor that a supervisor hands over may be anything, so it is asked what it is. What cannot be asked
 //! away: the supervisor keeps the same open file, and may read from it, write to it, and switch its non-blocking mode
@@ -8,6 +8,7 @@
 use std::{
     io::{self, IoSliceMut},
     mem::MaybeUninit,
+    net::SocketAddrV4,
     os::fd::OwnedFd,
 };
 
@@ -15,10 +16,10 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketType, getpeername,
     ipproto, recvmsg, sockopt,
 };
-use sandbar_protocol::{ControlReply, Dialed, FrameDecoder, Open};
+use sandbar_protocol::{ControlReply, Dialed, FrameDecoder, Open, Transport};
 use tokio::{
     io::Interest,
-    net::{TcpListener, TcpStream, UnixStream},
+    net::{TcpListener, TcpStream, UdpSocket, UnixStream},
 };
 
 use super::{SupervisorClient, broken, done, within_deadline};
@@ -47,6 +48,7 @@ pub enum DialError {
 enum Role {
     Connected,
     Listening,
+    Datagrams,
 }
 
 impl SupervisorClient {
@@ -78,6 +80,34 @@ impl SupervisorClient {
         let (payload, socket) = within_deadline(answer(&stream)).await?;
         done(ControlReply::from_payload(&payload).map_err(broken)?)?;
         TcpListener::from_std(checked(socket, Role::Listening)?.into())
+    }
+}
+
+impl SupervisorClient {
+    /// Returns a new socket that listens at an address of the loopback inside.
+    ///
+    /// # Errors
+    /// See the table of this module. `NotConnected` also from a supervisor that is too old for the request.
+    pub async fn listen(&self, at: SocketAddrV4) -> io::Result<TcpListener> {
+        let socket = self.socket(at, Transport::Tcp).await?;
+        TcpListener::from_std(checked(socket, Role::Listening)?.into())
+    }
+
+    /// Returns a new socket for datagrams at an address of the loopback inside.
+    ///
+    /// # Errors
+    /// As [`SupervisorClient::listen`].
+    pub async fn bind(&self, at: SocketAddrV4) -> io::Result<UdpSocket> {
+        let socket = self.socket(at, Transport::Udp).await?;
+        UdpSocket::from_std(checked(socket, Role::Datagrams)?.into())
+    }
+
+    async fn socket(&self, at: SocketAddrV4, transport: Transport) -> io::Result<Option<OwnedFd>> {
+        let asked = Open::Listen { address: *at.ip(), port: at.port(), transport };
+        let stream = self.open(&asked, None).await?;
+        let (payload, socket) = within_deadline(answer(&stream)).await?;
+        done(ControlReply::from_payload(&payload).map_err(broken)?)?;
+        Ok(socket)
     }
 }
 
@@ -116,20 +146,25 @@ fn receive(stream: &UnixStream, piece: &mut [u8]) -> io::Result<(usize, Option<O
     Ok((message.bytes, descriptors.flatten().last()))
 }
 
-/// Lets only a TCP socket of this role through, and makes it ready for the runtime.
+/// Lets only a socket of this role through, and makes it ready for the runtime.
 fn checked(socket: Option<OwnedFd>, role: Role) -> io::Result<OwnedFd> {
     let lied = || io::Error::from(io::ErrorKind::InvalidData);
     let socket = socket.ok_or_else(lied)?;
     let is_internet =
         matches!(sockopt::socket_domain(&socket)?, AddressFamily::INET | AddressFamily::INET6);
-    let is_tcp = sockopt::socket_type(&socket)? == SocketType::STREAM
-        && matches!(sockopt::socket_protocol(&socket)?, None | Some(ipproto::TCP));
+    let (kind, protocol) = match role {
+        Role::Connected | Role::Listening => (SocketType::STREAM, ipproto::TCP),
+        Role::Datagrams => (SocketType::DGRAM, ipproto::UDP),
+    };
+    let is_of_kind = sockopt::socket_type(&socket)? == kind
+        && sockopt::socket_protocol(&socket)?.is_none_or(|spoken| spoken == protocol);
     let is_listening = sockopt::socket_acceptconn(&socket)?;
     let is_in_role = match role {
         Role::Connected => !is_listening && getpeername(&socket).is_ok(),
         Role::Listening => is_listening,
+        Role::Datagrams => getpeername(&socket).is_err(),
     };
-    if !(is_internet && is_tcp && is_in_role) {
+    if !(is_internet && is_of_kind && is_in_role) {
         return Err(lied());
     }
     rustix::io::ioctl_fionbio(&socket, true)?;

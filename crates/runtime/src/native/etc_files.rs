@@ -134,7 +134,10 @@ pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
         file("nsswitch.conf", NSSWITCH.to_owned()),
         file(
             "resolv.conf",
-            "# There is no name server: the network inside is loopback only.\n".to_owned(),
+            "# Answers for the hosts that may be reached, with addresses that stand in for them.\n\
+             nameserver 127.0.0.1\n\
+             options attempts:1 timeout:5\n"
+                .to_owned(),
         ),
         file("host.conf", "multi on\n".to_owned()),
         file("protocols", PROTOCOLS.to_owned()),

@@ -27,6 +27,7 @@ mod wire;
 use std::{
     collections::BTreeMap,
     io,
+    net::SocketAddrV4,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::PathBuf,
     sync::Arc,
@@ -35,7 +36,7 @@ use std::{
 
 use sandbar_protocol::Control;
 use sandbar_types::{AppSpec, ExecId, ExecSpec, ExitStatus, ProcessName, ProcessStatus, SandboxId};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 pub use self::launcher::launcher_main;
 pub(crate) use self::slots::ALL_IDS;
@@ -229,6 +230,14 @@ impl Runtime for NativeRuntime {
 
     async fn egress(&self, dir: &SandboxDir) -> io::Result<TcpListener> {
         SupervisorClient::connect(dir)?.egress().await
+    }
+
+    async fn listen_inside(&self, dir: &SandboxDir, at: SocketAddrV4) -> io::Result<TcpListener> {
+        SupervisorClient::connect(dir)?.listen(at).await
+    }
+
+    async fn bind_inside(&self, dir: &SandboxDir, at: SocketAddrV4) -> io::Result<UdpSocket> {
+        SupervisorClient::connect(dir)?.bind(at).await
     }
 
     async fn stop(

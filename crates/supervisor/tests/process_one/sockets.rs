@@ -1,6 +1,6 @@
 //! Sockets that come from inside.
 
-use std::io;
+use std::{io, net::SocketAddrV4};
 
 use sandbar_runtime::client::DialError;
 use sandbar_types::EGRESS_PORT;
@@ -79,4 +79,39 @@ fn a_port_that_is_taken_is_no_proxy() {
     rig.until_ready("web");
     let err = rig.wait(rig.client.egress()).unwrap_err();
     assert_eq!(err.kind(), io::ErrorKind::Other, "{err}");
+}
+
+#[test]
+fn a_socket_at_any_address_of_the_loopback_is_made_on_request() {
+    let Some(rig) = Rig::start() else {
+        return;
+    };
+    let at = |text: &str| text.parse::<SocketAddrV4>().unwrap();
+    let stand_in = rig.wait(rig.client.listen(at("127.64.0.7:4443"))).unwrap();
+    let ask = "exec 3<>/dev/tcp/127.64.0.7/4443; cat <&3";
+    let asking = rig.sandbox.exec(&["bash", "-c", ask]);
+    rig.wait(async {
+        let (mut socket, _) = stand_in.accept().await.unwrap();
+        socket.write_all(b"instead").await.unwrap();
+    });
+    assert_eq!(asking.finish().text(), "instead");
+    // It is not one of the ports of an app.
+    let refused = rig.wait(rig.client.dial(3002)).unwrap_err();
+    assert!(matches!(refused, DialError::Refused { listening, .. } if listening.is_empty()));
+    // Let go of, the place is free again.
+    rig.wait(rig.client.listen(at("127.64.0.7:4443"))).unwrap_err();
+    drop(stand_in);
+    rig.wait(rig.client.listen(at("127.64.0.7:4443"))).unwrap();
+    let names = rig.wait(rig.client.bind(at("127.0.0.1:5353"))).unwrap();
+    let asking = rig.sandbox.exec(&["bash", "-c", "echo -n name > /dev/udp/127.0.0.1/5353"]);
+    rig.wait(async {
+        let mut said = [0; 16];
+        let (len, _) = names.recv_from(&mut said).await.unwrap();
+        assert_eq!(&said[..len], b"name");
+    });
+    assert_eq!(asking.finish().end.status.shell_code(), 0);
+    // Nowhere else, whoever asks.
+    for outside in ["0.0.0.0:80", "10.0.0.1:80", "127.0.0.1:0"] {
+        rig.wait(rig.client.listen(at(outside))).unwrap_err();
+    }
 }
