@@ -34,8 +34,16 @@ pub enum Reason {
         /// What it is.
         kind: AddressKind,
     },
+    /// A rule denies it.
+    DeniedByRule,
     /// A name of local networks only, which a proxy of the operator would look up where we cannot see it.
     LocalName,
+    /// What is in the tunnel is TLS to another name.
+    OtherName,
+    /// What is in the tunnel is TLS without a name.
+    NoName,
+    /// What is in the tunnel is not TLS.
+    NotTls,
 }
 
 impl Reason {
@@ -48,7 +56,11 @@ impl Reason {
             Self::PortNotAllowed => "port_not_allowed",
             Self::AddressLiteral => "address_literal",
             Self::SpecialAddress { .. } => "special_address",
+            Self::DeniedByRule => "denied_by_rule",
             Self::LocalName => "local_name",
+            Self::OtherName => "tls_other_name",
+            Self::NoName => "tls_no_name",
+            Self::NotTls => "not_tls",
         }
     }
 }
@@ -65,15 +77,19 @@ impl fmt::Display for Reason {
             Self::SpecialAddress { address, kind } => {
                 write!(f, "the host is at {address}, {}", kind.describe())
             }
+            Self::DeniedByRule => f.write_str("a rule of this sandbox denies the host"),
             Self::LocalName => f.write_str("names of local networks are refused unless named"),
+            Self::OtherName => f.write_str("the TLS in the tunnel is to another host"),
+            Self::NoName => f.write_str("the TLS in the tunnel does not say to which host"),
+            Self::NotTls => f.write_str("what is in the tunnel is not TLS"),
         }
     }
 }
 
 impl Denial {
-    /// Returns how to have it allowed, in one sentence; `None` where nothing allows it.
+    /// Returns how to have it allowed in `sandbox`, in one sentence; `None` where nothing allows it.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self, sandbox: &str) -> Option<String> {
         let Target { host, port } = &self.target;
         let named = if super::policy::WEB_PORTS.contains(port) && matches!(host, Host::Name(_)) {
             host.to_string()
@@ -81,14 +97,15 @@ impl Denial {
             self.target.to_string()
         };
         match self.reason {
-            Reason::NetworkNone => Some(
-                "make the sandbox with `--network allow-list`, or leave `--network none` away"
-                    .to_owned(),
-            ),
+            Reason::NetworkNone => Some(format!("`sandbar net mode {sandbox} allow-list`")),
+            Reason::DeniedByRule => Some(format!(
+                "take away the rule that denies it, which `sandbar net show {sandbox}` shows: `sandbar net forget {sandbox} RULE`"
+            )),
             Reason::HostNotAllowed | Reason::PortNotAllowed | Reason::AddressLiteral => {
-                Some(format!(
-                    "make the sandbox with `--allow-host {named}`, or add `{named}` to `network.allow` of the server's configuration"
-                ))
+                Some(format!("`sandbar net allow {sandbox} {named}`"))
+            }
+            Reason::OtherName | Reason::NoName | Reason::NotTls => {
+                Some(format!("`sandbar net allow {sandbox} opaque:{}`", self.target))
             }
             Reason::SpecialAddress {
                 kind: AddressKind::Multicast | AddressKind::Reserved, ..
@@ -109,12 +126,12 @@ impl Denial {
         }
     }
 
-    /// Returns the text that the refused program gets.
+    /// Returns the text that the refused program in `sandbox` gets.
     #[must_use]
-    pub fn body(&self) -> String {
-        let how = self.hint().map_or_else(
+    pub fn body(&self, sandbox: &str) -> String {
+        let how = self.hint(sandbox).map_or_else(
             || "Nothing allows it.".to_owned(),
-            |hint| format!("To allow it: {hint}."),
+            |hint| format!("To allow it, ask the person whose sandbox this is: {hint}."),
         );
         format!(
             "sandbar: the connection to {} was refused.\nWhy: {}.\n{how}\n",
@@ -128,7 +145,7 @@ mod tests {
     use super::*;
 
     fn body(target: &str, reason: Reason) -> String {
-        Denial { target: Target::parse(target, None).unwrap(), reason }.body()
+        Denial { target: Target::parse(target, None).unwrap(), reason }.body("shop")
     }
 
     #[test]
@@ -137,11 +154,11 @@ mod tests {
             body("evil.example:443", Reason::HostNotAllowed),
             "sandbar: the connection to evil.example:443 was refused.\n\
              Why: the host is not on the list of allowed hosts.\n\
-             To allow it: make the sandbox with `--allow-host evil.example`, or add `evil.example` to `network.allow` of the server's configuration.\n"
+             To allow it, ask the person whose sandbox this is: `sandbar net allow shop evil.example`.\n"
         );
         assert!(
             body("db.example:5432", Reason::PortNotAllowed)
-                .contains("--allow-host db.example:5432")
+                .contains("net allow shop db.example:5432")
         );
         let address = "10.0.0.5".parse().unwrap();
         let private =

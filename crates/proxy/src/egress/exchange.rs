@@ -2,19 +2,23 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
+use bytes::BytesMut;
 use http::StatusCode;
 use sandbar_types::SandboxId;
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 
 use super::{
-    denial::{DENIED_HEADER, Denial},
+    denial::{DENIED_HEADER, Denial, Reason},
+    door::{Door, Entered},
     host::Upstream,
     intercept,
     log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, TunnelMode, Way},
     policy::{Address, Host, Policy, Target, Verdict, decide},
     proxy::EgressProxy,
     resolver::ResolveError,
-    wire::{self, BadHead, DialError, Forward, Head, Meter, Metered, Received, Reply},
+    wire::{
+        self, BadHead, DialError, Forward, Head, Meter, Metered, Received, Reply, socks::BadSocks,
+    },
 };
 
 /// A request that is answered by the proxy itself.
@@ -22,6 +26,8 @@ use super::{
 pub(super) enum Refused {
     #[error("{0}")]
     Bad(BadHead),
+    #[error("{0}")]
+    BadSocks(BadSocks),
     #[error("the head of the request did not come in time")]
     Slow,
     #[error("{connections_max} connections of this sandbox are open already")]
@@ -35,14 +41,14 @@ pub(super) enum Refused {
 }
 
 impl Refused {
-    /// Returns what the client is told.
-    pub(super) fn reply(&self) -> Reply {
+    /// Returns what the client in `sandbox` is told.
+    pub(super) fn reply(&self, sandbox: &str) -> Reply {
         let (status, code) = match self {
             Self::Denied(denial) => {
                 return Reply {
                     status: StatusCode::FORBIDDEN,
                     header: (DENIED_HEADER, denial.reason.code()),
-                    body: denial.body(),
+                    body: denial.body(sandbox),
                 };
             }
             Self::Bad(BadHead::TooLarge) => {
@@ -56,7 +62,8 @@ impl Refused {
                 | BadHead::NotForProxy
                 | BadHead::TlsWithoutTunnel
                 | BadHead::Target(_),
-            ) => (StatusCode::BAD_REQUEST, "bad_request"),
+            )
+            | Self::BadSocks(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "head_timeout"),
             Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::Unresolved { .. } => (StatusCode::BAD_GATEWAY, "unresolved"),
@@ -79,33 +86,36 @@ struct Route<'a> {
 
 impl EgressProxy {
     /// Serves one connection to its end.
-    pub(super) async fn exchange(&self, sandbox: SandboxId, mut stream: TcpStream) {
-        let refused = match timeout(self.limits.head_timeout, wire::receive(&mut stream)).await {
+    pub(super) async fn exchange(&self, sandbox: SandboxId, mut stream: TcpStream, door: Door) {
+        let entered = match timeout(self.limits.head_timeout, door.enter(&mut stream)).await {
             Ok(Ok(None)) => return,
-            Ok(Ok(Some(received))) => match self.connected(sandbox, &received.head).await {
-                Ok((dialed, passage, through)) => {
-                    return self
-                        .carry(
-                            stream,
-                            received,
-                            dialed,
-                            Passing::begin(&self.log, passage),
-                            through,
-                        )
-                        .await;
-                }
-                Err(refused) => refused,
-            },
-            Ok(Err(bad)) => Refused::Bad(bad),
-            Err(_) => Refused::Slow,
+            Ok(Ok(Some(entered))) => entered,
+            Ok(Err((refused, exit))) => {
+                return exit.refuse(stream, &refused, &self.sandbox_name).await;
+            }
+            Err(_) => return door.exit().refuse(stream, &Refused::Slow, &self.sandbox_name).await,
         };
-        if let Refused::Denied(denial) = &refused {
-            let key = (denial.target.clone(), denial.reason.code());
-            if self.told.is_first(key, Instant::now()) {
-                self.log.denied(sandbox, denial);
+        let Entered { received, exit } = entered;
+        match self.connected(sandbox, &received.head).await {
+            Ok((dialed, passage, through)) => {
+                let passing = Passing::begin(&self.log, passage);
+                self.carry(stream, received, dialed, passing, through).await;
+            }
+            Err(refused) => {
+                if let Refused::Denied(denial) = &refused {
+                    self.tell(sandbox, denial);
+                }
+                exit.refuse(stream, &refused, &self.sandbox_name).await;
             }
         }
-        wire::send(stream, &refused.reply()).await;
+    }
+
+    /// Tells of a refusal, unless it was told lately.
+    pub(super) fn tell(&self, sandbox: SandboxId, denial: &Denial) {
+        let key = (denial.target.clone(), denial.reason.code());
+        if self.told.is_first(key, Instant::now()) {
+            self.log.denied(sandbox, denial);
+        }
     }
 
     /// Decides, and connects to what was decided about.
@@ -185,7 +195,7 @@ impl EgressProxy {
     /// Copies until both are done, nothing passes for too long, or the policy changes its mind.
     async fn carry(
         &self,
-        client: TcpStream,
+        mut client: TcpStream,
         received: Received,
         dialed: wire::Dialed,
         mut passing: Passing<'_>,
@@ -197,40 +207,64 @@ impl EgressProxy {
         let passage = passing.passage.clone();
         let carried = async {
             match passage.way {
-                Way::Tunnel => match self.interceptor.tunnel(&passage) {
-                    TunnelMode::Opaque => {
-                        wire::tunnel(client, received, dialed.stream, &meter).await
-                    }
-                    TunnelMode::Intercept(how) => {
-                        let client = wire::opened(client, received, &meter).await;
-                        match client {
+                Way::Tunnel => {
+                    let bytes = wire::opened(&mut client, received).await?;
+                    match self.interceptor.tunnel(&passage) {
+                        TunnelMode::Opaque => {
+                            self.opaque((client, bytes), dialed.stream, (&passage, &meter)).await
+                        }
+                        TunnelMode::Intercept(how) => {
+                            let client = Metered::new(wire::rewound(client, bytes), meter);
+                            let carried = intercept::carry(client, dialed.stream, (&passage, &how));
                             // A tunnel that copies has no need of the room that this one takes.
-                            Ok(client) => {
-                                let carried =
-                                    intercept::carry(client, dialed.stream, (&passage, &how));
-                                Box::pin(carried).await
-                            }
-                            Err(error) => Err(error),
+                            Box::pin(carried).await.map(|()| ConnectionEnd::Done)
                         }
                     }
-                },
+                }
                 Way::Plain => {
                     let how =
                         Forward { passage: &passage, interceptor: &*self.interceptor, through };
                     let client =
                         Metered::new(wire::rewound(client, received.bytes), Arc::clone(&meter));
-                    wire::forward(client, dialed.stream, how).await
+                    wire::forward(client, dialed.stream, how).await.map(|()| ConnectionEnd::Done)
                 }
             }
         };
         passing.end = tokio::select! {
             carried = carried => match carried {
-                Ok(()) => ConnectionEnd::Done,
+                Ok(end) => end,
                 Err(_) => ConnectionEnd::Failed,
             },
             () = passing.meter.idle(self.limits.idle_timeout) => ConnectionEnd::Idle,
             () = revoked(self.policy.subscribe(), &passage.target) => ConnectionEnd::Revoked,
         };
+    }
+}
+
+impl EgressProxy {
+    /// Passes on what is in a tunnel: of the web, only what says that it goes where it goes.
+    async fn opaque(
+        &self,
+        (mut client, mut bytes): (TcpStream, BytesMut),
+        upstream: wire::Stream,
+        (passage, meter): (&Passage, &Arc<Meter>),
+    ) -> std::io::Result<ConnectionEnd> {
+        let target = &passage.target;
+        let must_be_named = self.policy.borrow().requires_name(target);
+        if must_be_named {
+            let hello = wire::hello(&mut client, &mut bytes);
+            let Ok(hello) = timeout(self.limits.head_timeout, hello).await else {
+                return Ok(ConnectionEnd::Idle);
+            };
+            if let Some(reason) = hello?.refusal(&target.host) {
+                self.tell(passage.sandbox, &Denial { target: target.clone(), reason });
+                if reason != Reason::NotTls {
+                    wire::refuse(&mut client).await;
+                }
+                return Ok(ConnectionEnd::Refused);
+            }
+        }
+        wire::tunnel(client, bytes, upstream, meter).await.map(|()| ConnectionEnd::Done)
     }
 }
 
@@ -264,6 +298,7 @@ impl Drop for Passing<'_> {
             passage: self.passage.clone(),
             sent_bytes: self.meter.sent(),
             received_bytes: self.meter.received(),
+            duration: self.meter.age(),
             end: self.end,
         });
     }

@@ -30,7 +30,7 @@ pub struct Passage {
 /// How a request is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// `CONNECT`.
+    /// `CONNECT`, SOCKS, or a connection to a stand-in of the host.
     Tunnel,
     /// A request in plain HTTP.
     Plain,
@@ -54,6 +54,8 @@ pub struct Closed {
     pub sent_bytes: u64,
     /// Bytes that the sandbox received.
     pub received_bytes: u64,
+    /// How long it was there.
+    pub duration: Duration,
     /// How it ended.
     pub end: ConnectionEnd,
 }
@@ -69,8 +71,25 @@ pub enum ConnectionEnd {
     Idle,
     /// The policy changed, and refuses it now.
     Revoked,
+    /// What was in the tunnel was not what was asked for.
+    Refused,
     /// The proxy was told to stop.
     Cancelled,
+}
+
+impl ConnectionEnd {
+    /// The code, as logs have it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Idle => "idle",
+            Self::Revoked => "revoked",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Hears of every decision. It is called between reading and connecting, and must not wait.

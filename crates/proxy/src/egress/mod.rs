@@ -10,9 +10,16 @@
 //!              │ 400         │ 403        │ 502         │ 403           │ 502/504
 //! ```
 //!
-//! What is inside a tunnel is not looked at, but where a credential is bound to its host: [`Interception`]. The tests with sockets are in `tests/egress*.rs`.
+//! There are three doors: the proxy for HTTP, SOCKS ([`SOCKS`]), and, for programs that know neither, a name server that
+//! answers for every name that is allowed with an address of the loopback, where a listener stands in for it. Behind
+//! them is one decision.
+//!
+//! Of a tunnel to port 443 the first message is looked at: it must be TLS to the host that was asked for. What
+//! is inside is not looked at, but where a credential is bound to its host: [`Interception`]. The tests with sockets are in
+//! `tests/egress*.rs`.
 
 mod denial;
+mod door;
 mod exchange;
 mod host;
 mod intercept;
@@ -20,6 +27,7 @@ mod log;
 mod policy;
 mod proxy;
 mod resolver;
+mod standin;
 mod wire;
 
 pub use self::{
@@ -37,8 +45,9 @@ pub use self::{
     },
     policy::{
         Address, AddressKind, Allowed, Host, HostName, HostPattern, InvalidPattern, InvalidTarget,
-        Mode, Policy, Target, Verdict, WEB_PORTS, decide, default_patterns,
+        Mode, Policy, Target, Verdict, WEB_PORTS, address_kind, decide, default_patterns,
     },
     proxy::{EgressLimits, EgressProxy},
     resolver::{ResolveError, Resolver, SystemResolver},
+    standin::{Inside, NAME_SERVER, NAMES_MAX, SOCKS},
 };

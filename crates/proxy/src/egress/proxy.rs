@@ -12,12 +12,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    door::Door,
     exchange::Refused,
     host::Upstreams,
     log::{EgressLog, Interceptor, OpaqueOnly, ToldLately},
     policy::{Policy, Target},
     resolver::{Resolver, SystemResolver},
-    wire::send,
 };
 
 /// LIMIT: connections that are told at once that there are too many; beyond it, they wait to be accepted.
@@ -67,6 +67,11 @@ pub struct EgressProxy {
     pub(super) limits: EgressLimits,
     pub(super) lookups: Semaphore,
     pub(super) told: ToldLately<(Target, &'static str)>,
+    /// What people call the sandbox, in refusals.
+    pub(super) sandbox_name: String,
+    /// For the connections of all doors together.
+    places: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
 }
 
 impl EgressProxy {
@@ -83,7 +88,16 @@ impl EgressProxy {
             limits,
             lookups: Semaphore::new(limits.lookups_max),
             told: ToldLately::new(limits.denial_window),
+            sandbox_name: "SANDBOX".to_owned(),
+            places: Arc::new(Semaphore::new(limits.connections_max)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
         }
+    }
+
+    /// Calls the sandbox so where a refusal says what to do.
+    #[must_use]
+    pub fn with_sandbox_name(self, sandbox_name: String) -> Self {
+        Self { sandbox_name, ..self }
     }
 
     /// Asks `resolver` for names. One for all sandboxes bounds the lookups of all.
@@ -108,7 +122,8 @@ impl EgressProxy {
     #[must_use]
     pub fn with_limits(self, limits: EgressLimits) -> Self {
         let lookups = Semaphore::new(limits.lookups_max);
-        Self { limits, lookups, told: ToldLately::new(limits.denial_window), ..self }
+        let places = Arc::new(Semaphore::new(limits.connections_max));
+        Self { limits, lookups, told: ToldLately::new(limits.denial_window), places, ..self }
     }
 
     /// Sets another policy. Connections whose target it refuses are ended.
@@ -125,9 +140,18 @@ impl EgressProxy {
         sandbox: SandboxId,
         cancel: CancellationToken,
     ) {
+        self.serve_door(listener, Door::Http, sandbox, cancel).await;
+    }
+
+    /// Serves what comes in by `door`.
+    pub(super) async fn serve_door(
+        self: Arc<Self>,
+        listener: TcpListener,
+        door: Door,
+        sandbox: SandboxId,
+        cancel: CancellationToken,
+    ) {
         let mut connections = JoinSet::new();
-        let places = Arc::new(Semaphore::new(self.limits.connections_max));
-        let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
         let mut failures = 0;
         loop {
             let accepted = tokio::select! {
@@ -139,7 +163,7 @@ impl EgressProxy {
                     }
                     continue;
                 }
-                accepted = accept(&listener, &turned_away) => accepted,
+                accepted = accept(&listener, &self.turned_away) => accepted,
             };
             let (stream, spare) = match accepted {
                 Ok(accepted) => accepted,
@@ -156,19 +180,19 @@ impl EgressProxy {
                 }
             };
             failures = 0;
-            match Arc::clone(&places).try_acquire_owned() {
+            let (proxy, door) = (Arc::clone(&self), door.clone());
+            match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => {
-                    let proxy = Arc::clone(&self);
                     drop(spare);
                     connections.spawn(async move {
-                        proxy.exchange(sandbox, stream).await;
+                        proxy.exchange(sandbox, stream, door).await;
                         drop(place);
                     });
                 }
                 Err(_) => {
                     let refused = Refused::Busy { connections_max: self.limits.connections_max };
                     connections.spawn(async move {
-                        send(stream, &refused.reply()).await;
+                        door.exit().refuse(stream, &refused, &proxy.sandbox_name).await;
                         drop(spare);
                     });
                 }

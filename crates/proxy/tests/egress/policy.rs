@@ -13,7 +13,7 @@ async fn a_denied_host_is_told_why_and_how_and_is_never_looked_up() {
         "{answer}"
     );
     assert!(answer.contains("the connection to secret.evil.example:443 was refused"), "{answer}");
-    assert!(answer.contains("--allow-host secret.evil.example"), "{answer}");
+    assert!(answer.contains("sandbar net allow SANDBOX secret.evil.example"), "{answer}");
     let plain = "GET http://secret.evil.example/x HTTP/1.1\r\nHost: secret.evil.example\r\n\r\n";
     assert!(fixture.ask(plain).await.contains("X-Sandbar-Denied: host_not_allowed"));
     assert_eq!(fixture.names.calls.load(Ordering::SeqCst), 0);

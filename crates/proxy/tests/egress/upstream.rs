@@ -39,7 +39,7 @@ fn allowing(name: &str) -> Policy {
 #[tokio::test]
 async fn a_tunnel_goes_through_the_proxy_of_the_network_by_name() {
     let corporate = server(corporate).await;
-    let fixture = behind(&corporate, allowing("registry.example"), "").await;
+    let fixture = behind(&corporate, allowing("opaque:registry.example"), "").await;
     let (mut tunnel, head) = fixture.tunnel("registry.example:443").await;
     assert_eq!(head, "HTTP/1.1 200 Connection established\r\n\r\n");
     // What came right behind the answer is the other end's, and arrives.

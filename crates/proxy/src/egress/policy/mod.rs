@@ -19,6 +19,9 @@ pub use self::{
 };
 use super::denial::{Denial, Reason};
 
+/// Where TLS is what is spoken.
+const TLS_PORT: u16 = 443;
+
 /// What happens to what no rule is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -36,6 +39,7 @@ pub enum Mode {
 pub struct Policy {
     mode: Mode,
     rules: Vec<Rule>,
+    denied: Vec<HostPattern>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +87,7 @@ impl Policy {
     /// A policy without rules.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
-        Self { mode, rules: Vec::new() }
+        Self { mode, ..Self::default() }
     }
 
     /// The allow-list of public package registries and git hosts.
@@ -102,6 +106,13 @@ impl Policy {
     #[must_use]
     pub fn allow(self, pattern: HostPattern) -> Self {
         self.with(pattern, Reach::Public)
+    }
+
+    /// Refuses `pattern` whatever other rules say: at every port where it names none.
+    #[must_use]
+    pub fn deny(mut self, pattern: HostPattern) -> Self {
+        self.denied.push(pattern);
+        self
     }
 
     /// Lets exactly this host and port be reached at a private address, too: a service of the operator's own.
@@ -140,6 +151,9 @@ impl Policy {
         let rules: Vec<&Rule> = rules_of(Match::Whole).collect();
         match self.mode {
             Mode::None => denied(Reason::NetworkNone),
+            Mode::AllowList | Mode::Open if self.denied.iter().any(|rule| rule.covers(target)) => {
+                denied(Reason::DeniedByRule)
+            }
             Mode::AllowList if rules.is_empty() => denied(match &target.host {
                 _ if rules_of(Match::HostOnly).next().is_some() => Reason::PortNotAllowed,
                 Host::Name(_) => Reason::HostNotAllowed,
@@ -155,6 +169,40 @@ impl Policy {
             }),
             Mode::AllowList | Mode::Open => Ok(rules),
         }
+    }
+
+    /// Whether a tunnel to `target` must be TLS that names it.
+    ///
+    /// Only where that is what the web does, and where a list says whom one may talk to at all.
+    pub(super) fn requires_name(&self, target: &Target) -> bool {
+        let is_opaque =
+            |rule: &Rule| rule.pattern.is_opaque() && rule.pattern.matches(target) == Match::Whole;
+        match self.mode {
+            Mode::None | Mode::AllowList => {
+                target.port == TLS_PORT && !self.rules.iter().any(is_opaque)
+            }
+            Mode::Open => false,
+        }
+    }
+
+    /// Returns the ports at which `name` may be reached, so far as rules name them: none where it is refused.
+    pub(super) fn ports_of(&self, name: &HostName) -> BTreeSet<u16> {
+        let host = Host::Name(name.clone());
+        let of_rules = self
+            .rules
+            .iter()
+            .filter(|rule| rule.pattern.matches_host(&host))
+            .flat_map(|rule| rule.pattern.ports());
+        let mut ports: BTreeSet<u16> = match self.mode {
+            Mode::None => BTreeSet::new(),
+            Mode::AllowList => of_rules.collect(),
+            Mode::Open => of_rules.chain(WEB_PORTS).collect(),
+        };
+        ports.retain(|port| {
+            let target = Target { host: host.clone(), port: *port };
+            !self.denied.iter().any(|rule| rule.covers(&target))
+        });
+        ports
     }
 
     /// Decides about a target that the operator's proxy will look up, because nobody here can.
@@ -199,6 +247,12 @@ pub fn decide(policy: &Policy, target: &Target, addresses: &[Address]) -> Verdic
 
 fn name_of(rules: &[&Rule]) -> String {
     rules.first().map_or_else(|| "open".to_owned(), |rule| rule.pattern.to_string())
+}
+
+/// Returns the kind of an address, with what the host knows of it.
+#[must_use]
+pub fn address_kind(address: Address) -> AddressKind {
+    kind_of(address)
 }
 
 fn kind_of(address: Address) -> AddressKind {
@@ -258,5 +312,7 @@ fn is_local(name: &HostName) -> bool {
     !name.contains('.') || DOMAINS.into_iter().any(is_below)
 }
 
+#[cfg(test)]
+mod oracle_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Which hosts and ports a rule is about.
+//! Which hosts and ports a rule is about, and whether it looks at what is in a tunnel.
 
 use std::{fmt, str::FromStr};
 
@@ -12,7 +12,12 @@ pub const WEB_PORTS: [u16; 2] = [443, 80];
 pub struct HostPattern {
     hosts: Hosts,
     port: Option<u16>,
+    /// Whether what is in a tunnel need not be TLS to that very name.
+    is_opaque: bool,
 }
+
+/// Begins a pattern whose tunnels are not looked at.
+const OPAQUE: &str = "opaque:";
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Hosts {
@@ -50,7 +55,30 @@ impl HostPattern {
     /// A pattern for exactly this host and port.
     #[must_use]
     pub fn exact(target: Target) -> Self {
-        Self { hosts: Hosts::One(target.host), port: Some(target.port) }
+        Self { hosts: Hosts::One(target.host), port: Some(target.port), is_opaque: false }
+    }
+
+    /// Returns whether tunnels that it allows are passed on whatever is in them.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.is_opaque
+    }
+
+    /// Returns the ports that it is about.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.port.map_or_else(|| WEB_PORTS.to_vec(), |port| vec![port])
+    }
+
+    pub(super) fn matches_host(&self, asked: &Host) -> bool {
+        match (&self.hosts, asked) {
+            (Hosts::One(host), asked) => host == asked,
+            // Whole labels: `evil-example.org` does not end in `.example.org`.
+            (Hosts::Below(domain), Host::Name(name)) => {
+                name.as_str().strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            }
+            (Hosts::Below(_), Host::Address(_)) => false,
+        }
     }
 
     /// Returns the name that this pattern is about, unless it is about several hosts or an address.
@@ -62,15 +90,13 @@ impl HostPattern {
         }
     }
 
+    /// Whether it is about `target` as a refusal: one that names no port means them all.
+    pub(super) fn covers(&self, target: &Target) -> bool {
+        self.matches_host(&target.host) && self.port.is_none_or(|port| port == target.port)
+    }
+
     pub(super) fn matches(&self, target: &Target) -> Match {
-        let is_host = match (&self.hosts, &target.host) {
-            (Hosts::One(host), asked) => host == asked,
-            // Whole labels: `evil-example.org` does not end in `.example.org`.
-            (Hosts::Below(domain), Host::Name(name)) => {
-                name.as_str().strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
-            }
-            (Hosts::Below(_), Host::Address(_)) => false,
-        };
+        let is_host = self.matches_host(&target.host);
         let is_port =
             self.port.map_or(WEB_PORTS.contains(&target.port), |port| port == target.port);
         match (is_host, is_port) {
@@ -88,6 +114,8 @@ impl FromStr for HostPattern {
         if text.contains('/') {
             return Err(InvalidPattern::Url);
         }
+        let (is_opaque, text) =
+            text.strip_prefix(OPAQUE).map_or((false, text), |rest| (true, rest));
         let (host, port) = split_port(text);
         let port = port.map(parse_port).transpose().map_err(InvalidPattern::Target)?;
         let hosts = match host.strip_prefix("*.") {
@@ -100,12 +128,15 @@ impl FromStr for HostPattern {
             }
             None => Hosts::One(host.parse().map_err(InvalidPattern::Target)?),
         };
-        Ok(Self { hosts, port })
+        Ok(Self { hosts, port, is_opaque })
     }
 }
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_opaque {
+            f.write_str(OPAQUE)?;
+        }
         match &self.hosts {
             Hosts::One(host) => host.fmt(f)?,
             Hosts::Below(domain) => write!(f, "*.{}", domain.as_str())?,
@@ -157,6 +188,9 @@ mod tests {
             "",
             ":80",
             "a*b.example",
+            "opaque:",
+            "opaque:443",
+            "opaque:opaque:a.example",
         ] {
             assert!(text.parse::<HostPattern>().is_err(), "{text:?}");
         }
@@ -166,6 +200,7 @@ mod tests {
         #[test]
         fn a_pattern_survives_its_text(
             wildcard: bool,
+            opaque: bool,
             name in "[a-z]{1,8}\\.[a-z]{2,4}",
             port in proptest::option::of(1_u16..),
         ) {
@@ -173,7 +208,12 @@ mod tests {
             if let Some(port) = port {
                 text = format!("{text}:{port}");
             }
-            prop_assert_eq!(text.parse::<HostPattern>().unwrap().to_string(), text);
+            if opaque {
+                text = format!("opaque:{text}");
+            }
+            let pattern: HostPattern = text.parse().unwrap();
+            prop_assert_eq!(pattern.is_opaque(), opaque);
+            prop_assert_eq!(pattern.to_string(), text);
         }
 
         #[test]

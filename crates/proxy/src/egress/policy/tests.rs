@@ -241,3 +241,64 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rule_that_denies_is_before_every_rule_that_allows() {
+    let denying = policy().deny("ok.example".parse().unwrap());
+    let public = [elsewhere("93.184.216.34")];
+    for policy in [denying.clone(), denying.with_mode(Mode::Open)] {
+        for port in [443, 80, 22] {
+            let asked = target(&format!("ok.example:{port}"));
+            assert_eq!(reason(decide(&policy, &asked, &public)), Reason::DeniedByRule);
+        }
+        assert!(policy.ports_of(&"ok.example".parse().unwrap()).is_empty());
+    }
+    let one_port = policy().deny("ok.example:80".parse().unwrap());
+    assert!(one_port.admit(&target("ok.example:443")).is_ok());
+    assert!(one_port.admit(&target("ok.example:80")).is_err());
+    assert_eq!(one_port.ports_of(&"ok.example".parse().unwrap()), [443].into());
+}
+
+#[test]
+fn case_62_only_the_ports_that_a_rule_names() {
+    let public = [elsewhere("93.184.216.34")];
+    let allowed: Vec<u16> = (1..=u16::MAX)
+        .filter(|port| {
+            let asked = Target { port: *port, ..target("ok.example") };
+            matches!(decide(&policy(), &asked, &public), Verdict::Allowed(_))
+        })
+        .collect();
+    assert_eq!(allowed, [80, 443]);
+    for text in ["ok.example:0", "ok.example:65536", "ok.example:"] {
+        assert!(Target::parse(text, None).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn s9_by_default_a_list_is_what_is_reached_and_nothing_of_this_network_even_when_open() {
+    assert_eq!(Mode::default(), Mode::AllowList);
+    let public = [elsewhere("93.184.216.34")];
+    let by_default = Policy::with_defaults();
+    assert_eq!(
+        reason(decide(&by_default, &target("example.com"), &public)),
+        Reason::HostNotAllowed
+    );
+    let open = Policy::new(Mode::Open);
+    for ip in
+        ["192.168.1.1", "10.0.0.1", "172.17.0.1", "169.254.169.254", "127.0.0.1", "fd00:ec2::254"]
+    {
+        let refused = reason(decide(&open, &target("router.example"), &[elsewhere(ip)]));
+        assert!(matches!(refused, Reason::SpecialAddress { .. }), "{ip}: {refused:?}");
+    }
+}
+
+#[test]
+fn what_is_in_a_tunnel_is_looked_at_where_the_web_is_and_nobody_said_otherwise() {
+    let is_looked_at = |policy: &Policy, text: &str| policy.requires_name(&target(text));
+    assert!(is_looked_at(&policy(), "ok.example:443"));
+    assert!(!is_looked_at(&policy(), "a.wild.example:8443"));
+    assert!(!is_looked_at(&policy().with_mode(Mode::Open), "ok.example:443"));
+    let opaque = policy().allow("opaque:ok.example:443".parse().unwrap());
+    assert!(!is_looked_at(&opaque, "ok.example:443"));
+    assert!(is_looked_at(&opaque, "other.example:443"));
+}

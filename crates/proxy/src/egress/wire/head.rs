@@ -31,7 +31,12 @@ pub(crate) struct Received {
     pub(crate) head: Head,
     pub(crate) bytes: BytesMut,
     pub(crate) head_len: usize,
+    /// What says to the client that the tunnel is there.
+    pub(crate) established: &'static [u8],
 }
+
+/// The answer to `CONNECT`.
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Why a request is not understood, or not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +77,7 @@ pub(crate) async fn receive(
             return if bytes.is_empty() { Ok(None) } else { Err(BadHead::Malformed) };
         }
         if let Some((head, head_len)) = parse(&bytes)? {
-            return Ok(Some(Received { head, bytes, head_len }));
+            return Ok(Some(Received { head, bytes, head_len, established: ESTABLISHED }));
         }
     }
 }

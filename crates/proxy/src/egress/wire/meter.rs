@@ -41,6 +41,11 @@ impl Meter {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// How long it has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// Returns once nothing has passed for `limit`.
     pub(crate) async fn idle(&self, limit: Duration) {
         loop {

@@ -3,15 +3,18 @@
 mod dial;
 mod forward;
 mod head;
+mod hello;
 mod meter;
 mod reply;
+pub(super) mod socks;
 mod tunnel;
 
 pub(super) use self::{
     dial::{DialError, Dialed, Stream, dial, dial_through, rewound},
     forward::{Forward, forward, strip},
     head::{BadHead, Head, Received, receive},
+    hello::{hello, refuse},
     meter::{Meter, Metered},
-    reply::{Reply, send},
+    reply::{Reply, send, send_bytes},
     tunnel::{opened, tunnel},
 };

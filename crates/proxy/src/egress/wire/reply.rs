@@ -41,9 +41,14 @@ impl Reply {
 ///
 /// A connection that is closed with bytes unread is reset, and a reset can overtake the answer: what the client still
 /// sends is read, for a moment.
-pub(crate) async fn send(mut to: TcpStream, reply: &Reply) {
+pub(crate) async fn send(to: TcpStream, reply: &Reply) {
+    send_bytes(to, &reply.to_bytes()).await;
+}
+
+/// As [`send`], what `bytes` say.
+pub(crate) async fn send_bytes(mut to: TcpStream, bytes: &[u8]) {
     let sent = timeout(LINGER, async {
-        to.write_all(&reply.to_bytes()).await?;
+        to.write_all(bytes).await?;
         to.shutdown().await
     });
     if let Ok(Ok(())) = sent.await {

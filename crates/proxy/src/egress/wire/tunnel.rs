@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use bytes::Buf as _;
+use bytes::{Buf as _, BytesMut};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Meter, Metered, Received, Stream, rewound};
@@ -10,28 +10,24 @@ use super::{Meter, Metered, Received, Stream, rewound};
 /// LIMIT: bytes on their way, in each direction of a tunnel.
 const BUFFER_BYTES: usize = 32 << 10;
 
-/// Says that the tunnel is there, and copies. When one side has nothing more to say the other is told, and may go on.
+/// Copies, `read` from the client first. When one side has nothing more to say the other is told, and may go on.
 pub(crate) async fn tunnel(
     client: TcpStream,
-    received: Received,
+    read: BytesMut,
     mut upstream: Stream,
     meter: &Arc<Meter>,
 ) -> io::Result<()> {
-    let mut client = opened(client, received, meter).await?;
+    let mut client = Metered::new(rewound(client, read), Arc::clone(meter));
     tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER_BYTES, BUFFER_BYTES)
         .await
         .map(|_| ())
 }
 
-/// Says that the tunnel is there, and returns what is in it.
-pub(crate) async fn opened(
-    mut client: TcpStream,
-    received: Received,
-    meter: &Arc<Meter>,
-) -> io::Result<Metered<Stream>> {
-    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
-    // A client may send its first words before it knows that somebody listens.
-    let Received { mut bytes, head_len, .. } = received;
+/// Says that the tunnel is there, and returns what is in it already: a client may send its first words before it knows
+/// that somebody listens.
+pub(crate) async fn opened(client: &mut TcpStream, received: Received) -> io::Result<BytesMut> {
+    let Received { mut bytes, head_len, established, .. } = received;
+    client.write_all(established).await?;
     bytes.advance(head_len);
-    Ok(Metered::new(rewound(client, bytes), Arc::clone(meter)))
+    Ok(bytes)
 }
