@@ -17,6 +17,7 @@ mod events;
 mod execs;
 mod files;
 mod health;
+mod network;
 mod page;
 pub mod paths;
 mod processes;
@@ -61,6 +62,7 @@ pub use files::{
     FileSearchQuery, FileWriteQuery, MkdirRequest, MoveRequest, SearchMatch, SearchResult,
 };
 pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
+pub use network::NetworkWhyQuery;
 pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
 pub use processes::{
     AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, AppStatus, KeepaliveRequest,

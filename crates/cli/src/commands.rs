@@ -22,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod manifest;
+pub(crate) mod net;
 pub(crate) mod open;
 pub(crate) mod port_forward;
 pub(crate) mod pull;
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     Shell(shell::Args),
     Logs(logs::Args),
     Events(events::Args),
+    Net(net::Args),
     Cp(cp::Args),
     Stop(stop::Args),
     Start(start::Args),
@@ -120,6 +122,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<u8, F
         Command::Shell(args) => Box::pin(shell::run(args, context)).await,
         Command::Logs(args) => Box::pin(logs::run(args, context)).await,
         Command::Events(args) => events::run(args, context).await,
+        Command::Net(args) => net::run(args, context).await,
         Command::Cp(args) => Box::pin(cp::run(args, context)).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Start(args) => start::run(args, context).await,

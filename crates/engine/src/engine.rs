@@ -69,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) work: crate::task::Work,
     /// Who is at the checkpoints of which sandbox.
     pub(crate) checkpoints: crate::checkpoint::CheckpointTurns,
+    pub(crate) networks: crate::network::NetworkBoards,
     pub(crate) accounts: Accounts,
     pub(crate) in_flight: crate::idempotency::InFlight,
     /// Somebody made, changed or removed a webhook.
@@ -206,6 +207,7 @@ impl Engine {
             turns: crate::processes::Turns::default(),
             work: crate::task::Work::default(),
             checkpoints: crate::checkpoint::CheckpointTurns::default(),
+            networks: crate::network::NetworkBoards::default(),
             accounts: Accounts::default(),
             in_flight: crate::idempotency::InFlight::default(),
             webhooks_changed: Notify::new(),

@@ -74,7 +74,10 @@ pub use idempotency::{KeyGuard, Keyed, KeyedRequest};
 pub use metrics::{
     Counter, Counters, DURATION_BOUNDS_US, DurationCounts, Durations, Gauge, GaugeGuard, Metrics,
 };
-pub use network::{EgressCounts, EgressDenied, Network, NoNetwork};
+pub use network::{
+    Egress, EgressClosed, EgressCounts, EgressDenied, EgressEntry, EgressSockets, Network,
+    NetworkDenials, NetworkReader, NoNetwork,
+};
 pub use processes::{
     AfterCheck, AppStatus, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview,
     PreviewError, PreviewStatus, PreviewViewer, Restarted, manifest_check,

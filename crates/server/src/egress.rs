@@ -1,29 +1,40 @@
 //! The way out of sandboxes, as the engine's [`Network`]: one proxy for each, with the policy of its specification.
 
 mod credentials;
+mod why;
 
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
+    io,
+    net::{IpAddr, SocketAddrV4},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use async_trait::async_trait;
-use sandbar_engine::{Counter, Counters, EgressCounts, EgressDenied, Network, Trust, Wire};
+use sandbar_engine::{
+    Counter, Counters, Egress, EgressClosed, EgressCounts, EgressDenied, EgressEntry,
+    EgressSockets, Network, NetworkReader, Trust,
+};
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
-    Mode, Policy, Resolver, SystemResolver, Upstreams, environment, split_horizon,
+    Inside, Mode, Policy, Resolver, SystemResolver, Upstreams, environment, split_horizon,
 };
-use sandbar_types::{EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, SandboxId};
+use sandbar_types::{
+    EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, SandboxName,
+};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     sync::{OnceCell, mpsc},
+    time::{Duration, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use self::credentials::Credentials;
 use crate::config::{Config, Network as Allowed};
+
+/// How long a way out waits for what the network's name servers say of registries.
+const PINS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way out through the server's own network, as the host's configuration has it.
 #[derive(Debug)]
@@ -36,6 +47,17 @@ pub struct ServerNetwork {
     pinned: OnceCell<Vec<(HostPattern, Vec<IpAddr>)>>,
     counted: Arc<Counted>,
     credentials: Credentials,
+    /// The proxies that serve now; of a sandbox there are several while copies of it are checked.
+    live: Mutex<BTreeMap<SandboxId, Vec<Weak<Live>>>>,
+}
+
+/// A proxy that serves, and where its rules are.
+#[derive(Debug)]
+struct Live {
+    proxy: Arc<EgressProxy>,
+    rules: NetworkReader,
+    /// Held while rules are read and set, so that older ones never come last.
+    setting: tokio::sync::Mutex<()>,
 }
 
 impl ServerNetwork {
@@ -62,10 +84,26 @@ impl ServerNetwork {
             pinned: OnceCell::new(),
             counted: Arc::default(),
             credentials: Credentials::new(certificates),
+            live: Mutex::default(),
         }
     }
 
-    async fn policy(&self, spec: &NetworkSpec) -> Policy {
+    /// Remembers a proxy for as long as it is there.
+    fn enlist(&self, sandbox: SandboxId, live: &Arc<Live>) {
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, of_one| {
+            of_one.retain(|live| live.strong_count() > 0);
+            !of_one.is_empty()
+        });
+        all.entry(sandbox).or_default().push(Arc::downgrade(live));
+    }
+
+    fn enlisted(&self, sandbox: SandboxId) -> Vec<Arc<Live>> {
+        let all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&sandbox).into_iter().flatten().filter_map(Weak::upgrade).collect()
+    }
+
+    fn policy(&self, spec: &NetworkSpec) -> Policy {
         let mode = match spec.mode {
             NetworkMode::None => return Policy::new(Mode::None),
             NetworkMode::AllowList => Mode::AllowList,
@@ -73,12 +111,15 @@ impl ServerNetwork {
         };
         let mut policy = self.found.extend(self.config.policy().with_mode(mode));
         if self.config.defaults {
-            let lookup = || split_horizon(Arc::clone(&self.resolver));
-            let pinned = self.pinned.get_or_init(lookup).await.iter().cloned();
+            let pinned = self.pinned.get().into_iter().flatten().cloned();
             policy = pinned.fold(policy, |policy, (pattern, ips)| policy.pin(pattern, ips));
         }
         // Checked when the sandbox was made; a rule that a later version no longer reads allows nothing.
-        spec.allow.iter().filter_map(|rule| rule.parse().ok()).fold(policy, Policy::allow)
+        let rules = |texts: &[String]| -> Vec<HostPattern> {
+            texts.iter().filter_map(|rule| rule.parse().ok()).collect()
+        };
+        let policy = rules(&spec.allow).into_iter().fold(policy, Policy::allow);
+        rules(&spec.deny).into_iter().fold(policy, Policy::deny)
     }
 }
 
@@ -107,7 +148,7 @@ fn hide_certificates(found: &mut HostConfiguration) -> Vec<PathBuf> {
 #[async_trait]
 impl Network for ServerNetwork {
     fn check(&self, spec: &NetworkSpec) -> Result<(), String> {
-        spec.allow.iter().try_for_each(|rule| {
+        spec.allow.iter().chain(&spec.deny).try_for_each(|rule| {
             rule.parse::<HostPattern>()
                 .map(drop)
                 .map_err(|error| format!("`{}`: {error}", rule.escape_debug()))
@@ -129,35 +170,97 @@ impl Network for ServerNetwork {
         self.credentials.trust(sandbox, kept)
     }
 
-    fn equip(&self, sandbox: SandboxId, wire: Wire) {
-        self.credentials.equip(sandbox, wire);
-    }
-
-    async fn serve(
-        &self,
-        sandbox: SandboxId,
-        spec: &NetworkSpec,
-        listener: TcpListener,
-        denied: mpsc::Sender<EgressDenied>,
-    ) {
-        let wire = self.credentials.take(sandbox);
-        let log = Log { denied, counted: Arc::clone(&self.counted) };
-        let proxy = EgressProxy::new(self.policy(spec).await, Arc::new(log))
+    async fn serve(&self, egress: Egress) {
+        let Egress { sandbox, name, rules, listener, sockets, wire, told } = egress;
+        let log = Log { told, counted: Arc::clone(&self.counted) };
+        let proxy = EgressProxy::new(Policy::new(Mode::None), Arc::new(log))
             .with_resolver(Arc::clone(&self.resolver))
-            .with_upstreams(Arc::clone(&self.upstreams));
+            .with_upstreams(Arc::clone(&self.upstreams))
+            .with_sandbox_name(name.to_string());
         let (proxy, _feeding) = self.credentials.put_into(proxy, (sandbox, wire));
+        let proxy = Arc::new(proxy);
+        let live = Arc::new(Live { proxy: Arc::clone(&proxy), rules, setting: Default::default() });
+        let mut pins = std::pin::pin!(self.pins());
+        // Known soon, where anybody answers at all; where nobody does, what needs no name need not wait.
+        let known = timeout(PINS_PATIENCE, &mut pins).await.is_ok();
+        // Known before its rules are read: a change meanwhile is one that it hears of.
+        self.enlist(sandbox, &live);
+        self.set_rules(&live).await;
         let cancel = CancellationToken::new();
         // When nobody waits for us any more, its connections end as well.
         let _ended = cancel.clone().drop_guard();
-        Arc::new(proxy).serve(listener, sandbox, cancel).await;
+        let inside = Arc::new(Sockets(sockets));
+        tokio::join!(
+            Arc::clone(&proxy).serve_inside(inside, sandbox, cancel.clone()),
+            proxy.serve(listener, sandbox, cancel.clone()),
+            async {
+                if !known {
+                    pins.await;
+                    self.set_rules(&live).await;
+                }
+            },
+        );
+    }
+
+    async fn refresh(&self, sandbox: SandboxId) {
+        for live in self.enlisted(sandbox) {
+            self.set_rules(&live).await;
+        }
+    }
+
+    async fn why(
+        &self,
+        sandbox: &SandboxName,
+        spec: &NetworkSpec,
+        host: &str,
+        port: Option<u16>,
+    ) -> Result<NetworkWhy, String> {
+        let policy = self.policy(spec);
+        why::why(&policy, &*self.resolver, (host, port), sandbox.as_str()).await
     }
 }
 
-/// Turns decisions into events of the sandbox, and lines of our own log.
+impl ServerNetwork {
+    /// Asks where the network's name servers lead registries to, unless somebody did.
+    async fn pins(&self) {
+        if self.config.defaults {
+            self.pinned.get_or_init(|| split_horizon(Arc::clone(&self.resolver))).await;
+        }
+    }
+
+    async fn set_rules(&self, live: &Live) {
+        let _setting = live.setting.lock().await;
+        live.proxy.set_policy(self.policy(&live.rules.now()));
+    }
+}
+
+/// The sockets of one sandbox, as the proxy asks for them.
+#[derive(Debug)]
+struct Sockets(EgressSockets);
+
+#[async_trait]
+impl Inside for Sockets {
+    async fn listen(&self, at: SocketAddrV4) -> io::Result<TcpListener> {
+        self.0.listen(at).await
+    }
+
+    async fn bind(&self, at: SocketAddrV4) -> io::Result<UdpSocket> {
+        self.0.bind(at).await
+    }
+}
+
+/// Turns decisions into entries of the sandbox's log, and lines of our own.
 #[derive(Debug)]
 struct Log {
-    denied: mpsc::Sender<EgressDenied>,
+    told: mpsc::Sender<EgressEntry>,
     counted: Arc<Counted>,
+}
+
+impl Log {
+    fn tell(&self, entry: EgressEntry) {
+        // Full: a sandbox that does everything at once is told, and its log is short of some.
+        drop(self.told.try_send(entry));
+    }
 }
 
 impl EgressLog for Log {
@@ -166,8 +269,7 @@ impl EgressLog for Log {
         let reason = denial.reason.code().to_owned();
         let host = denial.target.host.to_string();
         tracing::info!(sandbox.id = %sandbox, %host, %reason, "a sandbox asked for a host that it may not reach");
-        // Full: a sandbox that asks for everything at once is told, and its history is short of some.
-        drop(self.denied.try_send(EgressDenied { host, port: denial.target.port, reason }));
+        self.tell(EgressEntry::Denied(EgressDenied { host, port: denial.target.port, reason }));
     }
 
     fn connected(&self, connected: &Connected) {
@@ -176,13 +278,18 @@ impl EgressLog for Log {
     }
 
     fn closed(&self, closed: &Closed) {
-        tracing::debug!(
-            sandbox.id = %closed.passage.sandbox,
-            host = %closed.passage.target.host,
-            sent_bytes = closed.sent_bytes,
-            received_bytes = closed.received_bytes,
-            "a sandbox's connection is over"
-        );
+        let Closed { passage, sent_bytes, received_bytes, duration, end } = closed;
+        let host = passage.target.host.to_string();
+        tracing::debug!(sandbox.id = %passage.sandbox, %host, sent_bytes, received_bytes, "a sandbox's connection is over");
+        self.tell(EgressEntry::Closed(EgressClosed {
+            host,
+            port: passage.target.port,
+            rule: passage.rule.clone(),
+            sent_bytes: *sent_bytes,
+            received_bytes: *received_bytes,
+            duration: *duration,
+            end: end.code(),
+        }));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     openapi,
     routes::{
         accounts, api_keys, approves, apps, attach, audit, backup, checkpoints, config,
-        credentials, events, execs, files, health, output, ports, processes, pull, review,
+        credentials, events, execs, files, health, network, output, ports, processes, pull, review,
         sandboxes, settings, tasks, tenants, usage, users, webhooks,
     },
     state::AppState,
@@ -25,6 +25,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(config::router())
         .merge(credentials::router())
         .merge(ports::router())
+        .merge(network::router())
         .merge(execs::router())
         .merge(output::router())
         .merge(attach::router())

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use sandbar_runtime::{LaunchError, Launched, SandboxDir, StopOutcome};
 use sandbar_store::SandboxRow;
 use sandbar_types::{
-    ExecEnd, ExecId, ExecSpec, ExitStatus, Generation, SandboxId, SandboxState, StopReason,
+    ExecEnd, ExecId, ExecSpec, ExitStatus, Generation, NetworkChange, SandboxId, SandboxState,
+    StopReason,
 };
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
@@ -86,6 +87,12 @@ pub(crate) enum Ordinary {
     /// It is not to sleep before this.
     KeepAlive {
         until: Timestamp,
+        reply: Reply,
+    },
+    /// Whom it may reach is to change.
+    Network {
+        seen: Option<Generation>,
+        change: Box<NetworkChange>,
         reply: Reply,
     },
     /// The upper layer was measured.

@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandbar_types::{FailureReason, SandboxState, StopReason};
+use sandbar_types::{FailureReason, Generation, NetworkChange, SandboxState, StopReason};
 
 use super::{Actor, Beginning, Done, Ordinary, Reply, Urgent, Wanted, gone};
 use crate::{
     Error, ErrorKind, Result,
+    error::require_seen,
     event::EventPayload,
     lifecycle::{Admission, Denied, Event, Request, admit},
+    network,
     reconcile::Action,
 };
 
@@ -98,6 +100,9 @@ impl Actor {
                 self.flush().await;
                 drop(reply.send(Ok(())));
             }
+            Ordinary::Network { seen, change, reply } => {
+                drop(reply.send(self.change_network(seen, *change).await));
+            }
             Ordinary::Measured { upper_bytes, upper_files, home_bytes } => {
                 self.row.upper_bytes = upper_bytes;
                 self.row.upper_files = upper_files;
@@ -112,6 +117,22 @@ impl Actor {
                 }
             }
         }
+    }
+
+    async fn change_network(
+        &mut self,
+        seen: Option<Generation>,
+        change: NetworkChange,
+    ) -> Result<()> {
+        require_seen(seen, self.row.generation)?;
+        let new = change.applied_to(&self.row.spec.network);
+        network::check(&*self.inner.config.network, &new)?;
+        if new != self.row.spec.network {
+            self.row.spec.network = new;
+            self.flush().await;
+            self.record_file();
+        }
+        Ok(())
     }
 
     async fn on_start(&mut self, reply: Reply) {

@@ -16,6 +16,7 @@ mod histories;
 mod hunks;
 mod keyed;
 mod lifecycle;
+mod network;
 mod processes;
 mod reservations;
 mod restart;

@@ -30,8 +30,6 @@ pub(super) struct Credentials {
     files: BTreeSet<PathBuf>,
     /// What this host believes, read with the first sandbox.
     host: OnceLock<HostTrust>,
-    /// Those that no proxy took yet: a sandbox and its throw-away copy can begin at the same time.
-    wires: Mutex<HashMap<SandboxId, Vec<Wire>>>,
 }
 
 /// What this host believes.
@@ -78,7 +76,7 @@ fn pem(into: &mut String, certificate: &CertificateDer<'_>) {
 
 impl Credentials {
     pub(super) fn new(files: BTreeSet<PathBuf>) -> Self {
-        Self { files, host: OnceLock::new(), wires: Mutex::default() }
+        Self { files, host: OnceLock::new() }
     }
 
     fn host(&self) -> &HostTrust {
@@ -102,22 +100,6 @@ impl Credentials {
         };
         let certificates = [self.host().certificates.as_str(), authority.certificate()].concat();
         Some(Trust { key: key.into(), certificates })
-    }
-
-    pub(super) fn equip(&self, sandbox: SandboxId, wire: Wire) {
-        let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        wires.entry(sandbox).or_default().push(wire);
-    }
-
-    /// What a sandbox was equipped with.
-    pub(super) fn take(&self, sandbox: SandboxId) -> Option<Wire> {
-        let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = wires.get_mut(&sandbox)?;
-        let wire = waiting.pop();
-        if waiting.is_empty() {
-            wires.remove(&sandbox);
-        }
-        wire
     }
 
     /// Has `proxy` put in what `sandbox` has; the tasks feed it until they are dropped.

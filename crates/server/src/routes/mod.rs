@@ -14,6 +14,7 @@ pub(crate) mod events;
 pub(crate) mod execs;
 pub(crate) mod files;
 pub(crate) mod health;
+pub(crate) mod network;
 pub(crate) mod output;
 pub(crate) mod ports;
 pub(crate) mod processes;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use sandbar_manifest::{BUILD_COMMAND, BUILD_TIMEOUT_MS};
 use sandbar_runtime::client::{Body, ExecStream, LogReader};
-use sandbar_types::{BuildCheck, ExecEnd, ExecId, ExecSpec, ExitStatus, NetworkMode};
+use sandbar_types::{BuildCheck, ExecEnd, ExecId, ExecSpec, ExitStatus};
 use tokio::time::Instant;
 
 use super::{super::log, fork::Fork};
@@ -147,8 +147,9 @@ async fn disk_full(fork: &Fork) {
 
 /// Serves the way out of the copy: that of its sandbox, whose history tells of what was refused.
 async fn way_out(fork: &Fork) -> std::convert::Infallible {
-    if fork.network.mode != NetworkMode::None
-        && let Err(err) = network::serve(&fork.inner, fork.of, &fork.dir, &fork.network).await
+    if let Ok(handle) = fork.inner.actor(fork.of)
+        && let Err(err) =
+            network::serve(&fork.inner, &handle, &fork.dir, std::future::pending()).await
     {
         tracing::warn!(sandbox.id = %fork.of, error = %err, "a check has no way out");
     }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use sandbar_runtime::SandboxDir;
 use sandbar_store::SandboxRow;
-use sandbar_types::{NetworkSpec, SandboxId};
+use sandbar_types::SandboxId;
 
 use super::turns::{Minded, Turn};
 use crate::{
@@ -23,7 +23,6 @@ pub(super) struct Fork {
     pub(super) dir: SandboxDir,
     /// Whose it is.
     pub(super) of: SandboxId,
-    pub(super) network: NetworkSpec,
     /// LIMIT: bytes that it may write; as many as the sandbox.
     pub(super) disk_bytes_max: u64,
     /// Let go of in this order: the next check of the sandbox begins when this copy is nobody's any more.
@@ -40,7 +39,6 @@ impl Fork {
             id,
             dir: inner.layout.fork(id),
             of: row.id,
-            network: row.spec.network.clone(),
             disk_bytes_max: row.spec.limits.disk_bytes_max,
             _minded: turn.mind(id),
             _turn: turn,
