@@ -39,7 +39,7 @@ impl Network for Way {
 
     async fn serve(&self, egress: Egress) {
         self.served.lock().unwrap().push((egress.rules, egress.told));
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn refresh(&self, _sandbox: SandboxId) {
