@@ -17,9 +17,7 @@ use tokio::{
 
 pub(crate) use self::board::NetworkBoards;
 pub use self::board::NetworkDenials;
-use crate::{
-    Error, ErrorKind, Result, Trust, Wire, actor::ActorHandle, credential, engine::Inner,
-};
+use crate::{Error, ErrorKind, Result, Trust, Wire, actor::ActorHandle, credential, engine::Inner};
 
 /// LIMIT: entries that wait to be written; more are dropped, for a sandbox can make as many as it likes.
 const ENTRIES_MAX: usize = 256;

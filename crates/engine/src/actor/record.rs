@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use sandbar_store::{
     Update, checkpoint_remove_all_in_txn, config_remove_all_in_txn, credential_remove_all_in_txn,
-    event_insert_of_sandbox_in_txn,
-    idempotency_forget_in_txn, operation_end_in_txn, operation_insert_in_txn,
-    reservation_release_in_txn, sandbox_fetch, sandbox_update_in_txn,
+    event_insert_of_sandbox_in_txn, idempotency_forget_in_txn, operation_end_in_txn,
+    operation_insert_in_txn, reservation_release_in_txn, sandbox_fetch, sandbox_update_in_txn,
 };
 use sandbar_types::{Enforcement, SandboxState, StopReason};
 use tokio::time::Instant;
