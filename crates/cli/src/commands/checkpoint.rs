@@ -15,6 +15,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{
+        Output,
         changes::{letter, lines},
         table::Table,
         units::{self, counted},
@@ -178,9 +179,18 @@ async fn diff(args: DiffArgs, context: &mut Context) -> Result<(), Failure> {
         "now" | "source" => args.to,
         word => find(context, &args.sandbox, word).await?.id.to_string(),
     };
+    show(context, (&address(&from, ""), &to), args.paths).await
+}
+
+/// Shows what differs between the checkpoint at `from` and `to`.
+pub(super) async fn show(
+    context: &mut Context,
+    (from, to): (&str, &str),
+    only_paths: bool,
+) -> Result<(), Failure> {
     let out = context.out;
-    if args.paths || out.is_json() {
-        let path = format!("{}?to={to}", address(&from, "/changes"));
+    if only_paths || out.is_json() {
+        let path = format!("{from}/changes?to={to}");
         let found: CheckpointChanges = context.client.fetch(&path).await?;
         if out.is_json() {
             return out.json(&found);
@@ -191,7 +201,7 @@ async fn diff(args: DiffArgs, context: &mut Context) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let path = format!("{}?to={to}", address(&from, "/diff"));
+    let path = format!("{from}/diff?to={to}");
     let response =
         out.during("making the diff", context.client.send(Method::GET, &path, None)).await?;
     let patch: Bytes = read(response).await?;
@@ -223,8 +233,13 @@ async fn revert(args: RevertArgs, context: &mut Context) -> Result<(), Failure> 
     let request = RevertRequest { before: before.id, after: after.id };
     let out = context.out;
     let done: Reverted = out.during("taking back", context.client.post(&path, &request)).await?;
+    tell(out, &done)
+}
+
+/// Says what was taken back.
+pub(super) fn tell(out: Output, done: &Reverted) -> Result<(), Failure> {
     if out.is_json() {
-        return out.json(&done);
+        return out.json(done);
     }
     match done.kept {
         None => out.say("nothing to take back"),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod asking;
+mod changes;
 mod draw;
 mod look;
 mod run;
@@ -38,6 +39,10 @@ enum Command {
     Answer(answer::Args),
     /// End a task: its agent is asked to stop, then told to, then killed. What it changed stays.
     Cancel(look::CancelArgs),
+    /// Show what a task changed, and nothing else.
+    Diff(changes::DiffArgs),
+    /// Take back what a task changed, and nothing that came later.
+    Revert(changes::RevertArgs),
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
@@ -48,6 +53,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         Command::Logs(args) => look::logs(args, context).await,
         Command::Answer(args) => answer::run(args, context).await,
         Command::Cancel(args) => look::cancel(args, context).await,
+        Command::Diff(args) => changes::diff(args, context).await,
+        Command::Revert(args) => changes::revert(args, context).await,
     }
 }
 

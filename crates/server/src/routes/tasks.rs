@@ -7,7 +7,9 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use sandbar_api::{Page, PageQuery, ServerSentEvent, TaskAnswerRequest, TaskListQuery, paths};
+use sandbar_api::{
+    Page, PageQuery, Reverted, ServerSentEvent, TaskAnswerRequest, TaskListQuery, paths,
+};
 use sandbar_engine::{AppRef, TaskFollower, TaskListParams};
 use sandbar_types::{SandboxId, Task as Body, TaskEvent, TaskEventPayload, TaskId, TaskSpec};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,6 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(task_cancel))
         .routes(routes!(task_answer))
         .routes(routes!(task_event_list))
+        .routes(routes!(task_revert))
 }
 
 /// Asks an agent to do something in a sandbox. Tasks of one sandbox are done one after the other; one that sleeps is woken.
@@ -142,6 +145,21 @@ async fn task_answer(
 ) -> Result<Answer<Body>, ApiError> {
     let TaskAnswerRequest { question, answer } = request;
     Ok(Answer(state.engine.task_answer(principal.tenant, id, (question, answer)).await?))
+}
+
+/// Takes back exactly what a task changed, all or nothing, and nothing that came later.
+///
+/// Later edits of the same texts are merged where they lie apart; else the answer is 409 with the paths.
+#[utoipa::path(post, path = "/v1/tasks/{task}/revert", tag = "tasks",
+    extensions(("x-sandbar" = json!({"scope": "write", "audit": "task.reverted"}))),
+    params(("task" = String, Path)), responses((status = 200, body = Reverted)))]
+async fn task_revert(
+    State(state): State<AppState>,
+    AskedBy(principal): AskedBy,
+    Task(id): Task,
+) -> Result<Answer<Reverted>, ApiError> {
+    let done = state.engine.task_revert(principal.tenant, id).await?;
+    Ok(Answer(Reverted { kept: done.kept, paths: done.paths, merged: done.merged }))
 }
 
 /// Lists what happened in a task, oldest first; or streams it until the task is over, with `Accept: text/event-stream`.
