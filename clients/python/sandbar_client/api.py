@@ -77,6 +77,77 @@ class ActorUnknown(TypedDict):
 Actor: TypeAlias = 'ActorUser | ActorToken | ActorAccount | ActorApiKey | ActorRules | ActorUnknown'
 
 
+# It says something; messages in pieces are told piece by piece.
+class AgentEventMessage(TypedDict):
+    # The words.
+    text: str
+    type: Literal['message']
+
+
+# It thinks aloud.
+class AgentEventThought(TypedDict):
+    # The words.
+    text: str
+    type: Literal['thought']
+
+
+# It uses a tool, or a tool is further than it was.
+class AgentEventToolCall(TypedDict):
+    # The same for every event of one use.
+    id: str
+    # The tool, as the agent names it.
+    tool: str
+    # What is done, in one line.
+    title: str
+    # How far it is.
+    state: ToolState
+    # What came of it, cut where it is long.
+    output: NotRequired[str | None]
+    type: Literal['tool_call']
+
+
+# It says that it changes a file. What really changed is told by the layer.
+class AgentEventFileChange(TypedDict):
+    # The path, as it names it.
+    path: str
+    type: Literal['file_change']
+
+
+# It waits for its model, tries again, or says how it is.
+class AgentEventStatus(TypedDict):
+    # The words.
+    text: str
+    type: Literal['status']
+
+
+# What an agent says or does.
+AgentEvent: TypeAlias = 'AgentEventMessage | AgentEventThought | AgentEventToolCall | AgentEventFileChange | AgentEventStatus'
+
+
+# The name of an agent.
+AgentName: TypeAlias = 'str'
+
+
+# The `id` of an option.
+class Answer1(TypedDict):
+    # The `id` of an option.
+    option: str
+
+
+# Words.
+class Answer2(TypedDict):
+    # Words.
+    text: str
+
+
+# The answer to a question: one of its options, or words.
+Answer: TypeAlias = 'Answer1 | Answer2'
+
+
+# Who answered.
+AnsweredBy: TypeAlias = "Literal['person', 'policy', 'deadline']"
+
+
 # An API key, without the key.
 class ApiKey(TypedDict):
     # Its id.
@@ -495,6 +566,14 @@ ChangeFlag: TypeAlias = "Literal['protected', 'exec_on_open', 'exec_bit', 'symli
 ChangeKind: TypeAlias = "Literal['added', 'modified', 'deleted', 'type_changed', 'mode_changed', 'xattr_changed']"
 
 
+# Every path that differs at one instant, in the order of paths.
+class ChangeSet(TypedDict):
+    # Hash over the changes.
+    diff_id: DiffId
+    # The changes, ordered by path.
+    changes: list[Change]
+
+
 # A page of the changes of one instant, ordered by path.
 class ChangesPage(TypedDict):
     # Names the whole set by its content. The `ETag` is the generation of the decisions, a dot, and this.
@@ -509,6 +588,58 @@ class ChangesPage(TypedDict):
 
 # How a check came out.
 CheckStatus: TypeAlias = "Literal['passed', 'failed', 'skipped']"
+
+
+# A point of a sandbox's past.
+class Checkpoint(TypedDict):
+    # Its id; later ones sort after earlier ones.
+    id: CheckpointId
+    # Of which sandbox.
+    sandbox_id: SandboxId
+    task_id: NotRequired[TaskId | None]
+    # Why it was made.
+    kind: CheckpointKind
+    # What it is called.
+    label: NotRequired[str | None]
+    # What it alone held on disk when it was made; what it shares with the one before does not count.
+    bytes: int
+    # Sockets and devices, which it does not hold.
+    left_out: int
+    # When it was made.
+    created_at: str
+
+
+# Everything that differs between two points.
+CheckpointChanges = TypedDict('CheckpointChanges', {
+    'diff_id': 'DiffId',
+    'changes': 'list[Change]',
+    'from': 'CheckpointId',
+    'to': 'str',
+})
+
+
+# What to keep.
+class CheckpointCreateRequest(TypedDict):
+    # What it is called, 1 to 200 bytes; what is called something is not removed by itself.
+    label: NotRequired[str | None]
+
+
+# Names a checkpoint.
+CheckpointId: TypeAlias = 'str'
+
+
+# Why a checkpoint was made.
+CheckpointKind: TypeAlias = "Literal['before', 'after', 'manual', 'kept']"
+
+
+# What a restore did.
+class CheckpointRestored(TypedDict):
+    # The workspace has again what this one has.
+    restored: CheckpointId
+    # What was there before.
+    kept: CheckpointId
+    # Paths that were written or removed.
+    paths: list[WorkspacePath]
 
 
 # Whose name a commit of approved changes has.
@@ -581,6 +712,88 @@ class ConfigUpdateRequest(TypedDict):
     # Whether it is a secret. What was one ceases to be only with a new value.
     is_sensitive: NotRequired[bool | None]
     access: NotRequired[ConfigAccess | None]
+
+
+# A credential, without its value, which nobody can read again.
+class Credential(TypedDict):
+    # Its id.
+    id: CredentialId
+    # What it is called.
+    name: CredentialName
+    app: NotRequired[AppId | None]
+    sandbox: NotRequired[SandboxId | None]
+    agent: NotRequired[AgentName | None]
+    env: NotRequired[EnvName | None]
+    # What is inside in place of the value. It is worth nothing.
+    placeholder: str
+    # Where the value may go.
+    rules: list[InjectionRule]
+    # Grows with every change; also the `ETag`.
+    generation: Generation
+    # When it was made.
+    created_at: str
+    # When it was changed last.
+    updated_at: str
+
+
+# Keeps a credential.
+class CredentialCreateRequest(TypedDict):
+    # What it is called.
+    name: CredentialName
+    # The secret: 8 bytes to 16 KiB of visible ASCII.
+    value: Secret
+    app: NotRequired[AppId | None]
+    sandbox: NotRequired[SandboxId | None]
+    agent: NotRequired[AgentName | None]
+    # How that agent got it.
+    login: NotRequired[CredentialLogin]
+    # Another host than the one that is known of the agent: `HOST` or `HOST:PORT`.
+    host: NotRequired[str | None]
+    env: NotRequired[EnvName | None]
+    # What the placeholder begins with, for programs that look.
+    placeholder_prefix: NotRequired[str | None]
+    # Where the value may go: 1 to 32 rules, or none for an agent that is known.
+    rules: NotRequired[list[InjectionRule]]
+
+
+# Names a credential.
+CredentialId: TypeAlias = 'str'
+
+
+# How an agent got its credential.
+CredentialLogin: TypeAlias = "Literal['key', 'oauth']"
+
+
+# What a credential is called.
+CredentialName: TypeAlias = 'str'
+
+
+# Changes a credential. What is absent stays as it is, the value too.
+class CredentialUpdateRequest(TypedDict):
+    value: NotRequired[Secret | None]
+    # Where the value may go.
+    rules: NotRequired[list[InjectionRule] | None]
+    env: NotRequired[EnvName | None]
+
+
+# What a credential has to do with a request.
+class CredentialWhy(TypedDict):
+    # Which one.
+    name: CredentialName
+    env: NotRequired[EnvName | None]
+    # Whether the request gets it.
+    applies: bool
+    miss: NotRequired[RuleMiss | None]
+    # Whether the programs inside believe who puts it in. Where not, the sandbox was started by an earlier
+    # version: stop and start it.
+    is_trusted: bool
+
+
+# What the credentials of a sandbox have to do with a request.
+class CredentialWhyAnswer(TypedDict):
+    # Every credential that reaches the sandbox; those that the request gets first, then those that came
+    # closest.
+    credentials: list[CredentialWhy]
 
 
 # One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same.
@@ -672,12 +885,12 @@ EnvName: TypeAlias = 'str'
 
 
 # What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
-ErrorCode: TypeAlias = "Literal['invalid_request', 'invalid_json', 'invalid_field', 'invalid_query', 'invalid_header', 'invalid_path', 'invalid_cursor', 'unauthorized', 'forbidden_origin', 'forbidden_peer', 'route_not_found', 'sandbox_not_found', 'exec_not_found', 'process_not_found', 'manifest_not_found', 'manifest_invalid', 'file_not_found', 'change_not_found', 'hunk_not_found', 'method_not_allowed', 'not_acceptable', 'request_timeout', 'state_conflict', 'ambiguous_id', 'name_taken', 'reservation_conflict', 'idempotency_key_reused', 'idempotency_in_progress', 'review_conflict', 'confirmation_required', 'file_exists', 'file_type_conflict', 'directory_not_empty', 'diff_changed', 'stale_generation', 'body_too_large', 'unsupported_media_type', 'range_not_satisfiable', 'misdirected_request', 'source_not_found', 'source_not_directory', 'source_forbidden', 'source_unsupported', 'no_hunks', 'no_source', 'upgrade_required', 'limit_reached', 'internal', 'launch_failed', 'host_unsupported', 'unavailable', 'timeout', 'storage_full', 'exec_ended', 'exec_lost', 'no_acceptance_rules', 'acceptance_limit', 'source_gone', 'source_replaced', 'git_unavailable', 'repository_unsupported', 'repository_busy', 'commit_refused', 'commit_failed', 'branch_conflict', 'commits_refused', 'nothing_to_pull', 'git_failed', 'approve_not_found', 'not_undoable', 'undo_not_last', 'undo_expired', 'undo_conflict', 'invalid_value', 'invalid_name', 'check_running', 'forbidden', 'csrf_required', 'invalid_credentials', 'rate_limited', 'quota_exceeded', 'setup_done', 'user_not_found', 'api_key_not_found', 'tenant_not_found', 'account_name_taken', 'last_admin', 'backup_unsupported', 'config_not_found', 'config_exists', 'secrets_key_unusable', 'changes_pending', 'app_not_found', 'app_name_taken', 'app_has_sandbox', 'idempotency_replay_hidden', 'setting_fixed', 'webhook_not_found', 'webhook_url_refused']"
+ErrorCode: TypeAlias = "Literal['invalid_request', 'invalid_json', 'invalid_field', 'invalid_query', 'invalid_header', 'invalid_path', 'invalid_cursor', 'unauthorized', 'forbidden_origin', 'forbidden_peer', 'route_not_found', 'sandbox_not_found', 'exec_not_found', 'process_not_found', 'manifest_not_found', 'manifest_invalid', 'file_not_found', 'change_not_found', 'hunk_not_found', 'method_not_allowed', 'not_acceptable', 'request_timeout', 'state_conflict', 'ambiguous_id', 'name_taken', 'reservation_conflict', 'idempotency_key_reused', 'idempotency_in_progress', 'review_conflict', 'confirmation_required', 'file_exists', 'file_type_conflict', 'directory_not_empty', 'diff_changed', 'stale_generation', 'body_too_large', 'unsupported_media_type', 'range_not_satisfiable', 'misdirected_request', 'source_not_found', 'source_not_directory', 'source_forbidden', 'source_unsupported', 'no_hunks', 'no_source', 'upgrade_required', 'limit_reached', 'internal', 'launch_failed', 'host_unsupported', 'unavailable', 'timeout', 'storage_full', 'exec_ended', 'exec_lost', 'no_acceptance_rules', 'acceptance_limit', 'source_gone', 'source_replaced', 'git_unavailable', 'repository_unsupported', 'repository_busy', 'commit_refused', 'commit_failed', 'branch_conflict', 'commits_refused', 'nothing_to_pull', 'git_failed', 'approve_not_found', 'not_undoable', 'undo_not_last', 'undo_expired', 'undo_conflict', 'invalid_value', 'invalid_name', 'check_running', 'forbidden', 'csrf_required', 'invalid_credentials', 'rate_limited', 'quota_exceeded', 'setup_done', 'user_not_found', 'api_key_not_found', 'tenant_not_found', 'account_name_taken', 'last_admin', 'backup_unsupported', 'config_not_found', 'config_exists', 'secrets_key_unusable', 'changes_pending', 'app_not_found', 'app_name_taken', 'app_has_sandbox', 'idempotency_replay_hidden', 'setting_fixed', 'webhook_not_found', 'webhook_url_refused', 'credential_not_found', 'credential_exists', 'invalid_rule', 'task_not_found', 'task_finished', 'question_not_found', 'question_answered', 'question_expired', 'agent_unknown', 'checkpoint_not_found', 'revert_conflict']"
 
 
 # One event.
 class Event(TypedDict):
-    type: Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']
+    type: Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']
     # It was stopped.
     data: NotRequired[dict[str, Any]]
     # Grows with each event of the server; the id of the server-sent event, too.
@@ -808,6 +1021,27 @@ class EventPayloadRefreshed(TypedDict):
     type: Literal['refreshed']
 
 
+# A point of the workspace's past was kept.
+class EventPayloadCheckpointMade(TypedDict):
+    # A point of the workspace's past was kept.
+    data: dict[str, Any]
+    type: Literal['checkpoint_made']
+
+
+# The workspace has again what a checkpoint has.
+class EventPayloadCheckpointRestored(TypedDict):
+    # The workspace has again what a checkpoint has.
+    data: dict[str, Any]
+    type: Literal['checkpoint_restored']
+
+
+# What differs between two checkpoints was taken back, and nothing that came later.
+class EventPayloadCheckpointReverted(TypedDict):
+    # What differs between two checkpoints was taken back, and nothing that came later.
+    data: dict[str, Any]
+    type: Literal['checkpoint_reverted']
+
+
 # The app was not started: its manifest cannot be used.
 class EventPayloadManifestInvalid(TypedDict):
     # The app was not started: its manifest cannot be used.
@@ -855,6 +1089,13 @@ class EventPayloadEgressDenied(TypedDict):
     # A program inside asked for a host that it may not reach.
     data: dict[str, Any]
     type: Literal['egress_denied']
+
+
+# An upstream said a credential back that was put into a request. It was taken out of the answer.
+class EventPayloadCredentialEchoed(TypedDict):
+    # An upstream said a credential back that was put into a request. It was taken out of the answer.
+    data: dict[str, Any]
+    type: Literal['credential_echoed']
 
 
 # A setting or a secret was made, changed or removed.
@@ -946,12 +1187,40 @@ class EventPayloadWebhookDisabled(TypedDict):
     type: Literal['webhook_disabled']
 
 
+# A task was asked for.
+class EventPayloadTaskQueued(TypedDict):
+    # A task was asked for.
+    data: dict[str, Any]
+    type: Literal['task_queued']
+
+
+# A task was begun.
+class EventPayloadTaskStarted(TypedDict):
+    # A task was begun.
+    data: dict[str, Any]
+    type: Literal['task_started']
+
+
+# The agent of a task asked, and waits for an answer.
+class EventPayloadTaskWaiting(TypedDict):
+    # The agent of a task asked, and waits for an answer.
+    data: dict[str, Any]
+    type: Literal['task_waiting']
+
+
+# A task is over.
+class EventPayloadTaskFinished(TypedDict):
+    # A task is over.
+    data: dict[str, Any]
+    type: Literal['task_finished']
+
+
 # What happened. Never output, values of variables, or command lines.
-EventPayload: TypeAlias = 'EventPayloadCreated | EventPayloadRunning | EventPayloadAdopted | EventPayloadPaused | EventPayloadResumed | EventPayloadStopped | EventPayloadFailed | EventPayloadDeleted | EventPayloadExecStarted | EventPayloadExecEnded | EventPayloadApproved | EventPayloadUndone | EventPayloadApproveRecovered | EventPayloadApproveKept | EventPayloadRejected | EventPayloadRefreshed | EventPayloadManifestInvalid | EventPayloadProcessReady | EventPayloadProcessUnhealthy | EventPayloadProcessEnded | EventPayloadProcessGivenUp | EventPayloadBuildChecked | EventPayloadEgressDenied | EventPayloadConfigChanged | EventPayloadAppCreated | EventPayloadAppCloned | EventPayloadAppUpdated | EventPayloadAppDeleted | EventPayloadSandboxReplaced | EventPayloadDiskWarning | EventPayloadDiskExceeded | EventPayloadDataDiskLow | EventPayloadTotalDiskWarning | EventPayloadQuotaWarning | EventPayloadLeaseEnding | EventPayloadWebhookDisabled'
+EventPayload: TypeAlias = 'EventPayloadCreated | EventPayloadRunning | EventPayloadAdopted | EventPayloadPaused | EventPayloadResumed | EventPayloadStopped | EventPayloadFailed | EventPayloadDeleted | EventPayloadExecStarted | EventPayloadExecEnded | EventPayloadApproved | EventPayloadUndone | EventPayloadApproveRecovered | EventPayloadApproveKept | EventPayloadRejected | EventPayloadRefreshed | EventPayloadCheckpointMade | EventPayloadCheckpointRestored | EventPayloadCheckpointReverted | EventPayloadManifestInvalid | EventPayloadProcessReady | EventPayloadProcessUnhealthy | EventPayloadProcessEnded | EventPayloadProcessGivenUp | EventPayloadBuildChecked | EventPayloadEgressDenied | EventPayloadCredentialEchoed | EventPayloadConfigChanged | EventPayloadAppCreated | EventPayloadAppCloned | EventPayloadAppUpdated | EventPayloadAppDeleted | EventPayloadSandboxReplaced | EventPayloadDiskWarning | EventPayloadDiskExceeded | EventPayloadDataDiskLow | EventPayloadTotalDiskWarning | EventPayloadQuotaWarning | EventPayloadLeaseEnding | EventPayloadWebhookDisabled | EventPayloadTaskQueued | EventPayloadTaskStarted | EventPayloadTaskWaiting | EventPayloadTaskFinished'
 
 
 # What kind of event it is. New ones are added; none changes its meaning.
-EventType: TypeAlias = "Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']"
+EventType: TypeAlias = "Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']"
 
 
 # An exec as the server knows it.
@@ -1288,6 +1557,45 @@ class HunkPick(TypedDict):
 IdlePolicy: TypeAlias = "Literal['sleep', 'always_on']"
 
 
+# Into a header. What the program inside sent in it is taken out.
+class InjectionPlaceHeader(TypedDict):
+    # The name of the header.
+    name: str
+    # Its value, with `{}` where the secret goes: `Bearer {}`.
+    template: str
+    kind: Literal['header']
+
+
+# As the password of `authorization: Basic`, as Git and package registries take it.
+class InjectionPlaceBasic(TypedDict):
+    # The name that goes with it.
+    user: str
+    kind: Literal['basic']
+
+
+# Into a body of JSON or of a form, where a value is the placeholder.
+class InjectionPlaceBody(TypedDict):
+    kind: Literal['body']
+
+
+# Where a credential is put.
+InjectionPlace: TypeAlias = 'InjectionPlaceHeader | InjectionPlaceBasic | InjectionPlaceBody'
+
+
+# Which requests get a credential, and where in them. Always over TLS: a rule for plain HTTP cannot be written.
+class InjectionRule(TypedDict):
+    # The host, exactly: a name in lower case, or an address. No pattern is taken.
+    host: str
+    # The port; 443 when absent.
+    port: NotRequired[int]
+    # The methods, in capitals; every one where there is none.
+    methods: NotRequired[list[str]]
+    # What the path begins with, in whole segments; `/` when absent.
+    path: NotRequired[str]
+    # Where in the request.
+    place: InjectionPlace
+
+
 # How strong the isolation of a sandbox is.
 IsolationLevel: TypeAlias = "Literal['full', 'degraded']"
 
@@ -1329,6 +1637,26 @@ class KeepaliveRequest(TypedDict):
 
 # What an API key is for, in words of whoever made it.
 KeyName: TypeAlias = 'str'
+
+
+# An agent that credentials are known of.
+class KnownAgent(TypedDict):
+    # What it is called.
+    name: AgentName
+    # What people call it.
+    label: str
+    # Its program.
+    program: str
+    # The environment variable that a key of it is in, usually.
+    env: EnvName
+    # Whether there is a credential for it.
+    is_connected: bool
+
+
+# The agents that credentials are known of.
+class KnownAgents(TypedDict):
+    # All of them.
+    agents: list[KnownAgent]
 
 
 # Who holds which limit of a sandbox.
@@ -1514,6 +1842,51 @@ class NeedsPersonPathNotListed(TypedDict):
 NeedsPerson: TypeAlias = 'NeedsPersonFlagged | NeedsPersonNotText | NeedsPersonPathNotListed'
 
 
+# How the network of a sandbox is to be changed: what is replaced first, then what is taken out and added.
+class NetworkChange(TypedDict):
+    mode: NotRequired[NetworkMode | None]
+    # In place of all rules that allow.
+    allow: NotRequired[list[str] | None]
+    # In place of all rules that deny.
+    deny: NotRequired[list[str] | None]
+    # Rules that are to be there no more, of either kind.
+    remove: NotRequired[list[str]]
+    # Rules that are to be denied, and allowed no more.
+    add_deny: NotRequired[list[str]]
+    # Rules that are to be allowed, and denied no more.
+    add_allow: NotRequired[list[str]]
+
+
+# A line of the log of a sandbox's network.
+class NetworkEntry(TypedDict):
+    # Counts the lines of this sandbox.
+    id: int
+    # When it was refused, or over.
+    at: str
+    # What became of it.
+    what: NetworkEntryKind
+    # The name or address that was asked for.
+    host: str
+    # The port.
+    port: int
+    # Why it was refused, as a code.
+    reason: NotRequired[str | None]
+    # The rule that allowed it; `open` where the mode did.
+    rule: NotRequired[str | None]
+    # Bytes that the sandbox sent.
+    sent_bytes: NotRequired[int | None]
+    # Bytes that the sandbox received.
+    received_bytes: NotRequired[int | None]
+    # How long the connection lasted.
+    duration_ms: NotRequired[int | None]
+    # How it ended, as a code: `done`, `failed`, `idle`, `revoked`, `refused`, `cancelled`.
+    end: NotRequired[str | None]
+
+
+# What became of one request of a sandbox for a host.
+NetworkEntryKind: TypeAlias = "Literal['denied', 'closed']"
+
+
 # What happens to a host that no rule names.
 NetworkMode: TypeAlias = "Literal['none', 'allow_list', 'open']"
 
@@ -1525,6 +1898,36 @@ class NetworkSpec(TypedDict):
     # Hosts that may be reached beside those of the server's list: `example.org`, `*.example.org`,
     # `example.org:8443`.
     allow: NotRequired[list[str]]
+    # Hosts that are refused whatever else is said, at every port where none is named.
+    deny: NotRequired[list[str]]
+
+
+# Why a sandbox may or may not reach a host now.
+class NetworkWhy(TypedDict):
+    # The host as it is decided about, and the port.
+    target: str
+    # Whether it is reached.
+    allowed: bool
+    # The rule that allows it; `open` where the mode does.
+    rule: NotRequired[str | None]
+    # Why it is refused, as a code.
+    reason: NotRequired[str | None]
+    # Why, for people.
+    message: str
+    # How to allow it.
+    hint: NotRequired[str | None]
+    # What it resolves to on the server. A host that is refused by its name is not looked up.
+    addresses: list[NetworkWhyAddress]
+
+
+# An address that a host has, and what is decided about it.
+class NetworkWhyAddress(TypedDict):
+    # The address.
+    address: str
+    # What kind of one it is, for people.
+    kind: str
+    # Whether it may be connected to.
+    allowed: bool
 
 
 # One page of a list.
@@ -1560,9 +1963,25 @@ class PageAuditRecord(TypedDict):
 
 
 # One page of a list.
+class PageCheckpoint(TypedDict):
+    # The items, in the list's own order.
+    items: list[Checkpoint]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
 class PageConfigItem(TypedDict):
     # The items, in the list's own order.
     items: list[ConfigItem]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageCredential(TypedDict):
+    # The items, in the list's own order.
+    items: list[Credential]
     # Ask again with this as `cursor` for the next page; absent on the last one.
     next_cursor: NotRequired[str | None]
 
@@ -1584,9 +2003,33 @@ class PageExec(TypedDict):
 
 
 # One page of a list.
+class PageNetworkEntry(TypedDict):
+    # The items, in the list's own order.
+    items: list[NetworkEntry]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
 class PageSandbox(TypedDict):
     # The items, in the list's own order.
     items: list[Sandbox]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageTask(TypedDict):
+    # The items, in the list's own order.
+    items: list[Task]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
+class PageTaskEvent(TypedDict):
+    # The items, in the list's own order.
+    items: list[TaskEvent]
     # Ask again with this as `cursor` for the next page; absent on the last one.
     next_cursor: NotRequired[str | None]
 
@@ -1926,6 +2369,38 @@ class PulledCommit(TypedDict):
     author: str
 
 
+# A question of an agent to a person.
+class Question(TypedDict):
+    # Its name.
+    id: QuestionId
+    # What it is about.
+    kind: QuestionKind
+    # The question, for people.
+    text: str
+    # What may be chosen; empty where only words answer.
+    options: NotRequired[list[QuestionOption]]
+    # Whether words may answer in place of an option.
+    free_text: NotRequired[bool]
+
+
+# Names a question of a task.
+QuestionId: TypeAlias = 'str'
+
+
+# What an agent asks for.
+QuestionKind: TypeAlias = "Literal['permission', 'question', 'network']"
+
+
+# One answer that may be chosen.
+class QuestionOption(TypedDict):
+    # What is sent to choose it.
+    id: str
+    # What people read.
+    label: str
+    # Whether it lets the agent do what it asked for; `None` where it is no permission.
+    allows: NotRequired[bool | None]
+
+
 # At most so much, over all living sandboxes of a tenant; what is absent is without end.
 class Quota(TypedDict):
     # Sandboxes that live at once, the stopped ones included.
@@ -2072,8 +2547,29 @@ class RestartedProcess(TypedDict):
     is_ready: bool
 
 
+# What to take back.
+class RevertRequest(TypedDict):
+    # The checkpoint before the work.
+    before: CheckpointId
+    # The checkpoint after it.
+    after: CheckpointId
+
+
+# What a revert did.
+class Reverted(TypedDict):
+    kept: NotRequired[CheckpointId | None]
+    # Paths that were written or removed.
+    paths: list[WorkspacePath]
+    # Of these, the texts into which later edits were merged.
+    merged: list[WorkspacePath]
+
+
 # What somebody is in a tenant. Ordered: each may do what the ones before it may.
 Role: TypeAlias = "Literal['viewer', 'member', 'admin']"
+
+
+# Why a rule does not apply to a request.
+RuleMiss: TypeAlias = "Literal['host', 'port', 'method', 'path', 'ambiguous_path']"
 
 
 # A sandbox as the server knows it.
@@ -2338,7 +2834,7 @@ class Setting(TypedDict):
 
 
 # A setting that can be changed while the server runs.
-SettingKey: TypeAlias = "Literal['server.log_filter', 'server.requests_per_minute', 'sandbox.max', 'sandbox.stop_grace', 'sandbox.app_idle_timeout', 'sandbox.keepalive_max', 'retention.history', 'retention.events', 'retention.idempotency_keys', 'upkeep.reconcile_interval', 'upkeep.size_interval']"
+SettingKey: TypeAlias = "Literal['server.log_filter', 'server.requests_per_minute', 'sandbox.max', 'sandbox.stop_grace', 'sandbox.app_idle_timeout', 'sandbox.keepalive_max', 'retention.history', 'retention.events', 'retention.idempotency_keys', 'upkeep.reconcile_interval', 'upkeep.size_interval', 'task.question_deadline']"
 
 
 # Who says what a setting is. What comes later here beats what comes before.
@@ -2458,6 +2954,226 @@ class Take3(TypedDict):
 Take: TypeAlias = "Literal['ours'] | Literal['theirs'] | Take3"
 
 
+# A task, as it is at one instant.
+class Task(TypedDict):
+    # Its id.
+    id: TaskId
+    # Where it is done.
+    sandbox_id: SandboxId
+    # What is asked.
+    spec: TaskSpec
+    # Which agent.
+    agent: AgentName
+    # Where it is in its life.
+    state: TaskState
+    question: NotRequired[Question | None]
+    result: NotRequired[TaskResult | None]
+    # When it was asked for.
+    created_at: str
+    # When its agent was started.
+    started_at: NotRequired[str | None]
+    # When it was over.
+    finished_at: NotRequired[str | None]
+
+
+# An answer to a question of an agent.
+class TaskAnswerRequest(TypedDict):
+    question: NotRequired[QuestionId | None]
+    # One of its options, or words.
+    answer: Answer
+
+
+# One line of a task's history.
+class TaskEvent(TypedDict):
+    # Which.
+    state: NotRequired[TaskState]
+    event: Literal['state', 'agent', 'stderr', 'checkpoint', 'question', 'answered', 'ended', 'build', 'health', 'done']
+    # What.
+    agent: NotRequired[AgentEvent]
+    # A line.
+    text: NotRequired[str]
+    # Which.
+    checkpoint: NotRequired[CheckpointId]
+    # Whether it is the one before the agent began.
+    is_before: NotRequired[bool]
+    # What.
+    question: NotRequired[Question | QuestionId]
+    # When the policy answers in place of a person.
+    deadline: NotRequired[str | None]
+    # How.
+    answer: NotRequired[Answer]
+    # By whom.
+    by: NotRequired[AnsweredBy]
+    # How.
+    exit: NotRequired[ExitStatus]
+    # `passed`, `failed`, `skipped`.
+    status: NotRequired[str]
+    # The last lines, where it failed.
+    message: NotRequired[str | None]
+    # Whether it is.
+    app_healthy: NotRequired[bool]
+    # Whether the preview answers; absent where there is none.
+    preview_ok: NotRequired[bool | None]
+    # What came of it.
+    result: NotRequired[TaskResult]
+    # Counted from 1 in each task, without gaps: what `Last-Event-ID` takes.
+    seq: int
+    # When, by the server's clock.
+    at: str
+
+
+# It is in another state.
+class TaskEventPayloadState(TypedDict):
+    # Which.
+    state: TaskState
+    event: Literal['state']
+
+
+# The agent said or did something.
+class TaskEventPayloadAgent(TypedDict):
+    # What.
+    agent: AgentEvent
+    event: Literal['agent']
+
+
+# The agent wrote to its standard error.
+class TaskEventPayloadStderr(TypedDict):
+    # A line.
+    text: str
+    event: Literal['stderr']
+
+
+# A checkpoint was made.
+class TaskEventPayloadCheckpoint(TypedDict):
+    # Which.
+    checkpoint: CheckpointId
+    # Whether it is the one before the agent began.
+    is_before: bool
+    event: Literal['checkpoint']
+
+
+# The agent asks.
+class TaskEventPayloadQuestion(TypedDict):
+    # What.
+    question: Question
+    # When the policy answers in place of a person.
+    deadline: NotRequired[str | None]
+    event: Literal['question']
+
+
+# A question was answered.
+class TaskEventPayloadAnswered(TypedDict):
+    # Which.
+    question: QuestionId
+    # How.
+    answer: Answer
+    # By whom.
+    by: AnsweredBy
+    event: Literal['answered']
+
+
+# The agent's process ended.
+class TaskEventPayloadEnded(TypedDict):
+    # How.
+    exit: ExitStatus
+    event: Literal['ended']
+
+
+# It was tried whether the app builds.
+class TaskEventPayloadBuild(TypedDict):
+    # `passed`, `failed`, `skipped`.
+    status: str
+    # The last lines, where it failed.
+    message: NotRequired[str | None]
+    event: Literal['build']
+
+
+# It was looked whether the app is well.
+class TaskEventPayloadHealth(TypedDict):
+    # Whether it is.
+    app_healthy: bool
+    # Whether the preview answers; absent where there is none.
+    preview_ok: NotRequired[bool | None]
+    event: Literal['health']
+
+
+# It is over; nothing follows.
+class TaskEventPayloadDone(TypedDict):
+    # What came of it.
+    result: TaskResult
+    event: Literal['done']
+
+
+# What happened in a task.
+TaskEventPayload: TypeAlias = 'TaskEventPayloadState | TaskEventPayloadAgent | TaskEventPayloadStderr | TaskEventPayloadCheckpoint | TaskEventPayloadQuestion | TaskEventPayloadAnswered | TaskEventPayloadEnded | TaskEventPayloadBuild | TaskEventPayloadHealth | TaskEventPayloadDone'
+
+
+# Why a task failed.
+TaskFailure: TypeAlias = "Literal['agent_timeout', 'agent_error', 'agent_not_found', 'sandbox_unavailable', 'interrupted', 'internal']"
+
+
+# Names a task.
+TaskId: TypeAlias = 'str'
+
+
+# What came of a task. A field that nobody looked at is absent.
+class TaskResult(TypedDict):
+    failure_reason: NotRequired[TaskFailure | None]
+    # What went wrong, for people.
+    error_message: NotRequired[str | None]
+    # The paths that differ between both checkpoints, at most [`TaskResult::FILES_MAX`] of them.
+    files_changed: NotRequired[list[str] | None]
+    # How many there are.
+    files_changed_count: NotRequired[int | None]
+    # The last thing that the agent said.
+    final_message: NotRequired[str | None]
+    # `passed`, `failed`, `skipped`; absent where it was not tried.
+    build_status: NotRequired[str | None]
+    # The end of what a failed build wrote, at most 2000 bytes.
+    build_error_message: NotRequired[str | None]
+    # Whether the preview answers; absent where there is none.
+    preview_ok: NotRequired[bool | None]
+    # The build did not fail, and the preview answers, or without one a worker runs. Absent where nothing is
+    # declared.
+    app_healthy: NotRequired[bool | None]
+    checkpoint_before: NotRequired[CheckpointId | None]
+    checkpoint_after: NotRequired[CheckpointId | None]
+    # How long it worked and waited, in milliseconds.
+    duration_ms: NotRequired[int]
+    usage: NotRequired[TaskUsage | None]
+
+
+# What a user wants done.
+TaskSpec = TypedDict('TaskSpec', {
+    'prompt': 'str',
+    'agent': 'NotRequired[AgentName | None]',
+    'model': 'NotRequired[str | None]',
+    'timeout_ms': 'NotRequired[int | None]',
+    'continue': 'NotRequired[bool]',
+    'command': 'NotRequired[list[str]]',
+})
+
+
+# Where a task is in its life.
+TaskState: TypeAlias = "Literal['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled']"
+
+
+# What was used. Absent where the agent does not say.
+class TaskUsage(TypedDict):
+    # Tokens that were sent, without those of the cache.
+    input_tokens: NotRequired[int | None]
+    # Tokens that came back.
+    output_tokens: NotRequired[int | None]
+    # Of those, for thinking.
+    reasoning_tokens: NotRequired[int | None]
+    # Tokens read from the cache.
+    cache_read_tokens: NotRequired[int | None]
+    # Tokens written to the cache.
+    cache_write_tokens: NotRequired[int | None]
+    # What it cost, in US dollars, as the agent says.
+    cost_usd: NotRequired[float | None]
+
+
 # A tenant: what one of them has, no other one sees.
 class Tenant(TypedDict):
     # Its id.
@@ -2501,6 +3217,10 @@ class TerminalSize(TypedDict):
     rows: int
     # Columns, in characters.
     cols: int
+
+
+# How far a tool of an agent is.
+ToolState: TypeAlias = "Literal['running', 'completed', 'failed']"
 
 
 # Only these known ones, by name, for example `cargo`, `rustup`, `npm`.
@@ -2706,6 +3426,10 @@ class Sandbar(Transport):
         """Says whether the server takes work, where probes look for it."""
         return self.ask('GET', '/readyz', 'json')
 
+    def agent_list(self) -> KnownAgents:
+        """Lists the agents that credentials are known of."""
+        return self.ask('GET', '/v1/agents', 'json')
+
     def api_key_list(self, *, limit: int | None = None, cursor: str | None = None, tenant: str | None = None) -> PageApiKey:
         """Lists the API keys of a tenant, oldest first. The keys themselves are nowhere."""
         return self.ask('GET', '/v1/api-keys', 'json', query={'limit': limit, 'cursor': cursor, 'tenant': tenant})
@@ -2781,12 +3505,12 @@ class Sandbar(Transport):
         it is. `If-Match` with the `ETag` is honored."""
         return self.ask('PATCH', f'/v1/apps/{self.segment(app)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match}, body=body, media='application/json')
 
-    def app_event_list(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> PageEvent:
+    def app_event_list(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> PageEvent:
         """Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-
         stream`. As `GET /v1/events`, whose `app` lists those of an app that is gone, too."""
         return self.ask('GET', f'/v1/apps/{self.segment(app)}/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
 
-    def app_event_list_stream(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+    def app_event_list_stream(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
         """Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-
         stream`. As `GET /v1/events`, whose `app` lists those of an app that is gone, too."""
         return self.follow('GET', f'/v1/apps/{self.segment(app)}/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
@@ -2813,6 +3537,14 @@ class Sandbar(Transport):
     def app_stop(self, app: str, body: StopRequest | None = None, *, idempotency_key: str | None = None) -> Sandbox:
         """Stops the sandbox that an app is about: asks, waits, kills. Its files are kept."""
         return self.ask('POST', f'/v1/apps/{self.segment(app)}/stop', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def app_task_list(self, app: str, *, limit: int | None = None, cursor: str | None = None, state: TaskState | None = None) -> PageTask:
+        """Lists tasks of the current sandbox of an app, newest first."""
+        return self.ask('GET', f'/v1/apps/{self.segment(app)}/tasks', 'json', query={'limit': limit, 'cursor': cursor, 'state': state})
+
+    def app_task_create(self, app: str, body: TaskSpec, *, idempotency_key: str | None = None) -> Task:
+        """Asks an agent to do something in the current sandbox of an app."""
+        return self.ask('POST', f'/v1/apps/{self.segment(app)}/tasks', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def audit_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, tenant: str | None = None, actor: str | None = None, action: str | None = None, target: str | None = None, since: str | None = None, until: str | None = None) -> PageAuditRecord:
         """Lists who asked for what that changes something, newest first. Who runs the server sees every tenant's
@@ -2850,17 +3582,38 @@ class Sandbar(Transport):
         as secret as the data directory."""
         return self.ask('POST', '/v1/backup', 'bytes')
 
+    def credential_list(self, *, limit: int | None = None, cursor: str | None = None) -> PageCredential:
+        """Lists credentials, oldest first. Values are never shown."""
+        return self.ask('GET', '/v1/credentials', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def credential_create(self, body: CredentialCreateRequest, *, idempotency_key: str | None = None) -> Credential:
+        """Keeps a credential: it is put into requests that a rule of it is for, and inside there is a placeholder."""
+        return self.ask('POST', '/v1/credentials', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def credential_fetch(self, credential: str) -> Credential:
+        """Looks at a credential."""
+        return self.ask('GET', f'/v1/credentials/{self.segment(credential)}', 'json')
+
+    def credential_delete(self, credential: str, *, if_match: str | None = None) -> None:
+        """Removes a credential."""
+        return self.ask('DELETE', f'/v1/credentials/{self.segment(credential)}', 'nothing', headers={'If-Match': if_match})
+
+    def credential_update(self, credential: str, body: CredentialUpdateRequest, *, if_match: str | None = None) -> Credential:
+        """Changes a credential: its value, where it may go, the variable inside. Requests get what it is when they
+        begin."""
+        return self.ask('PATCH', f'/v1/credentials/{self.segment(credential)}', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
     def doctor(self) -> Doctor:
         """Probes the host by doing, and names what is missing and what to do about it."""
         return self.ask('GET', '/v1/doctor', 'json')
 
-    def event_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> PageEvent:
+    def event_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> PageEvent:
         """Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`. In the
         stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id,
         also when the server was restarted in between."""
         return self.ask('GET', '/v1/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type, 'app': app, 'sandbox': sandbox}, headers={'Last-Event-ID': last_event_id})
 
-    def event_list_stream(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+    def event_list_stream(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
         """Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`. In the
         stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id,
         also when the server was restarted in between."""
@@ -2969,6 +3722,34 @@ class Sandbar(Transport):
         """Shows one changed text file as hunks."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/changes/hunks', 'json', query={'path': path, 'path_b64': path_b64})
 
+    def checkpoint_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None) -> PageCheckpoint:
+        """Lists the checkpoints of a sandbox, newest first."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def checkpoint_create(self, sandbox: str, body: CheckpointCreateRequest | None = None, *, idempotency_key: str | None = None) -> Checkpoint:
+        """Keeps the workspace as it is now. What runs is frozen only while it is copied."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def checkpoint_fetch(self, sandbox: str, checkpoint: str) -> Checkpoint:
+        """Looks at one checkpoint."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints/{self.segment(checkpoint)}', 'json')
+
+    def checkpoint_delete(self, sandbox: str, checkpoint: str, *, if_match: str | None = None) -> None:
+        """Removes a checkpoint. Others that share files with it keep them."""
+        return self.ask('DELETE', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints/{self.segment(checkpoint)}', 'nothing', headers={'If-Match': if_match})
+
+    def checkpoint_changes(self, sandbox: str, checkpoint: str, *, to: str | None = None) -> CheckpointChanges:
+        """Lists everything that differs between a checkpoint and another point, ordered by path."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints/{self.segment(checkpoint)}/changes', 'json', query={'to': to})
+
+    def checkpoint_diff(self, sandbox: str, checkpoint: str, *, to: str | None = None) -> str:
+        """Shows the same as a patch that `git apply` accepts."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints/{self.segment(checkpoint)}/diff', 'text', query={'to': to})
+
+    def checkpoint_restore(self, sandbox: str, checkpoint: str, *, idempotency_key: str | None = None) -> CheckpointRestored:
+        """Makes the workspace what a checkpoint has. What is there now is kept as a checkpoint first."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/checkpoints/{self.segment(checkpoint)}/restore', 'json', headers={'Idempotency-Key': idempotency_key})
+
     def config_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None) -> PageConfigItem:
         """Lists the settings and secrets of a sandbox by name. The value of a secret is never shown."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/config', 'json', query={'limit': limit, 'cursor': cursor})
@@ -2985,6 +3766,10 @@ class Sandbar(Transport):
         """Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is."""
         return self.ask('PATCH', f'/v1/sandboxes/{self.segment(sandbox)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match}, body=body, media='application/json')
 
+    def credential_why(self, sandbox: str, *, host: str, port: int | None = None, method: str | None = None, path: str | None = None) -> CredentialWhyAnswer:
+        """Says which credentials a request from a sandbox would get, and why not the others. Nothing is sent."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/credentials/why', 'json', query={'host': host, 'port': port, 'method': method, 'path': path})
+
     def declined_list(self, sandbox: str) -> DeclinedList:
         """Lists what was rejected, with what the person said about it."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/declined', 'json')
@@ -2993,12 +3778,12 @@ class Sandbar(Transport):
         """Shows the changes as a patch that `git apply` accepts."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/diff', 'text', query={'path': path, 'path_b64': path_b64})
 
-    def sandbox_event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> PageEvent:
+    def sandbox_event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> PageEvent:
         """Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`. As `GET
         /v1/events`; a stream ends with its sandbox."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
 
-    def sandbox_event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+    def sandbox_event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
         """Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`. As `GET
         /v1/events`; a stream ends with its sandbox."""
         return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
@@ -3071,6 +3856,24 @@ class Sandbar(Transport):
         """Keeps a sandbox from sleeping until a time. A later request replaces an earlier one."""
         return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/keepalive', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
+    def network_fetch(self, sandbox: str) -> NetworkSpec:
+        """Looks at what a sandbox may reach, beside what the server lets every sandbox reach."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/network', 'json')
+
+    def network_update(self, sandbox: str, body: NetworkChange, *, if_match: str | None = None) -> NetworkSpec:
+        """Changes what a sandbox may reach, while it runs. It holds at once, and connections that are no longer
+        allowed end."""
+        return self.ask('PATCH', f'/v1/sandboxes/{self.segment(sandbox)}/network', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def network_log(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None) -> PageNetworkEntry:
+        """Lists what a sandbox reached and what it was refused, newest first."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/network/log', 'json', query={'limit': limit, 'cursor': cursor})
+
+    def network_why(self, sandbox: str, *, host: str, port: int | None = None) -> NetworkWhy:
+        """Says whether a sandbox may reach a host now, by which rule, and what is decided about each of its
+        addresses. A host that is refused by its name is not looked up."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/network/why', 'json', query={'host': host, 'port': port})
+
     def sandbox_pause(self, sandbox: str, *, idempotency_key: str | None = None) -> Sandbox:
         """Freezes a sandbox with its memory."""
         return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/pause', 'json', headers={'Idempotency-Key': idempotency_key})
@@ -3092,6 +3895,11 @@ class Sandbar(Transport):
         """Lets a paused sandbox run on."""
         return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/resume', 'json', headers={'Idempotency-Key': idempotency_key})
 
+    def revert(self, sandbox: str, body: RevertRequest, *, idempotency_key: str | None = None) -> Reverted:
+        """Takes back exactly what differs between two checkpoints, all or nothing, and nothing that came later.
+        Later edits of the same texts are merged where they lie apart; else the answer is 409 with the paths."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/revert', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
     def sandbox_start(self, sandbox: str, *, idempotency_key: str | None = None) -> Sandbox:
         """Starts a stopped or failed sandbox over the files that were kept."""
         return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/start', 'json', headers={'Idempotency-Key': idempotency_key})
@@ -3099,6 +3907,15 @@ class Sandbar(Transport):
     def sandbox_stop(self, sandbox: str, body: StopRequest | None = None, *, idempotency_key: str | None = None) -> Sandbox:
         """Stops a sandbox: asks, waits, kills. Its files are kept."""
         return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/stop', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def task_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, state: TaskState | None = None) -> PageTask:
+        """Lists tasks of a sandbox, newest first. Of a prompt that is long the beginning."""
+        return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/tasks', 'json', query={'limit': limit, 'cursor': cursor, 'state': state})
+
+    def task_create(self, sandbox: str, body: TaskSpec, *, idempotency_key: str | None = None) -> Task:
+        """Asks an agent to do something in a sandbox. Tasks of one sandbox are done one after the other; one that
+        sleeps is woken."""
+        return self.ask('POST', f'/v1/sandboxes/{self.segment(sandbox)}/tasks', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
 
     def sandbox_usage(self, sandbox: str) -> SandboxUsage:
         """What a sandbox uses now."""
@@ -3117,6 +3934,36 @@ class Sandbar(Transport):
         """Changes settings, all or none of them. They hold at once, and when the server is started again. What was
         said when the server was started, in its file, its environment or on its command line, stays."""
         return self.ask('PATCH', '/v1/settings', 'json', headers={'If-Match': if_match}, body=body, media='application/json')
+
+    def task_fetch(self, task: str) -> Task:
+        """Looks at a task."""
+        return self.ask('GET', f'/v1/tasks/{self.segment(task)}', 'json')
+
+    def task_answer(self, task: str, body: TaskAnswerRequest, *, idempotency_key: str | None = None) -> Task:
+        """Answers a question of an agent. The first answer holds."""
+        return self.ask('POST', f'/v1/tasks/{self.segment(task)}/answer', 'json', headers={'Idempotency-Key': idempotency_key}, body=body, media='application/json')
+
+    def task_cancel(self, task: str, *, idempotency_key: str | None = None) -> Task:
+        """Ends a task: its agent is asked to stop, after 5 seconds told to, after 5 more killed. What it changed
+        stays."""
+        return self.ask('POST', f'/v1/tasks/{self.segment(task)}/cancel', 'json', headers={'Idempotency-Key': idempotency_key})
+
+    def task_event_list(self, task: str, *, limit: int | None = None, cursor: str | None = None, last_event_id: str | None = None) -> PageTaskEvent:
+        """Lists what happened in a task, oldest first; or streams it until the task is over, with `Accept:
+        text/event-stream`. From disk, also when the sandbox sleeps or is gone. Each event has its `seq` as id;
+        `cursor` and `Last-Event-ID` go on behind one."""
+        return self.ask('GET', f'/v1/tasks/{self.segment(task)}/events', 'json', query={'limit': limit, 'cursor': cursor}, headers={'Last-Event-ID': last_event_id})
+
+    def task_event_list_stream(self, task: str, *, limit: int | None = None, cursor: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Lists what happened in a task, oldest first; or streams it until the task is over, with `Accept:
+        text/event-stream`. From disk, also when the sandbox sleeps or is gone. Each event has its `seq` as id;
+        `cursor` and `Last-Event-ID` go on behind one."""
+        return self.follow('GET', f'/v1/tasks/{self.segment(task)}/events', query={'limit': limit, 'cursor': cursor}, headers={'Last-Event-ID': last_event_id})
+
+    def task_revert(self, task: str, *, idempotency_key: str | None = None) -> Reverted:
+        """Takes back exactly what a task changed, all or nothing, and nothing that came later. Later edits of the
+        same texts are merged where they lie apart; else the answer is 409 with the paths."""
+        return self.ask('POST', f'/v1/tasks/{self.segment(task)}/revert', 'json', headers={'Idempotency-Key': idempotency_key})
 
     def tenant_list(self, *, limit: int | None = None, cursor: str | None = None) -> PageTenant:
         """Lists tenants, oldest first."""

@@ -55,6 +55,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the agents that credentials are known of. */
+        get: operations["agent_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys": {
         parameters: {
             query?: never;
@@ -337,6 +354,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apps/{app}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists tasks of the current sandbox of an app, newest first. */
+        get: operations["app_task_list"];
+        put?: never;
+        /** Asks an agent to do something in the current sandbox of an app. */
+        post: operations["app_task_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -483,6 +518,43 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists credentials, oldest first. Values are never shown. */
+        get: operations["credential_list"];
+        put?: never;
+        /** Keeps a credential: it is put into requests that a rule of it is for, and inside there is a placeholder. */
+        post: operations["credential_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credentials/{credential}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at a credential. */
+        get: operations["credential_fetch"];
+        put?: never;
+        post?: never;
+        /** Removes a credential. */
+        delete: operations["credential_delete"];
+        options?: never;
+        head?: never;
+        /** Changes a credential: its value, where it may go, the variable inside. Requests get what it is when they begin. */
+        patch: operations["credential_update"];
         trace?: never;
     };
     "/v1/doctor": {
@@ -917,6 +989,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sandboxes/{sandbox}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the checkpoints of a sandbox, newest first. */
+        get: operations["checkpoint_list"];
+        put?: never;
+        /** Keeps the workspace as it is now. What runs is frozen only while it is copied. */
+        post: operations["checkpoint_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/checkpoints/{checkpoint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at one checkpoint. */
+        get: operations["checkpoint_fetch"];
+        put?: never;
+        post?: never;
+        /** Removes a checkpoint. Others that share files with it keep them. */
+        delete: operations["checkpoint_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/checkpoints/{checkpoint}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists everything that differs between a checkpoint and another point, ordered by path. */
+        get: operations["checkpoint_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/checkpoints/{checkpoint}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the same as a patch that `git apply` accepts. */
+        get: operations["checkpoint_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/checkpoints/{checkpoint}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the workspace what a checkpoint has. What is there now is kept as a checkpoint first. */
+        post: operations["checkpoint_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sandboxes/{sandbox}/config": {
         parameters: {
             query?: never;
@@ -951,6 +1110,23 @@ export interface paths {
         head?: never;
         /** Changes the value of a setting or a secret, or who gets it. Without `value`, the value stays as it is. */
         patch: operations["config_update"];
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/credentials/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says which credentials a request from a sandbox would get, and why not the others. Nothing is sent. */
+        get: operations["credential_why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/sandboxes/{sandbox}/declined": {
@@ -1245,6 +1421,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sandboxes/{sandbox}/network": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at what a sandbox may reach, beside what the server lets every sandbox reach. */
+        get: operations["network_fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what a sandbox may reach, while it runs. It holds at once, and connections that are no longer allowed end. */
+        patch: operations["network_update"];
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/network/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what a sandbox reached and what it was refused, newest first. */
+        get: operations["network_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/network/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says whether a sandbox may reach a host now, by which rule, and what is decided about each of its addresses.
+         * @description A host that is refused by its name is not looked up.
+         */
+        get: operations["network_why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sandboxes/{sandbox}/pause": {
         parameters: {
             query?: never;
@@ -1353,6 +1584,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sandboxes/{sandbox}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes back exactly what differs between two checkpoints, all or nothing, and nothing that came later.
+         * @description Later edits of the same texts are merged where they lie apart; else the answer is 409 with the paths.
+         */
+        post: operations["revert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sandboxes/{sandbox}/start": {
         parameters: {
             query?: never;
@@ -1381,6 +1632,24 @@ export interface paths {
         put?: never;
         /** Stops a sandbox: asks, waits, kills. Its files are kept. */
         post: operations["sandbox_stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sandboxes/{sandbox}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists tasks of a sandbox, newest first. Of a prompt that is long the beginning. */
+        get: operations["task_list"];
+        put?: never;
+        /** Asks an agent to do something in a sandbox. Tasks of one sandbox are done one after the other; one that sleeps is woken. */
+        post: operations["task_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1440,6 +1709,98 @@ export interface paths {
          * @description What was said when the server was started, in its file, its environment or on its command line, stays.
          */
         patch: operations["settings_update"];
+        trace?: never;
+    };
+    "/v1/tasks/{task}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at a task. */
+        get: operations["task_fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers a question of an agent. The first answer holds. */
+        post: operations["task_answer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a task: its agent is asked to stop, after 5 seconds told to, after 5 more killed. What it changed stays. */
+        post: operations["task_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what happened in a task, oldest first; or streams it until the task is over, with `Accept: text/event-stream`.
+         * @description From disk, also when the sandbox sleeps or is gone. Each event has its `seq` as id; `cursor` and `Last-Event-ID` go on
+         *     behind one.
+         */
+        get: operations["task_event_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{task}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes back exactly what a task changed, all or nothing, and nothing that came later.
+         * @description Later edits of the same texts are merged where they lie apart; else the answer is 409 with the paths.
+         */
+        post: operations["task_revert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/tenants": {
@@ -1706,6 +2067,56 @@ export interface components {
             /** @enum {string} */
             kind: "unknown";
         };
+        /** @description What an agent says or does. */
+        AgentEvent: {
+            /** @description The words. */
+            text: string;
+            /** @enum {string} */
+            type: "message";
+        } | {
+            /** @description The words. */
+            text: string;
+            /** @enum {string} */
+            type: "thought";
+        } | {
+            /** @description The same for every event of one use. */
+            id: string;
+            /** @description The tool, as the agent names it. */
+            tool: string;
+            /** @description What is done, in one line. */
+            title: string;
+            /** @description How far it is. */
+            state: components["schemas"]["ToolState"];
+            /** @description What came of it, cut where it is long. */
+            output?: string | null;
+            /** @enum {string} */
+            type: "tool_call";
+        } | {
+            /** @description The path, as it names it. */
+            path: string;
+            /** @enum {string} */
+            type: "file_change";
+        } | {
+            /** @description The words. */
+            text: string;
+            /** @enum {string} */
+            type: "status";
+        };
+        /** @description The name of an agent. */
+        AgentName: string;
+        /** @description The answer to a question: one of its options, or words. */
+        Answer: {
+            /** @description The `id` of an option. */
+            option: string;
+        } | {
+            /** @description Words. */
+            text: string;
+        };
+        /**
+         * @description Who answered.
+         * @enum {string}
+         */
+        AnsweredBy: "person" | "policy" | "deadline";
         /** @description An API key, without the key. */
         ApiKey: {
             /** @description Its id. */
@@ -2156,6 +2567,13 @@ export interface components {
          * @enum {string}
          */
         ChangeKind: "added" | "modified" | "deleted" | "type_changed" | "mode_changed" | "xattr_changed";
+        /** @description Every path that differs at one instant, in the order of paths. */
+        ChangeSet: {
+            /** @description Hash over the changes. */
+            diff_id: components["schemas"]["DiffId"];
+            /** @description The changes, ordered by path. */
+            changes: components["schemas"]["Change"][];
+        };
         /** @description A page of the changes of one instant, ordered by path. */
         ChangesPage: {
             /** @description Names the whole set by its content. The `ETag` is the generation of the decisions, a dot, and this. */
@@ -2175,6 +2593,64 @@ export interface components {
          * @enum {string}
          */
         CheckStatus: "passed" | "failed" | "skipped";
+        /** @description A point of a sandbox's past. */
+        Checkpoint: {
+            /** @description Its id; later ones sort after earlier ones. */
+            id: components["schemas"]["CheckpointId"];
+            /** @description Of which sandbox. */
+            sandbox_id: components["schemas"]["SandboxId"];
+            task_id?: components["schemas"]["TaskId"] | null;
+            /** @description Why it was made. */
+            kind: components["schemas"]["CheckpointKind"];
+            /** @description What it is called. */
+            label?: string | null;
+            /**
+             * Format: int64
+             * @description What it alone held on disk when it was made; what it shares with the one before does not count.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Sockets and devices, which it does not hold.
+             */
+            left_out: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+        };
+        /** @description Everything that differs between two points. */
+        CheckpointChanges: components["schemas"]["ChangeSet"] & {
+            /** @description The earlier point. */
+            from: components["schemas"]["CheckpointId"];
+            /** @description The later point, as it was asked for. */
+            to: string;
+        };
+        /** @description What to keep. */
+        CheckpointCreateRequest: {
+            /**
+             * @description What it is called, 1 to 200 bytes; what is called something is not removed by itself.
+             * @default null
+             */
+            label: string | null;
+        };
+        /** @description Names a checkpoint. */
+        CheckpointId: string;
+        /**
+         * @description Why a checkpoint was made.
+         * @enum {string}
+         */
+        CheckpointKind: "before" | "after" | "manual" | "kept";
+        /** @description What a restore did. */
+        CheckpointRestored: {
+            /** @description The workspace has again what this one has. */
+            restored: components["schemas"]["CheckpointId"];
+            /** @description What was there before. */
+            kept: components["schemas"]["CheckpointId"];
+            /** @description Paths that were written or removed. */
+            paths: components["schemas"]["WorkspacePath"][];
+        };
         /**
          * @description Whose name a commit of approved changes has.
          * @enum {string}
@@ -2265,6 +2741,92 @@ export interface components {
             is_sensitive: boolean | null;
             /** @default null */
             access: components["schemas"]["ConfigAccess"] | null;
+        };
+        /** @description A credential, without its value, which nobody can read again. */
+        Credential: {
+            /** @description Its id. */
+            id: components["schemas"]["CredentialId"];
+            /** @description What it is called. */
+            name: components["schemas"]["CredentialName"];
+            app?: components["schemas"]["AppId"] | null;
+            sandbox?: components["schemas"]["SandboxId"] | null;
+            agent?: components["schemas"]["AgentName"] | null;
+            env?: components["schemas"]["EnvName"] | null;
+            /** @description What is inside in place of the value. It is worth nothing. */
+            placeholder: string;
+            /** @description Where the value may go. */
+            rules: components["schemas"]["InjectionRule"][];
+            /** @description Grows with every change; also the `ETag`. */
+            generation: components["schemas"]["Generation"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was changed last.
+             */
+            updated_at: string;
+        };
+        /** @description Keeps a credential. */
+        CredentialCreateRequest: {
+            /** @description What it is called. */
+            name: components["schemas"]["CredentialName"];
+            /** @description The secret: 8 bytes to 16 KiB of visible ASCII. */
+            value: components["schemas"]["Secret"];
+            app?: components["schemas"]["AppId"] | null;
+            sandbox?: components["schemas"]["SandboxId"] | null;
+            agent?: components["schemas"]["AgentName"] | null;
+            /** @description How that agent got it. */
+            login?: components["schemas"]["CredentialLogin"];
+            /** @description Another host than the one that is known of the agent: `HOST` or `HOST:PORT`. */
+            host?: string | null;
+            env?: components["schemas"]["EnvName"] | null;
+            /** @description What the placeholder begins with, for programs that look. */
+            placeholder_prefix?: string | null;
+            /** @description Where the value may go: 1 to 32 rules, or none for an agent that is known. */
+            rules?: components["schemas"]["InjectionRule"][];
+        };
+        /** @description Names a credential. */
+        CredentialId: string;
+        /**
+         * @description How an agent got its credential.
+         * @enum {string}
+         */
+        CredentialLogin: "key" | "oauth";
+        /** @description What a credential is called. */
+        CredentialName: string;
+        /** @description Changes a credential. What is absent stays as it is, the value too. */
+        CredentialUpdateRequest: {
+            /** @default null */
+            value: components["schemas"]["Secret"] | null;
+            /**
+             * @description Where the value may go.
+             * @default null
+             */
+            rules: components["schemas"]["InjectionRule"][] | null;
+            /** @default null */
+            env: components["schemas"]["EnvName"] | null;
+        };
+        /** @description What a credential has to do with a request. */
+        CredentialWhy: {
+            /** @description Which one. */
+            name: components["schemas"]["CredentialName"];
+            env?: components["schemas"]["EnvName"] | null;
+            /** @description Whether the request gets it. */
+            applies: boolean;
+            miss?: components["schemas"]["RuleMiss"] | null;
+            /**
+             * @description Whether the programs inside believe who puts it in. Where not, the sandbox was started by an earlier version: stop
+             *     and start it.
+             */
+            is_trusted: boolean;
+        };
+        /** @description What the credentials of a sandbox have to do with a request. */
+        CredentialWhyAnswer: {
+            /** @description Every credential that reaches the sandbox; those that the request gets first, then those that came closest. */
+            credentials: components["schemas"]["CredentialWhy"][];
         };
         /** @description One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same. */
         Declined: {
@@ -2359,7 +2921,7 @@ export interface components {
          * @description What went wrong, for programs. Append-only: a code never changes its meaning and never goes away.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "invalid_json" | "invalid_field" | "invalid_query" | "invalid_header" | "invalid_path" | "invalid_cursor" | "unauthorized" | "forbidden_origin" | "forbidden_peer" | "route_not_found" | "sandbox_not_found" | "exec_not_found" | "process_not_found" | "manifest_not_found" | "manifest_invalid" | "file_not_found" | "change_not_found" | "hunk_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "state_conflict" | "ambiguous_id" | "name_taken" | "reservation_conflict" | "idempotency_key_reused" | "idempotency_in_progress" | "review_conflict" | "confirmation_required" | "file_exists" | "file_type_conflict" | "directory_not_empty" | "diff_changed" | "stale_generation" | "body_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "misdirected_request" | "source_not_found" | "source_not_directory" | "source_forbidden" | "source_unsupported" | "no_hunks" | "no_source" | "upgrade_required" | "limit_reached" | "internal" | "launch_failed" | "host_unsupported" | "unavailable" | "timeout" | "storage_full" | "exec_ended" | "exec_lost" | "no_acceptance_rules" | "acceptance_limit" | "source_gone" | "source_replaced" | "git_unavailable" | "repository_unsupported" | "repository_busy" | "commit_refused" | "commit_failed" | "branch_conflict" | "commits_refused" | "nothing_to_pull" | "git_failed" | "approve_not_found" | "not_undoable" | "undo_not_last" | "undo_expired" | "undo_conflict" | "invalid_value" | "invalid_name" | "check_running" | "forbidden" | "csrf_required" | "invalid_credentials" | "rate_limited" | "quota_exceeded" | "setup_done" | "user_not_found" | "api_key_not_found" | "tenant_not_found" | "account_name_taken" | "last_admin" | "backup_unsupported" | "config_not_found" | "config_exists" | "secrets_key_unusable" | "changes_pending" | "app_not_found" | "app_name_taken" | "app_has_sandbox" | "idempotency_replay_hidden" | "setting_fixed" | "webhook_not_found" | "webhook_url_refused";
+        ErrorCode: "invalid_request" | "invalid_json" | "invalid_field" | "invalid_query" | "invalid_header" | "invalid_path" | "invalid_cursor" | "unauthorized" | "forbidden_origin" | "forbidden_peer" | "route_not_found" | "sandbox_not_found" | "exec_not_found" | "process_not_found" | "manifest_not_found" | "manifest_invalid" | "file_not_found" | "change_not_found" | "hunk_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "state_conflict" | "ambiguous_id" | "name_taken" | "reservation_conflict" | "idempotency_key_reused" | "idempotency_in_progress" | "review_conflict" | "confirmation_required" | "file_exists" | "file_type_conflict" | "directory_not_empty" | "diff_changed" | "stale_generation" | "body_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "misdirected_request" | "source_not_found" | "source_not_directory" | "source_forbidden" | "source_unsupported" | "no_hunks" | "no_source" | "upgrade_required" | "limit_reached" | "internal" | "launch_failed" | "host_unsupported" | "unavailable" | "timeout" | "storage_full" | "exec_ended" | "exec_lost" | "no_acceptance_rules" | "acceptance_limit" | "source_gone" | "source_replaced" | "git_unavailable" | "repository_unsupported" | "repository_busy" | "commit_refused" | "commit_failed" | "branch_conflict" | "commits_refused" | "nothing_to_pull" | "git_failed" | "approve_not_found" | "not_undoable" | "undo_not_last" | "undo_expired" | "undo_conflict" | "invalid_value" | "invalid_name" | "check_running" | "forbidden" | "csrf_required" | "invalid_credentials" | "rate_limited" | "quota_exceeded" | "setup_done" | "user_not_found" | "api_key_not_found" | "tenant_not_found" | "account_name_taken" | "last_admin" | "backup_unsupported" | "config_not_found" | "config_exists" | "secrets_key_unusable" | "changes_pending" | "app_not_found" | "app_name_taken" | "app_has_sandbox" | "idempotency_replay_hidden" | "setting_fixed" | "webhook_not_found" | "webhook_url_refused" | "credential_not_found" | "credential_exists" | "invalid_rule" | "task_not_found" | "task_finished" | "question_not_found" | "question_answered" | "question_expired" | "agent_unknown" | "checkpoint_not_found" | "revert_conflict";
         /** @description One event. */
         Event: components["schemas"]["EventPayload"] & {
             /**
@@ -2522,6 +3084,48 @@ export interface components {
             /** @enum {string} */
             type: "refreshed";
         } | {
+            /** @description A point of the workspace's past was kept. */
+            data: {
+                /** @description Which. */
+                checkpoint_id: components["schemas"]["CheckpointId"];
+                /** @description Why. */
+                kind: components["schemas"]["CheckpointKind"];
+            };
+            /** @enum {string} */
+            type: "checkpoint_made";
+        } | {
+            /** @description The workspace has again what a checkpoint has. */
+            data: {
+                /** @description Which. */
+                checkpoint_id: components["schemas"]["CheckpointId"];
+                /** @description What was there before. */
+                kept: components["schemas"]["CheckpointId"];
+                /**
+                 * Format: int64
+                 * @description How many paths.
+                 */
+                paths: number;
+            };
+            /** @enum {string} */
+            type: "checkpoint_restored";
+        } | {
+            /** @description What differs between two checkpoints was taken back, and nothing that came later. */
+            data: {
+                /** @description The earlier one. */
+                before: components["schemas"]["CheckpointId"];
+                /** @description The later one. */
+                after: components["schemas"]["CheckpointId"];
+                /** @description What was there before it was taken back. */
+                kept: components["schemas"]["CheckpointId"];
+                /**
+                 * Format: int64
+                 * @description How many paths.
+                 */
+                paths: number;
+            };
+            /** @enum {string} */
+            type: "checkpoint_reverted";
+        } | {
             /** @description The app was not started: its manifest cannot be used. */
             data: {
                 /** @description What is wrong with it. */
@@ -2601,6 +3205,16 @@ export interface components {
             };
             /** @enum {string} */
             type: "egress_denied";
+        } | {
+            /** @description An upstream said a credential back that was put into a request. It was taken out of the answer. */
+            data: {
+                /** @description What it is called. */
+                credential: string;
+                /** @description Who said it. */
+                host: string;
+            };
+            /** @enum {string} */
+            type: "credential_echoed";
         } | {
             /** @description A setting or a secret was made, changed or removed. */
             data: {
@@ -2761,12 +3375,55 @@ export interface components {
             };
             /** @enum {string} */
             type: "webhook_disabled";
+        } | {
+            /** @description A task was asked for. */
+            data: {
+                /** @description Which. */
+                task_id: components["schemas"]["TaskId"];
+            };
+            /** @enum {string} */
+            type: "task_queued";
+        } | {
+            /** @description A task was begun. */
+            data: {
+                /** @description Which. */
+                task_id: components["schemas"]["TaskId"];
+            };
+            /** @enum {string} */
+            type: "task_started";
+        } | {
+            /** @description The agent of a task asked, and waits for an answer. */
+            data: {
+                /** @description Which. */
+                task_id: components["schemas"]["TaskId"];
+                /** @description What it waits for an answer to. */
+                question_id: components["schemas"]["QuestionId"];
+            };
+            /** @enum {string} */
+            type: "task_waiting";
+        } | {
+            /** @description A task is over. */
+            data: {
+                /** @description Which. */
+                task_id: components["schemas"]["TaskId"];
+                /** @description How. */
+                state: components["schemas"]["TaskState"];
+                failure_reason?: components["schemas"]["TaskFailure"] | null;
+                /**
+                 * Format: int64
+                 * @description How many files it changed; absent where nobody looked.
+                 */
+                files_changed?: number | null;
+                build_status?: components["schemas"]["CheckStatus"] | null;
+            };
+            /** @enum {string} */
+            type: "task_finished";
         };
         /**
          * @description What kind of event it is. New ones are added; none changes its meaning.
          * @enum {string}
          */
-        EventType: "created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled";
+        EventType: "created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished";
         /** @description An exec as the server knows it. */
         Exec: components["schemas"]["ExecState"] & {
             /** @description Names it. */
@@ -3124,6 +3781,39 @@ export interface components {
          * @enum {string}
          */
         IdlePolicy: "sleep" | "always_on";
+        /** @description Where a credential is put. */
+        InjectionPlace: {
+            /** @description The name of the header. */
+            name: string;
+            /** @description Its value, with `{}` where the secret goes: `Bearer {}`. */
+            template: string;
+            /** @enum {string} */
+            kind: "header";
+        } | {
+            /** @description The name that goes with it. */
+            user: string;
+            /** @enum {string} */
+            kind: "basic";
+        } | {
+            /** @enum {string} */
+            kind: "body";
+        };
+        /** @description Which requests get a credential, and where in them. Always over TLS: a rule for plain HTTP cannot be written. */
+        InjectionRule: {
+            /** @description The host, exactly: a name in lower case, or an address. No pattern is taken. */
+            host: string;
+            /**
+             * Format: int64
+             * @description The port; 443 when absent.
+             */
+            port?: number;
+            /** @description The methods, in capitals; every one where there is none. */
+            methods?: string[];
+            /** @description What the path begins with, in whole segments; `/` when absent. */
+            path?: string;
+            /** @description Where in the request. */
+            place: components["schemas"]["InjectionPlace"];
+        };
         /**
          * @description How strong the isolation of a sandbox is.
          * @enum {string}
@@ -3175,6 +3865,24 @@ export interface components {
         };
         /** @description What an API key is for, in words of whoever made it. */
         KeyName: string;
+        /** @description An agent that credentials are known of. */
+        KnownAgent: {
+            /** @description What it is called. */
+            name: components["schemas"]["AgentName"];
+            /** @description What people call it. */
+            label: string;
+            /** @description Its program. */
+            program: string;
+            /** @description The environment variable that a key of it is in, usually. */
+            env: components["schemas"]["EnvName"];
+            /** @description Whether there is a credential for it. */
+            is_connected: boolean;
+        };
+        /** @description The agents that credentials are known of. */
+        KnownAgents: {
+            /** @description All of them. */
+            agents: components["schemas"]["KnownAgent"][];
+        };
         /** @description Who holds which limit of a sandbox. */
         LimitEnforcement: {
             /** @description `memory_bytes_max`. */
@@ -3376,6 +4084,84 @@ export interface components {
             /** @enum {string} */
             reason: "path_not_listed";
         };
+        /** @description How the network of a sandbox is to be changed: what is replaced first, then what is taken out and added. */
+        NetworkChange: {
+            /** @default null */
+            mode: components["schemas"]["NetworkMode"] | null;
+            /**
+             * @description In place of all rules that allow.
+             * @default null
+             */
+            allow: string[] | null;
+            /**
+             * @description In place of all rules that deny.
+             * @default null
+             */
+            deny: string[] | null;
+            /**
+             * @description Rules that are to be there no more, of either kind.
+             * @default []
+             */
+            remove: string[];
+            /**
+             * @description Rules that are to be denied, and allowed no more.
+             * @default []
+             */
+            add_deny: string[];
+            /**
+             * @description Rules that are to be allowed, and denied no more.
+             * @default []
+             */
+            add_allow: string[];
+        };
+        /** @description A line of the log of a sandbox's network. */
+        NetworkEntry: {
+            /**
+             * Format: int64
+             * @description Counts the lines of this sandbox.
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description When it was refused, or over.
+             */
+            at: string;
+            /** @description What became of it. */
+            what: components["schemas"]["NetworkEntryKind"];
+            /** @description The name or address that was asked for. */
+            host: string;
+            /**
+             * Format: int64
+             * @description The port.
+             */
+            port: number;
+            /** @description Why it was refused, as a code. */
+            reason?: string | null;
+            /** @description The rule that allowed it; `open` where the mode did. */
+            rule?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that the sandbox sent.
+             */
+            sent_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that the sandbox received.
+             */
+            received_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description How long the connection lasted.
+             */
+            duration_ms?: number | null;
+            /** @description How it ended, as a code: `done`, `failed`, `idle`, `revoked`, `refused`, `cancelled`. */
+            end?: string | null;
+        };
+        /**
+         * @description What became of one request of a sandbox for a host.
+         * @enum {string}
+         */
+        NetworkEntryKind: "denied" | "closed";
         /**
          * @description What happens to a host that no rule names.
          * @enum {string}
@@ -3393,6 +4179,37 @@ export interface components {
              * @default []
              */
             allow: string[];
+            /**
+             * @description Hosts that are refused whatever else is said, at every port where none is named.
+             * @default []
+             */
+            deny: string[];
+        };
+        /** @description Why a sandbox may or may not reach a host now. */
+        NetworkWhy: {
+            /** @description The host as it is decided about, and the port. */
+            target: string;
+            /** @description Whether it is reached. */
+            allowed: boolean;
+            /** @description The rule that allows it; `open` where the mode does. */
+            rule?: string | null;
+            /** @description Why it is refused, as a code. */
+            reason?: string | null;
+            /** @description Why, for people. */
+            message: string;
+            /** @description How to allow it. */
+            hint?: string | null;
+            /** @description What it resolves to on the server. A host that is refused by its name is not looked up. */
+            addresses: components["schemas"]["NetworkWhyAddress"][];
+        };
+        /** @description An address that a host has, and what is decided about it. */
+        NetworkWhyAddress: {
+            /** @description The address. */
+            address: string;
+            /** @description What kind of one it is, for people. */
+            kind: string;
+            /** @description Whether it may be connected to. */
+            allowed: boolean;
         };
         /** @description One page of a list. */
         Page_ApiKey: {
@@ -3536,6 +4353,38 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_Checkpoint: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /** @description Its id; later ones sort after earlier ones. */
+                id: components["schemas"]["CheckpointId"];
+                /** @description Of which sandbox. */
+                sandbox_id: components["schemas"]["SandboxId"];
+                task_id?: components["schemas"]["TaskId"] | null;
+                /** @description Why it was made. */
+                kind: components["schemas"]["CheckpointKind"];
+                /** @description What it is called. */
+                label?: string | null;
+                /**
+                 * Format: int64
+                 * @description What it alone held on disk when it was made; what it shares with the one before does not count.
+                 */
+                bytes: number;
+                /**
+                 * Format: int64
+                 * @description Sockets and devices, which it does not hold.
+                 */
+                left_out: number;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_ConfigItem: {
             /** @description The items, in the list's own order. */
             items: {
@@ -3547,6 +4396,38 @@ export interface components {
                 is_sensitive: boolean;
                 /** @description Who gets it. */
                 access: components["schemas"]["ConfigAccess"];
+                /** @description Grows with every change; also the `ETag`. */
+                generation: components["schemas"]["Generation"];
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was changed last.
+                 */
+                updated_at: string;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Credential: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /** @description Its id. */
+                id: components["schemas"]["CredentialId"];
+                /** @description What it is called. */
+                name: components["schemas"]["CredentialName"];
+                app?: components["schemas"]["AppId"] | null;
+                sandbox?: components["schemas"]["SandboxId"] | null;
+                agent?: components["schemas"]["AgentName"] | null;
+                env?: components["schemas"]["EnvName"] | null;
+                /** @description What is inside in place of the value. It is worth nothing. */
+                placeholder: string;
+                /** @description Where the value may go. */
+                rules: components["schemas"]["InjectionRule"][];
                 /** @description Grows with every change; also the `ETag`. */
                 generation: components["schemas"]["Generation"];
                 /**
@@ -3606,6 +4487,54 @@ export interface components {
                  */
                 ended_at?: string | null;
             })[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_NetworkEntry: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Counts the lines of this sandbox.
+                 */
+                id: number;
+                /**
+                 * Format: date-time
+                 * @description When it was refused, or over.
+                 */
+                at: string;
+                /** @description What became of it. */
+                what: components["schemas"]["NetworkEntryKind"];
+                /** @description The name or address that was asked for. */
+                host: string;
+                /**
+                 * Format: int64
+                 * @description The port.
+                 */
+                port: number;
+                /** @description Why it was refused, as a code. */
+                reason?: string | null;
+                /** @description The rule that allowed it; `open` where the mode did. */
+                rule?: string | null;
+                /**
+                 * Format: int64
+                 * @description Bytes that the sandbox sent.
+                 */
+                sent_bytes?: number | null;
+                /**
+                 * Format: int64
+                 * @description Bytes that the sandbox received.
+                 */
+                received_bytes?: number | null;
+                /**
+                 * Format: int64
+                 * @description How long the connection lasted.
+                 */
+                duration_ms?: number | null;
+                /** @description How it ended, as a code: `done`, `failed`, `idle`, `revoked`, `refused`, `cancelled`. */
+                end?: string | null;
+            }[];
             /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
             next_cursor?: string | null;
         };
@@ -3682,6 +4611,59 @@ export interface components {
                  */
                 expires_at?: string | null;
                 isolation?: components["schemas"]["IsolationReport"] | null;
+            })[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Task: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /** @description Its id. */
+                id: components["schemas"]["TaskId"];
+                /** @description Where it is done. */
+                sandbox_id: components["schemas"]["SandboxId"];
+                /** @description What is asked. */
+                spec: components["schemas"]["TaskSpec"];
+                /** @description Which agent. */
+                agent: components["schemas"]["AgentName"];
+                /** @description Where it is in its life. */
+                state: components["schemas"]["TaskState"];
+                question?: components["schemas"]["Question"] | null;
+                result?: components["schemas"]["TaskResult"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When its agent was started.
+                 */
+                started_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was over.
+                 */
+                finished_at?: string | null;
+            }[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_TaskEvent: {
+            /** @description The items, in the list's own order. */
+            items: (components["schemas"]["TaskEventPayload"] & {
+                /**
+                 * Format: int64
+                 * @description Counted from 1 in each task, without gaps: what `Last-Event-ID` takes.
+                 */
+                seq: number;
+                /**
+                 * Format: date-time
+                 * @description When, by the server's clock.
+                 */
+                at: string;
             })[];
             /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
             next_cursor?: string | null;
@@ -4135,6 +5117,35 @@ export interface components {
             /** @description Who wrote it, as the sandbox says. */
             author: string;
         };
+        /** @description A question of an agent to a person. */
+        Question: {
+            /** @description Its name. */
+            id: components["schemas"]["QuestionId"];
+            /** @description What it is about. */
+            kind: components["schemas"]["QuestionKind"];
+            /** @description The question, for people. */
+            text: string;
+            /** @description What may be chosen; empty where only words answer. */
+            options?: components["schemas"]["QuestionOption"][];
+            /** @description Whether words may answer in place of an option. */
+            free_text?: boolean;
+        };
+        /** @description Names a question of a task. */
+        QuestionId: string;
+        /**
+         * @description What an agent asks for.
+         * @enum {string}
+         */
+        QuestionKind: "permission" | "question" | "network";
+        /** @description One answer that may be chosen. */
+        QuestionOption: {
+            /** @description What is sent to choose it. */
+            id: string;
+            /** @description What people read. */
+            label: string;
+            /** @description Whether it lets the agent do what it asked for; `None` where it is no permission. */
+            allows?: boolean | null;
+        };
         /** @description At most so much, over all living sandboxes of a tenant; what is absent is without end. */
         Quota: {
             /**
@@ -4302,11 +5313,31 @@ export interface components {
             /** @description Whether it serves; of one without a readiness check, whether it runs. */
             is_ready: boolean;
         };
+        /** @description What to take back. */
+        RevertRequest: {
+            /** @description The checkpoint before the work. */
+            before: components["schemas"]["CheckpointId"];
+            /** @description The checkpoint after it. */
+            after: components["schemas"]["CheckpointId"];
+        };
+        /** @description What a revert did. */
+        Reverted: {
+            kept?: components["schemas"]["CheckpointId"] | null;
+            /** @description Paths that were written or removed. */
+            paths: components["schemas"]["WorkspacePath"][];
+            /** @description Of these, the texts into which later edits were merged. */
+            merged: components["schemas"]["WorkspacePath"][];
+        };
         /**
          * @description What somebody is in a tenant. Ordered: each may do what the ones before it may.
          * @enum {string}
          */
         Role: "viewer" | "member" | "admin";
+        /**
+         * @description Why a rule does not apply to a request.
+         * @enum {string}
+         */
+        RuleMiss: "host" | "port" | "method" | "path" | "ambiguous_path";
         /** @description A sandbox as the server knows it. */
         Sandbox: components["schemas"]["SandboxState"] & {
             /** @description Names it for ever. */
@@ -4618,7 +5649,7 @@ export interface components {
          * @description A setting that can be changed while the server runs.
          * @enum {string}
          */
-        SettingKey: "server.log_filter" | "server.requests_per_minute" | "sandbox.max" | "sandbox.stop_grace" | "sandbox.app_idle_timeout" | "sandbox.keepalive_max" | "retention.history" | "retention.events" | "retention.idempotency_keys" | "upkeep.reconcile_interval" | "upkeep.size_interval";
+        SettingKey: "server.log_filter" | "server.requests_per_minute" | "sandbox.max" | "sandbox.stop_grace" | "sandbox.app_idle_timeout" | "sandbox.keepalive_max" | "retention.history" | "retention.events" | "retention.idempotency_keys" | "upkeep.reconcile_interval" | "upkeep.size_interval" | "task.question_deadline";
         /**
          * @description Who says what a setting is. What comes later here beats what comes before.
          * @enum {string}
@@ -4736,6 +5767,248 @@ export interface components {
             /** @description This text, as the person edited it. */
             content: components["schemas"]["LineText"];
         };
+        /** @description A task, as it is at one instant. */
+        Task: {
+            /** @description Its id. */
+            id: components["schemas"]["TaskId"];
+            /** @description Where it is done. */
+            sandbox_id: components["schemas"]["SandboxId"];
+            /** @description What is asked. */
+            spec: components["schemas"]["TaskSpec"];
+            /** @description Which agent. */
+            agent: components["schemas"]["AgentName"];
+            /** @description Where it is in its life. */
+            state: components["schemas"]["TaskState"];
+            question?: components["schemas"]["Question"] | null;
+            result?: components["schemas"]["TaskResult"] | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When its agent was started.
+             */
+            started_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was over.
+             */
+            finished_at?: string | null;
+        };
+        /** @description An answer to a question of an agent. */
+        TaskAnswerRequest: {
+            question?: components["schemas"]["QuestionId"] | null;
+            /** @description One of its options, or words. */
+            answer: components["schemas"]["Answer"];
+        };
+        /** @description One line of a task's history. */
+        TaskEvent: components["schemas"]["TaskEventPayload"] & {
+            /**
+             * Format: int64
+             * @description Counted from 1 in each task, without gaps: what `Last-Event-ID` takes.
+             */
+            seq: number;
+            /**
+             * Format: date-time
+             * @description When, by the server's clock.
+             */
+            at: string;
+        };
+        /** @description What happened in a task. */
+        TaskEventPayload: {
+            /** @description Which. */
+            state: components["schemas"]["TaskState"];
+            /** @enum {string} */
+            event: "state";
+        } | {
+            /** @description What. */
+            agent: components["schemas"]["AgentEvent"];
+            /** @enum {string} */
+            event: "agent";
+        } | {
+            /** @description A line. */
+            text: string;
+            /** @enum {string} */
+            event: "stderr";
+        } | {
+            /** @description Which. */
+            checkpoint: components["schemas"]["CheckpointId"];
+            /** @description Whether it is the one before the agent began. */
+            is_before: boolean;
+            /** @enum {string} */
+            event: "checkpoint";
+        } | {
+            /** @description What. */
+            question: components["schemas"]["Question"];
+            /**
+             * Format: date-time
+             * @description When the policy answers in place of a person.
+             */
+            deadline?: string | null;
+            /** @enum {string} */
+            event: "question";
+        } | {
+            /** @description Which. */
+            question: components["schemas"]["QuestionId"];
+            /** @description How. */
+            answer: components["schemas"]["Answer"];
+            /** @description By whom. */
+            by: components["schemas"]["AnsweredBy"];
+            /** @enum {string} */
+            event: "answered";
+        } | {
+            /** @description How. */
+            exit: components["schemas"]["ExitStatus"];
+            /** @enum {string} */
+            event: "ended";
+        } | {
+            /** @description `passed`, `failed`, `skipped`. */
+            status: string;
+            /** @description The last lines, where it failed. */
+            message?: string | null;
+            /** @enum {string} */
+            event: "build";
+        } | {
+            /** @description Whether it is. */
+            app_healthy: boolean;
+            /** @description Whether the preview answers; absent where there is none. */
+            preview_ok?: boolean | null;
+            /** @enum {string} */
+            event: "health";
+        } | {
+            /** @description What came of it. */
+            result: components["schemas"]["TaskResult"];
+            /** @enum {string} */
+            event: "done";
+        };
+        /**
+         * @description Why a task failed.
+         * @enum {string}
+         */
+        TaskFailure: "agent_timeout" | "agent_error" | "agent_not_found" | "sandbox_unavailable" | "interrupted" | "internal";
+        /** @description Names a task. */
+        TaskId: string;
+        /** @description What came of a task. A field that nobody looked at is absent. */
+        TaskResult: {
+            /** @default null */
+            failure_reason: components["schemas"]["TaskFailure"] | null;
+            /**
+             * @description What went wrong, for people.
+             * @default null
+             */
+            error_message: string | null;
+            /**
+             * @description The paths that differ between both checkpoints, at most [`TaskResult::FILES_MAX`] of them.
+             * @default null
+             */
+            files_changed: string[] | null;
+            /**
+             * Format: int64
+             * @description How many there are.
+             * @default null
+             */
+            files_changed_count: number | null;
+            /**
+             * @description The last thing that the agent said.
+             * @default null
+             */
+            final_message: string | null;
+            /**
+             * @description `passed`, `failed`, `skipped`; absent where it was not tried.
+             * @default null
+             */
+            build_status: string | null;
+            /**
+             * @description The end of what a failed build wrote, at most 2000 bytes.
+             * @default null
+             */
+            build_error_message: string | null;
+            /**
+             * @description Whether the preview answers; absent where there is none.
+             * @default null
+             */
+            preview_ok: boolean | null;
+            /**
+             * @description The build did not fail, and the preview answers, or without one a worker runs. Absent where nothing is declared.
+             * @default null
+             */
+            app_healthy: boolean | null;
+            /** @default null */
+            checkpoint_before: components["schemas"]["CheckpointId"] | null;
+            /** @default null */
+            checkpoint_after: components["schemas"]["CheckpointId"] | null;
+            /**
+             * Format: int64
+             * @description How long it worked and waited, in milliseconds.
+             * @default 0
+             */
+            duration_ms: number;
+            /** @default null */
+            usage: components["schemas"]["TaskUsage"] | null;
+        };
+        /** @description What a user wants done. */
+        TaskSpec: {
+            /** @description The instruction, at most 1 MiB. */
+            prompt: string;
+            agent?: components["schemas"]["AgentName"] | null;
+            /** @description Which model, as the agent names it; its own default when absent. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description Ends it after so many milliseconds of work; time that it waits for an answer does not count.
+             */
+            timeout_ms?: number | null;
+            /** @description Goes on with the conversation of the last task of the same agent in this sandbox. */
+            continue?: boolean;
+            /** @description For the agent `command`: the program and its arguments. It gets the prompt as standard input. */
+            command?: string[];
+        };
+        /**
+         * @description Where a task is in its life.
+         * @enum {string}
+         */
+        TaskState: "queued" | "running" | "waiting" | "succeeded" | "failed" | "cancelled";
+        /** @description What was used. Absent where the agent does not say. */
+        TaskUsage: {
+            /**
+             * Format: int64
+             * @description Tokens that were sent, without those of the cache.
+             * @default null
+             */
+            input_tokens: number | null;
+            /**
+             * Format: int64
+             * @description Tokens that came back.
+             * @default null
+             */
+            output_tokens: number | null;
+            /**
+             * Format: int64
+             * @description Of those, for thinking.
+             * @default null
+             */
+            reasoning_tokens: number | null;
+            /**
+             * Format: int64
+             * @description Tokens read from the cache.
+             * @default null
+             */
+            cache_read_tokens: number | null;
+            /**
+             * Format: int64
+             * @description Tokens written to the cache.
+             * @default null
+             */
+            cache_write_tokens: number | null;
+            /**
+             * Format: double
+             * @description What it cost, in US dollars, as the agent says.
+             * @default null
+             */
+            cost_usd: number | null;
+        };
         /** @description A tenant: what one of them has, no other one sees. */
         Tenant: {
             /** @description Its id. */
@@ -4788,6 +6061,11 @@ export interface components {
              */
             cols: number;
         };
+        /**
+         * @description How far a tool of an agent is.
+         * @enum {string}
+         */
+        ToolState: "running" | "completed" | "failed";
         /** @description Which toolchains, or which package caches, below the caller's home are shown inside. */
         ToolchainPolicy: "known" | "none" | {
             /** @description Only these known ones, by name, for example `cargo`, `rustup`, `npm`. */
@@ -5092,6 +6370,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ready"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnownAgents"];
                 };
             };
             /** @description A problem; `code` says which. */
@@ -5744,7 +7051,7 @@ export interface operations {
                 /** @description `asc`, oldest first, when absent. A stream has no other order. */
                 order?: "asc" | "desc";
                 /** @description Only events of this type; may be given several times. */
-                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled")[];
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
             };
             header?: {
                 "Last-Event-ID"?: string;
@@ -5943,6 +7250,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_task_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only those in this state. */
+                state?: components["schemas"]["TaskState"];
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Task"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    app_task_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskSpec"];
+            };
+        };
+        responses: {
+            /** @description Accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
                 };
             };
             /** @description A problem; `code` says which. */
@@ -6234,6 +7617,175 @@ export interface operations {
             };
         };
     };
+    credential_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Credential"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    credential_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    credential_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    credential_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    credential_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     doctor: {
         parameters: {
             query?: never;
@@ -6273,7 +7825,7 @@ export interface operations {
                 /** @description `asc`, oldest first, when absent. A stream has no other order. */
                 order?: "asc" | "desc";
                 /** @description Only events of this type; may be given several times. */
-                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled")[];
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
                 /** @description Only events of this app. */
                 app?: components["schemas"]["AppId"];
                 /** @description Only events of this sandbox: its id, the unique beginning of one, or its name. */
@@ -7155,6 +8707,249 @@ export interface operations {
             };
         };
     };
+    checkpoint_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Checkpoint"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpoint_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CheckpointCreateRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoint"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpoint_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+                checkpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoint"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpoint_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                sandbox: string;
+                checkpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpoint_changes: {
+        parameters: {
+            query?: {
+                /** @description The later point: `now`, `source`, or a checkpoint; `now` when absent. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+                checkpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointChanges"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpoint_diff: {
+        parameters: {
+            query?: {
+                /** @description The later point: `now`, `source`, or a checkpoint; `now` when absent. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+                checkpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/x-diff": string;
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpoint_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                sandbox: string;
+                checkpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointRestored"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     config_list: {
         parameters: {
             query?: {
@@ -7310,6 +9105,46 @@ export interface operations {
             };
         };
     };
+    credential_why: {
+        parameters: {
+            query: {
+                /** @description The host. */
+                host: string;
+                /** @description The port; 443 when absent. */
+                port?: number;
+                /** @description The method; `GET` when absent. */
+                method?: string;
+                /** @description The path; `/` when absent. */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialWhyAnswer"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     declined_list: {
         parameters: {
             query?: never;
@@ -7387,7 +9222,7 @@ export interface operations {
                 /** @description `asc`, oldest first, when absent. A stream has no other order. */
                 order?: "asc" | "desc";
                 /** @description Only events of this type; may be given several times. */
-                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled")[];
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
             };
             header?: {
                 "Last-Event-ID"?: string;
@@ -8068,6 +9903,146 @@ export interface operations {
             };
         };
     };
+    network_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NetworkSpec"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    network_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NetworkChange"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NetworkSpec"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    network_log: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_NetworkEntry"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    network_why: {
+        parameters: {
+            query: {
+                /** @description A name or an address, with or without a port. */
+                host: string;
+                /** @description The port; 443 when none is named. */
+                port?: number;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NetworkWhy"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sandbox_pause: {
         parameters: {
             query?: never;
@@ -8282,6 +10257,44 @@ export interface operations {
             };
         };
     };
+    revert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevertRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reverted"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sandbox_start: {
         parameters: {
             query?: never;
@@ -8341,6 +10354,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only those in this state. */
+                state?: components["schemas"]["TaskState"];
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Task"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskSpec"];
+            };
+        };
+        responses: {
+            /** @description Accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
                 };
             };
             /** @description A problem; `code` says which. */
@@ -8468,6 +10557,182 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_answer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskAnswerRequest"];
+            };
+        };
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_event_list: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 200; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TaskEvent"];
+                    "text/event-stream": components["schemas"]["ServerSentEvent"];
+                };
+            };
+            /** @description A problem; `code` says which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    task_revert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated request one request. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reverted"];
                 };
             };
             /** @description A problem; `code` says which. */
