@@ -14,7 +14,7 @@ use std::{
 
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, Policy,
-    Resolver, SystemResolver, environment, split_horizon,
+    SplitHorizon, SystemResolver, environment,
 };
 use sandbar_types::SandboxId;
 use tokio_util::sync::CancellationToken;
@@ -58,12 +58,8 @@ async fn main() -> io::Result<()> {
     for path in &found.certificates {
         eprintln!("certificates {}", path.display());
     }
-    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::default());
-    let mut policy = found.extend(Policy::with_defaults());
-    for (pattern, addresses) in split_horizon(Arc::clone(&resolver)).await {
-        eprintln!("pinned {pattern} to {} address(es) of this network", addresses.len());
-        policy = policy.pin(pattern, addresses);
-    }
+    let resolver = Arc::new(SplitHorizon::over(Arc::new(SystemResolver::default())));
+    let policy = found.extend(Policy::with_defaults());
     let inside = environment(listener.local_addr()?.port());
     for (name, value) in inside.iter().chain(&found.environment) {
         println!("export {name}='{value}'");

@@ -18,7 +18,7 @@ use std::{
 
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, Policy,
-    Resolver, SystemResolver, environment, split_horizon,
+    SplitHorizon, SystemResolver, environment,
 };
 use sandbar_types::SandboxId;
 use tokio_util::sync::CancellationToken;
@@ -106,12 +106,8 @@ async fn serve(
 ) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(socket)?;
-    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::default());
-    let pins = split_horizon(Arc::clone(&resolver)).await;
-    let policy =
-        pins.into_iter().fold(found.extend(Policy::with_defaults()), |policy, (pattern, ips)| {
-            policy.pin(pattern, ips)
-        });
+    let resolver = Arc::new(SplitHorizon::over(Arc::new(SystemResolver::default())));
+    let policy = found.extend(Policy::with_defaults());
     let proxy = EgressProxy::new(policy, hosts)
         .with_resolver(resolver)
         .with_upstreams(Arc::new(found.upstreams.clone()));

@@ -135,7 +135,7 @@ impl HttpCourier {
     }
 
     fn literal(&self, ip: IpAddr) -> Address {
-        Address { ip, is_this_host: self.resolver.is_this_host(ip) }
+        Address { ip, is_this_host: self.resolver.is_this_host(ip), is_pinned: false }
     }
 
     async fn exchange(&self, message: WebhookMessage) -> Result<WebhookAnswer, SendError> {

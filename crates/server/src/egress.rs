@@ -6,7 +6,7 @@ mod why;
 use std::{
     collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddrV4},
+    net::SocketAddrV4,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -18,23 +18,19 @@ use sandbar_engine::{
 };
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
-    Inside, Mode, Policy, Resolver, SystemResolver, Upstreams, environment, split_horizon,
+    Inside, Mode, Policy, Resolver, SplitHorizon, SystemResolver, Upstreams, environment,
 };
 use sandbar_types::{
     EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, SandboxName,
 };
 use tokio::{
     net::{TcpListener, UdpSocket},
-    sync::{OnceCell, mpsc},
-    time::{Duration, timeout},
+    sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::credentials::Credentials;
 use crate::config::{Config, Network as Allowed};
-
-/// How long a way out waits for what the network's name servers say of registries.
-const PINS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way out through the server's own network, as the host's configuration has it.
 #[derive(Debug)]
@@ -43,8 +39,6 @@ pub struct ServerNetwork {
     found: HostConfiguration,
     upstreams: Arc<Upstreams>,
     resolver: Arc<dyn Resolver>,
-    /// What the network's name servers lead registries to; asked for once, by the first sandbox.
-    pinned: OnceCell<Vec<(HostPattern, Vec<IpAddr>)>>,
     counted: Arc<Counted>,
     credentials: Credentials,
     /// The proxies that serve now; of a sandbox there are several while copies of it are checked.
@@ -76,12 +70,14 @@ impl ServerNetwork {
         for note in &found.notes {
             tracing::warn!("the host's configuration, for sandboxes: {note}");
         }
+        let system = Arc::new(SystemResolver::default());
+        let resolver: Arc<dyn Resolver> =
+            if config.defaults { Arc::new(SplitHorizon::over(system)) } else { system };
         Self {
             config,
             upstreams: Arc::new(found.upstreams.clone()),
             found,
-            resolver: Arc::new(SystemResolver::default()),
-            pinned: OnceCell::new(),
+            resolver,
             counted: Arc::default(),
             credentials: Credentials::new(certificates),
             live: Mutex::default(),
@@ -109,11 +105,7 @@ impl ServerNetwork {
             NetworkMode::AllowList => Mode::AllowList,
             NetworkMode::Open => Mode::Open,
         };
-        let mut policy = self.found.extend(self.config.policy().with_mode(mode));
-        if self.config.defaults {
-            let pinned = self.pinned.get().into_iter().flatten().cloned();
-            policy = pinned.fold(policy, |policy, (pattern, ips)| policy.pin(pattern, ips));
-        }
+        let policy = self.found.extend(self.config.policy().with_mode(mode));
         // Checked when the sandbox was made; a rule that a later version no longer reads allows nothing.
         let rules = |texts: &[String]| -> Vec<HostPattern> {
             texts.iter().filter_map(|rule| rule.parse().ok()).collect()
@@ -180,9 +172,6 @@ impl Network for ServerNetwork {
         let (proxy, _feeding) = self.credentials.put_into(proxy, (sandbox, wire));
         let proxy = Arc::new(proxy);
         let live = Arc::new(Live { proxy: Arc::clone(&proxy), rules, setting: Default::default() });
-        let mut pins = std::pin::pin!(self.pins());
-        // Known soon, where anybody answers at all; where nobody does, what needs no name need not wait.
-        let known = timeout(PINS_PATIENCE, &mut pins).await.is_ok();
         // Known before its rules are read: a change meanwhile is one that it hears of.
         self.enlist(sandbox, &live);
         self.set_rules(&live).await;
@@ -193,12 +182,6 @@ impl Network for ServerNetwork {
         tokio::join!(
             Arc::clone(&proxy).serve_inside(inside, sandbox, cancel.clone()),
             proxy.serve(listener, sandbox, cancel.clone()),
-            async {
-                if !known {
-                    pins.await;
-                    self.set_rules(&live).await;
-                }
-            },
         );
     }
 
@@ -221,13 +204,6 @@ impl Network for ServerNetwork {
 }
 
 impl ServerNetwork {
-    /// Asks where the network's name servers lead registries to, unless somebody did.
-    async fn pins(&self) {
-        if self.config.defaults {
-            self.pinned.get_or_init(|| split_horizon(Arc::clone(&self.resolver))).await;
-        }
-    }
-
     async fn set_rules(&self, live: &Live) {
         let _setting = live.setting.lock().await;
         live.proxy.set_policy(self.policy(&live.rules.now()));

@@ -179,6 +179,7 @@ impl EgressProxy {
                 return Ok(vec![Address {
                     ip: *ip,
                     is_this_host: self.resolver.is_this_host(*ip),
+                    is_pinned: false,
                 }]);
             }
             Host::Name(name) => name,

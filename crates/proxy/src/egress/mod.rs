@@ -33,8 +33,8 @@ mod wire;
 pub use self::{
     denial::{Denial, Reason},
     host::{
-        CallerFiles, HostConfiguration, NoProxy, Note, UnsupportedProxy, Upstream, Upstreams,
-        environment, split_horizon,
+        CallerFiles, HostConfiguration, NoProxy, Note, SplitHorizon, UnsupportedProxy, Upstream,
+        Upstreams, environment,
     },
     intercept::{
         Authority, AuthorityError, Credential, CredentialLog, CredentialSet, Interception, outside,

@@ -72,7 +72,10 @@ impl Resolver for SystemResolver {
         if ips.is_empty() {
             return Err(failed(io::ErrorKind::NotFound.into()));
         }
-        Ok(ips.into_iter().map(|ip| Address { ip, is_this_host: self.is_this_host(ip) }).collect())
+        Ok(ips
+            .into_iter()
+            .map(|ip| Address { ip, is_this_host: self.is_this_host(ip), is_pinned: false })
+            .collect())
     }
 }
 

@@ -38,8 +38,11 @@ pub(crate) struct Names {
 impl Names {
     /// Answers `name` with each of `answers` in turn, and with the last for ever.
     pub(crate) fn answer(&self, name: &str, answers: &[&[&str]]) {
-        let address =
-            |ip: &&str| Address { ip: ip.parse().unwrap(), is_this_host: ip.starts_with("127.") };
+        let address = |ip: &&str| Address {
+            ip: ip.parse().unwrap(),
+            is_this_host: ip.starts_with("127."),
+            is_pinned: false,
+        };
         let answers = answers.iter().map(|ips| ips.iter().map(address).collect()).rev().collect();
         self.answers.lock().unwrap().insert(name.to_owned(), answers);
     }

@@ -1,6 +1,6 @@
 use std::sync::{Arc, atomic::Ordering};
 
-use sandbar_proxy::egress::{Mode, Policy, Reason, Resolver, split_horizon};
+use sandbar_proxy::egress::{Mode, Policy, Reason, Resolver, SplitHorizon};
 
 use super::fixture::{Fixture, Names, echo, policy_for, server};
 
@@ -136,9 +136,21 @@ async fn a_registry_that_the_network_answers_for_is_pinned_to_the_answer() {
     names.answer("crates.io", &[&["127.0.0.1"]]);
     names.answer("static.crates.io", &[&["169.254.169.254"]]);
     names.answer("evil.example", &[&["10.0.0.7"]]);
-    let pinned = split_horizon(Arc::clone(&names) as Arc<dyn Resolver>).await;
-    let text: Vec<_> = pinned.iter().map(|(pattern, ips)| format!("{pattern} {ips:?}")).collect();
-    assert_eq!(text, ["registry.npmjs.org [10.0.0.7, 203.0.113.7]"]);
+    let horizon = SplitHorizon::over(Arc::clone(&names) as Arc<dyn Resolver>);
+    let pinned = async |name: &str| {
+        let answer = horizon.resolve(&name.parse().unwrap()).await.unwrap();
+        let pinned = answer.iter().filter(|address| address.is_pinned);
+        pinned.map(|address| address.ip.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(pinned("registry.npmjs.org").await, ["10.0.0.7", "203.0.113.7"]);
+    for other in ["pypi.org", "github.com", "crates.io", "static.crates.io", "evil.example"] {
+        assert!(pinned(other).await.is_empty(), "{other}");
+    }
+    // The first answer holds: neither another one nor one after a public one is believed.
+    names.answer("registry.npmjs.org", &[&["10.0.0.8", "10.0.0.7"]]);
+    names.answer("pypi.org", &[&["10.0.0.7"]]);
+    assert_eq!(pinned("registry.npmjs.org").await, ["10.0.0.7"]);
+    assert!(pinned("pypi.org").await.is_empty());
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ impl Resolver for Fickle {
     async fn resolve(&self, _: &HostName) -> Result<Vec<Address>, ResolveError> {
         let is_first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
         let ip = if is_first { self.first } else { self.then };
-        Ok(vec![Address { ip, is_this_host: false }])
+        Ok(vec![Address { ip, is_this_host: false, is_pinned: false }])
     }
 }
 

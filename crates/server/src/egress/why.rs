@@ -65,9 +65,11 @@ async fn resolve(resolver: &dyn Resolver, host: &Host) -> Result<Vec<Address>, R
             let source = std::io::ErrorKind::TimedOut.into();
             Err(ResolveError { name: name.clone(), source })
         }),
-        Host::Address(ip) => {
-            Ok(vec![Address { ip: *ip, is_this_host: resolver.is_this_host(*ip) }])
-        }
+        Host::Address(ip) => Ok(vec![Address {
+            ip: *ip,
+            is_this_host: resolver.is_this_host(*ip),
+            is_pinned: false,
+        }]),
     }
 }
 

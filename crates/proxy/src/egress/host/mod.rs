@@ -19,6 +19,6 @@ mod url;
 pub use self::{
     configuration::{CallerFiles, HostConfiguration, Note},
     environment::environment,
-    split_horizon::split_horizon,
+    split_horizon::SplitHorizon,
     upstream::{NoProxy, UnsupportedProxy, Upstream, Upstreams},
 };

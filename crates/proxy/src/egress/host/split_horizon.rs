@@ -2,60 +2,68 @@
 //!
 //! Some networks have a mirror, and their name servers lead the usual name of a registry to it: no tool is configured,
 //! and everything works. The address is one of the network's own, which a sandbox must not reach by any name that
-//! somebody made up. So the names of the default list, which nobody can make up, are looked up once; what they lead to
-//! then is pinned to them, and nothing else. An answer that changes later to another private address is refused.
+//! somebody made up. So of the names of the default list, which nobody can make up, the first answer is remembered; what
+//! they lead to then is pinned to them, and nothing else. An answer that changes later to another private address is
+//! refused.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
-
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
-
-use crate::egress::{
-    policy::{Address, HostName, HostPattern, default_patterns, is_pinnable},
-    resolver::Resolver,
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-/// How long the answers are waited for, all of them together. One that is lost costs the C library 5 s.
-const LOOKUPS_WITHIN: Duration = Duration::from_secs(30);
+use async_trait::async_trait;
 
-/// LIMIT: lookups at once. Name servers of small networks drop what comes in a flood.
-const LOOKUPS_MAX: usize = 4;
+use crate::egress::{
+    policy::{Address, HostName, default_patterns, is_of_site},
+    resolver::{ResolveError, Resolver},
+};
 
-/// Looks up the names of the default list, and returns those that lead to nothing but addresses of the site.
-///
-/// To be asked once when the server starts, beside what else it does, and given to [`crate::egress::Policy::pin`].
-pub async fn split_horizon(resolver: Arc<dyn Resolver>) -> Vec<(HostPattern, Vec<IpAddr>)> {
-    let mut lookups = JoinSet::new();
-    let places = Arc::new(Semaphore::new(LOOKUPS_MAX));
-    for pattern in default_patterns() {
-        if let Some(name) = pattern.exact_name().cloned() {
-            let (resolver, places) = (Arc::clone(&resolver), Arc::clone(&places));
-            lookups.spawn(async move {
-                let _place = places.acquire().await.ok()?;
-                Some((pattern, pinned(&*resolver, &name).await?))
-            });
-        }
-    }
-    let mut found = Vec::new();
-    let all = async {
-        while let Some(answer) = lookups.join_next().await {
-            found.extend(answer.ok().flatten());
-        }
-    };
-    if timeout(LOOKUPS_WITHIN, all).await.is_err() {
-        tracing::warn!(
-            "names of the default list were not answered for in time; mirrors of this network may be missed"
-        );
-    }
-    found.sort();
-    found
+/// A resolver that pins the names of the default list to what they first lead to.
+#[derive(Debug)]
+pub struct SplitHorizon {
+    resolver: Arc<dyn Resolver>,
+    /// The names, with what they first led to: nothing where that is not of the site alone. `None`: nobody asked yet.
+    names: Mutex<HashMap<HostName, Option<BTreeSet<IpAddr>>>>,
 }
 
-async fn pinned(resolver: &dyn Resolver, name: &HostName) -> Option<Vec<IpAddr>> {
-    let addresses = match resolver.resolve(name).await {
-        Ok(addresses) => addresses,
-        // An answer that was lost looks like one that says no.
-        Err(_) => resolver.resolve(name).await.ok()?,
-    };
-    let is_of_site = |address: &Address| is_pinnable(*address);
-    addresses.iter().all(is_of_site).then(|| addresses.iter().map(|address| address.ip).collect())
+impl SplitHorizon {
+    /// Pins what `resolver` answers.
+    #[must_use]
+    pub fn over(resolver: Arc<dyn Resolver>) -> Self {
+        let patterns = default_patterns();
+        let names =
+            patterns.iter().filter_map(|pattern| Some((pattern.exact_name()?.clone(), None)));
+        Self { resolver, names: Mutex::new(names.collect()) }
+    }
+
+    fn pin(&self, name: &HostName, addresses: &mut [Address]) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pinned) = names.get_mut(name) else { return };
+        let pinned = pinned.get_or_insert_with(|| first(addresses));
+        for address in addresses {
+            address.is_pinned = pinned.contains(&address.ip.to_canonical());
+        }
+    }
+}
+
+fn first(addresses: &[Address]) -> BTreeSet<IpAddr> {
+    if addresses.iter().copied().all(is_of_site) {
+        addresses.iter().map(|address| address.ip.to_canonical()).collect()
+    } else {
+        BTreeSet::new()
+    }
+}
+
+#[async_trait]
+impl Resolver for SplitHorizon {
+    async fn resolve(&self, name: &HostName) -> Result<Vec<Address>, ResolveError> {
+        let mut addresses = self.resolver.resolve(name).await?;
+        self.pin(name, &mut addresses);
+        Ok(addresses)
+    }
+
+    fn is_this_host(&self, ip: IpAddr) -> bool {
+        self.resolver.is_this_host(ip)
+    }
 }

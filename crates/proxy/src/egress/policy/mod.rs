@@ -51,8 +51,6 @@ struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reach {
     Public,
-    /// Public addresses, and of the others these.
-    Pinned(BTreeSet<IpAddr>),
     Private,
 }
 
@@ -63,6 +61,8 @@ pub struct Address {
     pub ip: IpAddr,
     /// Whether it is one of the host's own. A public address can be: that of the host's interface.
     pub is_this_host: bool,
+    /// Whether it is where the operator's network has the service of that name: see [`super::SplitHorizon`].
+    pub is_pinned: bool,
 }
 
 /// What was decided about a target and its addresses.
@@ -122,13 +122,6 @@ impl Policy {
     #[must_use]
     pub fn allow_private(self, named: Target) -> Self {
         self.with(HostPattern::exact(named), Reach::Private)
-    }
-
-    /// Lets the name be reached at these addresses of the operator's network, too; see [`super::split_horizon`].
-    #[must_use]
-    pub fn pin(self, pattern: HostPattern, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        let addresses = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
-        self.with(pattern, Reach::Pinned(addresses))
     }
 
     fn with(mut self, pattern: HostPattern, reach: Reach) -> Self {
@@ -265,9 +258,6 @@ fn is_permitted(address: Address, host: &Host, rules: &[&Rule]) -> bool {
     let kind = kind_of(address);
     let by_rule = |rule: &&Rule| match &rule.reach {
         Reach::Public => false,
-        Reach::Pinned(pinned) => {
-            is_pinnable(address) && pinned.contains(&address.ip.to_canonical())
-        }
         Reach::Private => match kind {
             AddressKind::Public
             | AddressKind::ThisHost
@@ -281,11 +271,12 @@ fn is_permitted(address: Address, host: &Host, rules: &[&Rule]) -> bool {
             AddressKind::Multicast | AddressKind::Reserved => false,
         },
     };
-    kind == AddressKind::Public || rules.iter().any(by_rule)
+    let by_pin = address.is_pinned && is_of_site(address);
+    kind == AddressKind::Public || by_pin || rules.iter().any(by_rule)
 }
 
 /// Whether an answer of the operator's resolver may be taken as where its network has a public service.
-pub(super) fn is_pinnable(address: Address) -> bool {
+pub(super) fn is_of_site(address: Address) -> bool {
     !address.is_this_host && AddressKind::of(address.ip).is_of_a_site()
 }
 

@@ -153,7 +153,8 @@ fn case_61_a_million_hosts_are_decided_about_as_a_simple_oracle_says() {
         .allow("ok.example".parse().unwrap())
         .allow("*.wild.example".parse().unwrap())
         .allow("198.41.0.4:443".parse().unwrap());
-    let public = Address { ip: "93.184.216.34".parse().unwrap(), is_this_host: false };
+    let public =
+        Address { ip: "93.184.216.34".parse().unwrap(), is_this_host: false, is_pinned: false };
     let mut random = Random(0x5eed_0061);
     let mut allowed = 0;
     for turn in 0..HOSTS {
@@ -169,7 +170,9 @@ fn case_61_a_million_hosts_are_decided_about_as_a_simple_oracle_says() {
         let verdict = parsed.map(|host| {
             let addresses = match &host {
                 Host::Name(_) => vec![public],
-                Host::Address(ip) => vec![Address { ip: *ip, is_this_host: false }],
+                Host::Address(ip) => {
+                    vec![Address { ip: *ip, is_this_host: false, is_pinned: false }]
+                }
             };
             decide(&policy, &Target { host, port: 443 }, &addresses)
         });

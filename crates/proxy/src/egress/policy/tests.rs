@@ -7,7 +7,7 @@ fn target(text: &str) -> Target {
 }
 
 fn elsewhere(text: &str) -> Address {
-    Address { ip: text.parse().unwrap(), is_this_host: false }
+    Address { ip: text.parse().unwrap(), is_this_host: false, is_pinned: false }
 }
 
 fn policy() -> Policy {
@@ -61,7 +61,7 @@ fn of_a_mixed_answer_only_what_is_public_is_used() {
         elsewhere("93.184.216.34"),
         elsewhere("::ffff:169.254.169.254"),
         elsewhere("::ffff:93.184.216.35"),
-        Address { ip: "93.184.216.36".parse().unwrap(), is_this_host: true },
+        Address { ip: "93.184.216.36".parse().unwrap(), is_this_host: true, is_pinned: false },
     ];
     for policy in [policy(), Policy::new(Mode::Open)] {
         assert_eq!(
@@ -73,7 +73,8 @@ fn of_a_mixed_answer_only_what_is_public_is_used() {
 
 #[test]
 fn an_own_public_address_is_refused_like_a_loopback() {
-    let own = Address { ip: "93.184.216.36".parse().unwrap(), is_this_host: true };
+    let own =
+        Address { ip: "93.184.216.36".parse().unwrap(), is_this_host: true, is_pinned: false };
     assert_eq!(
         reason(decide(&Policy::new(Mode::Open), &target("me.example"), &[own])),
         Reason::SpecialAddress { address: own.ip, kind: AddressKind::ThisHost }
@@ -128,25 +129,21 @@ fn an_address_that_is_named_itself_means_what_it_says() {
 }
 
 #[test]
-fn a_pinned_name_is_reached_at_its_pinned_addresses_and_public_ones() {
-    let pinned = |ip: &str| [ip.parse::<IpAddr>().unwrap()];
-    let policy =
-        Policy::new(Mode::AllowList).pin("ok.example".parse().unwrap(), pinned("10.0.0.7"));
-    let all = [
-        elsewhere("10.0.0.8"),
-        elsewhere("10.0.0.7"),
-        elsewhere("127.0.0.1"),
-        elsewhere("93.184.216.34"),
-    ];
+fn a_pinned_address_is_reached_beside_public_ones_where_the_name_may_be() {
+    let pinned = |text: &str| Address { is_pinned: true, ..elsewhere(text) };
+    let policy = Policy::new(Mode::AllowList).allow("ok.example".parse().unwrap());
+    let all = [elsewhere("10.0.0.8"), pinned("10.0.0.7"), elsewhere("93.184.216.34")];
     assert_eq!(
         addresses(decide(&policy, &target("ok.example"), &all)),
         ["10.0.0.7", "93.184.216.34"]
     );
+    assert_eq!(
+        reason(decide(&policy, &target("evil.example"), &[pinned("10.0.0.7")])),
+        Reason::HostNotAllowed
+    );
     // A loopback or an address of the host is not where a network has a service, whoever pins it.
-    let policy =
-        Policy::new(Mode::AllowList).pin("ok.example".parse().unwrap(), pinned("127.0.0.1"));
     assert!(matches!(
-        reason(decide(&policy, &target("ok.example"), &[elsewhere("127.0.0.1")])),
+        reason(decide(&policy, &target("ok.example"), &[pinned("127.0.0.1")])),
         Reason::SpecialAddress { .. }
     ));
 }
@@ -206,8 +203,11 @@ fn any_ip() -> impl Strategy<Value = IpAddr> {
 }
 
 fn any_address() -> impl Strategy<Value = Address> {
-    (any_ip(), proptest::bool::weighted(0.2))
-        .prop_map(|(ip, is_this_host)| Address { ip, is_this_host })
+    (any_ip(), proptest::bool::weighted(0.2)).prop_map(|(ip, is_this_host)| Address {
+        ip,
+        is_this_host,
+        is_pinned: false,
+    })
 }
 
 proptest! {

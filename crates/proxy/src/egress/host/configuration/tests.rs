@@ -184,7 +184,8 @@ fn certificates_are_handed_on_with_their_files() {
 fn what_the_operator_configured_may_be_private_and_nothing_else() {
     let found = Caller::new().file("home/.npmrc", "registry=http://localhost:4873/\n").read();
     let policy = found.extend(Policy::new(Mode::AllowList));
-    let loopback = [Address { ip: "127.0.0.1".parse().unwrap(), is_this_host: true }];
+    let loopback =
+        [Address { ip: "127.0.0.1".parse().unwrap(), is_this_host: true, is_pinned: false }];
     let decided = |text: &str| decide(&policy, &Target::parse(text, None).unwrap(), &loopback);
     assert!(matches!(decided("localhost:4873"), Verdict::Allowed(_)));
     assert!(matches!(decided("localhost:4874"), Verdict::Denied(_)));
