@@ -145,8 +145,8 @@ fn s4_everything_said_before_a_timeout_is_there_and_d12_somebody_saw_the_end() {
     assert_eq!(said, expected);
     assert!(of_kind(&events, "stderr").len() >= said.len() - 1);
     let last: Vec<_> =
-        events[events.len() - 3..].iter().map(|event| event["event"].clone()).collect();
-    assert_eq!(last, ["ended", "state", "done"]);
+        events[events.len() - 4..].iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(last, ["ended", "checkpoint", "state", "done"]);
 }
 
 #[test]
