@@ -41,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["api", "engine", "proxy", "types"]),
-    ("cli", &["api", "types", "manifest", "presets", "server"]),
+    ("cli", &["api", "types", "agents", "manifest", "presets", "server"]),
     // The binary wires roles to crates and does nothing else.
     (
         "sandbar",

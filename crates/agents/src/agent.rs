@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use sandbar_types::EnvName;
+use sandbar_types::{EnvName, Permissions};
 
 use crate::{Conversation, Credential};
 
@@ -25,16 +25,6 @@ pub struct Order {
     pub credential: Option<&'static Credential>,
 }
 
-/// What an agent may do inside without asking. Questions in words are always asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Permissions {
-    /// Everything: the sandbox is what holds it.
-    #[default]
-    AllowInside,
-    /// What it would ask for itself, a person is asked.
-    Ask,
-}
-
 /// What is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Launch {
@@ -50,8 +40,11 @@ pub struct Launch {
 
 /// A coding agent that we know how to talk to.
 pub trait Agent: fmt::Debug + Send + Sync {
-    /// What people call it: `claude-code`.
+    /// What it is called where it is asked for: `claude-code`.
     fn name(&self) -> &'static str;
+
+    /// What people read: `Claude Code`.
+    fn label(&self) -> &'static str;
 
     /// The program that has to be there; `None` where the order says.
     fn program(&self) -> Option<&'static str>;

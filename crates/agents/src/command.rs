@@ -13,6 +13,10 @@ impl Agent for Command {
         "command"
     }
 
+    fn label(&self) -> &'static str {
+        "any command"
+    }
+
     fn program(&self) -> Option<&'static str> {
         None
     }

@@ -18,6 +18,15 @@ impl KeyHeader {
     }
 }
 
+/// What an agent proves with whom it works for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A key of an API.
+    Key,
+    /// The token of a login.
+    Login,
+}
+
 /// One way in which an agent proves who it works for. What it gets inside may be any text: it is replaced on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credential {
@@ -25,6 +34,10 @@ pub struct Credential {
     pub agent: &'static str,
     /// Whose model it is, for people.
     pub provider: &'static str,
+    /// A key, or a login.
+    pub kind: CredentialKind,
+    /// What such a key begins with, for agents that look at what they are given inside.
+    pub key_prefix: &'static str,
     /// The variables that take the key, the one to set first.
     pub env: &'static [&'static str],
     /// The hosts that the key may be sent to, all on port 443.
@@ -45,6 +58,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "claude-code",
         provider: "Anthropic",
+        kind: CredentialKind::Key,
+        key_prefix: "sk-ant-api03-",
         env: &["ANTHROPIC_API_KEY"],
         hosts: &["api.anthropic.com"],
         headers: &[X_API_KEY],
@@ -55,6 +70,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "claude-code",
         provider: "Claude (subscription)",
+        kind: CredentialKind::Login,
+        key_prefix: "sk-ant-oat01-",
         env: &["CLAUDE_CODE_OAUTH_TOKEN"],
         hosts: &["api.anthropic.com"],
         headers: &[BEARER],
@@ -64,6 +81,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "codex",
         provider: "OpenAI",
+        kind: CredentialKind::Key,
+        key_prefix: "sk-proj-",
         env: &["OPENAI_API_KEY", "CODEX_API_KEY"],
         hosts: &["api.openai.com"],
         headers: &[BEARER],
@@ -73,6 +92,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "codex",
         provider: "ChatGPT (subscription)",
+        kind: CredentialKind::Login,
+        key_prefix: "",
         env: &[],
         hosts: &["chatgpt.com", "auth.openai.com"],
         headers: &[BEARER],
@@ -82,6 +103,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "opencode",
         provider: "Anthropic",
+        kind: CredentialKind::Key,
+        key_prefix: "sk-ant-api03-",
         env: &["ANTHROPIC_API_KEY"],
         hosts: &["api.anthropic.com"],
         headers: &[X_API_KEY],
@@ -91,6 +114,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "opencode",
         provider: "OpenAI",
+        kind: CredentialKind::Key,
+        key_prefix: "sk-proj-",
         env: &["OPENAI_API_KEY"],
         hosts: &["api.openai.com"],
         headers: &[BEARER],
@@ -100,6 +125,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "opencode",
         provider: "Google",
+        kind: CredentialKind::Key,
+        key_prefix: "AIza",
         env: &["GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"],
         hosts: &["generativelanguage.googleapis.com"],
         headers: &[GOOGLE],
@@ -109,6 +136,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "opencode",
         provider: "OpenCode Zen",
+        kind: CredentialKind::Key,
+        key_prefix: "sk-",
         env: &["OPENCODE_API_KEY"],
         hosts: &["opencode.ai"],
         headers: &[BEARER, X_API_KEY, GOOGLE],
@@ -116,8 +145,21 @@ const TABLE: &[Credential] = &[
         login_file: Some(".local/share/opencode/auth.json"),
     },
     Credential {
+        agent: "opencode",
+        provider: "OpenRouter",
+        kind: CredentialKind::Key,
+        key_prefix: "sk-or-v1-",
+        env: &["OPENROUTER_API_KEY"],
+        hosts: &["openrouter.ai"],
+        headers: &[BEARER],
+        base_url_env: None,
+        login_file: Some(".local/share/opencode/auth.json"),
+    },
+    Credential {
         agent: "gemini",
         provider: "Google",
+        kind: CredentialKind::Key,
+        key_prefix: "AIza",
         env: &["GEMINI_API_KEY"],
         hosts: &["generativelanguage.googleapis.com"],
         headers: &[GOOGLE],
@@ -127,6 +169,8 @@ const TABLE: &[Credential] = &[
     Credential {
         agent: "gemini",
         provider: "Google (login)",
+        kind: CredentialKind::Login,
+        key_prefix: "ya29.",
         env: &[],
         hosts: &["cloudcode-pa.googleapis.com", "oauth2.googleapis.com"],
         headers: &[BEARER],

@@ -22,10 +22,12 @@ mod registry;
 mod rpc;
 mod speech;
 
+pub use sandbar_types::Permissions;
+
 pub use self::{
-    agent::{Agent, Launch, Order, Permissions},
+    agent::{Agent, Launch, Order},
     conversation::{Conversation, Step},
-    credential::{Credential, KeyHeader},
+    credential::{Credential, CredentialKind, KeyHeader},
     detection::{Login, installed, login, version, version_argv},
     registry::{all, by_name},
 };

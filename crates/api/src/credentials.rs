@@ -152,25 +152,3 @@ pub struct CredentialWhyAnswer {
     /// Every credential that reaches the sandbox; those that the request gets first, then those that came closest.
     pub credentials: Vec<CredentialWhy>,
 }
-
-/// An agent that credentials are known of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct KnownAgent {
-    /// What it is called.
-    pub name: AgentName,
-    /// What people call it.
-    pub label: String,
-    /// Its program.
-    pub program: String,
-    /// The environment variable that a key of it is in, usually.
-    pub env: EnvName,
-    /// Whether there is a credential for it.
-    pub is_connected: bool,
-}
-
-/// The agents that credentials are known of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct KnownAgents {
-    /// All of them.
-    pub agents: Vec<KnownAgent>,
-}

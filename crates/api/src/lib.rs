@@ -5,6 +5,7 @@
 //! Bodies are JSON in `snake_case`, units last, times in RFC 3339 UTC.
 
 mod accounts;
+mod agents;
 mod approves;
 mod apps;
 pub mod attach;
@@ -33,6 +34,7 @@ pub use accounts::{
     PasswordRequest, Secret, Session, SetupRequest, Tenant, TenantCreateRequest, TenantPageQuery,
     TenantQuery, TenantUpdateRequest, User, UserCreateRequest, UserUpdateRequest,
 };
+pub use agents::KnownAgent;
 pub use approves::{Approve, ApproveListQuery};
 pub use apps::{
     App, AppCloneRequest, AppCreateRequest, AppListQuery, AppRemoveQuery, AppRemoved,
@@ -49,7 +51,7 @@ pub use config::{
 };
 pub use credentials::{
     Credential, CredentialCreateRequest, CredentialLogin, CredentialUpdateRequest, CredentialWhy,
-    CredentialWhyAnswer, CredentialWhyQuery, KnownAgent, KnownAgents,
+    CredentialWhyAnswer, CredentialWhyQuery,
 };
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery, Order, SandboxEventsQuery, ServerSentEvent};

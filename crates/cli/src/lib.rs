@@ -12,6 +12,7 @@ mod clone;
 mod commands;
 mod commit;
 mod context;
+mod desktop;
 mod devshell;
 mod failure;
 mod git_identity;

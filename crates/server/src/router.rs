@@ -9,7 +9,7 @@ use crate::{
     observe::observe,
     openapi,
     routes::{
-        accounts, api_keys, approves, apps, attach, audit, backup, checkpoints, config,
+        accounts, agents, api_keys, approves, apps, attach, audit, backup, checkpoints, config,
         credentials, events, execs, files, health, network, output, ports, processes, pull, review,
         sandboxes, settings, tasks, tenants, usage, users, webhooks,
     },
@@ -24,6 +24,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(apps::router())
         .merge(config::router())
         .merge(credentials::router())
+        .merge(agents::router())
         .merge(ports::router())
         .merge(network::router())
         .merge(execs::router())

@@ -82,7 +82,7 @@ pub use sandbox::{
     SandboxName, SandboxSpec, SandboxState, Source, StopReason, ToolchainPolicy, Visibility,
 };
 pub use task::{
-    AgentEvent, AgentName, Answer, AnsweredBy, InvalidAgentName, InvalidQuestionId, Question,
-    QuestionId, QuestionKind, QuestionOption, Task, TaskEvent, TaskEventPayload, TaskFailure,
-    TaskResult, TaskSpec, TaskState, TaskUsage, ToolState,
+    AgentEvent, AgentName, Answer, AnsweredBy, InvalidAgentName, InvalidQuestionId, Permissions,
+    Question, QuestionId, QuestionKind, QuestionOption, Task, TaskEvent, TaskEventPayload,
+    TaskFailure, TaskResult, TaskSpec, TaskState, TaskUsage, ToolState,
 };

@@ -38,6 +38,29 @@ fn is_question_id(id: &str) -> bool {
 
 word!(QuestionId, is_question_id, InvalidQuestionId, InvalidQuestionId);
 
+/// What an agent may do inside without asking. Questions in words are always asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Permissions {
+    /// Everything: the sandbox is what holds it.
+    #[default]
+    AllowInside,
+    /// What it would ask for itself, a person is asked.
+    Ask,
+}
+
+impl Permissions {
+    /// Whether it is what holds where nobody says.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    const fn is_default(&self) -> bool {
+        match self {
+            Self::AllowInside => true,
+            Self::Ask => false,
+        }
+    }
+}
+
 /// What a user wants done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -60,6 +83,9 @@ pub struct TaskSpec {
     /// For the agent `command`: the program and its arguments. It gets the prompt as standard input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Whether a person is asked for leave before what the agent itself would ask for.
+    #[serde(default, skip_serializing_if = "Permissions::is_default")]
+    pub permissions: Permissions,
 }
 
 impl TaskSpec {
@@ -215,6 +241,8 @@ pub enum AnsweredBy {
     Policy,
     /// Nobody in time: the answer that lets nothing happen.
     Deadline,
+    /// Nobody before the task was over: the question was taken back, and nothing happened.
+    Withdrawn,
 }
 
 /// How far a tool of an agent is.

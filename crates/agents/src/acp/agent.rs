@@ -16,6 +16,10 @@ impl Agent for OpenCode {
         "opencode"
     }
 
+    fn label(&self) -> &'static str {
+        "OpenCode"
+    }
+
     fn program(&self) -> Option<&'static str> {
         Some("opencode")
     }
@@ -60,6 +64,10 @@ pub(crate) struct Gemini;
 impl Agent for Gemini {
     fn name(&self) -> &'static str {
         "gemini"
+    }
+
+    fn label(&self) -> &'static str {
+        "Gemini CLI"
     }
 
     fn program(&self) -> Option<&'static str> {
@@ -110,6 +118,10 @@ pub(crate) struct Acp;
 impl Agent for Acp {
     fn name(&self) -> &'static str {
         "acp"
+    }
+
+    fn label(&self) -> &'static str {
+        "any agent of the Agent Client Protocol"
     }
 
     fn program(&self) -> Option<&'static str> {

@@ -14,6 +14,10 @@ impl Agent for ClaudeCode {
         "claude-code"
     }
 
+    fn label(&self) -> &'static str {
+        "Claude Code"
+    }
+
     fn program(&self) -> Option<&'static str> {
         Some("claude")
     }

@@ -14,6 +14,10 @@ impl Agent for Codex {
         "codex"
     }
 
+    fn label(&self) -> &'static str {
+        "Codex"
+    }
+
     fn program(&self) -> Option<&'static str> {
         Some("codex")
     }

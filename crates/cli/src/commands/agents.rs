@@ -1,22 +1,25 @@
 //! `sandbar agents`: coding agents and the keys that they work with, which never get into a sandbox.
 
 mod install;
+mod list;
 mod login;
 
 use std::{env, path::PathBuf};
 
-use sandbar_api::{CredentialCreateRequest, KnownAgent, KnownAgents, Secret, paths};
-use sandbar_types::AgentName;
+use sandbar_api::{CredentialCreateRequest, KnownAgent, Secret, paths};
+use sandbar_types::{AgentName, EnvName};
 
 use self::login::{Found, of_login};
 use crate::{
-    commands::secret::{bind_request, read_value},
+    commands::{
+        secret::{bind_request, read_value},
+        user::all,
+    },
     context::Context,
     failure::Failure,
-    output::table::Table,
 };
 
-/// List the coding agents that are known, install one for sandboxes, or give one the key that you have. Columns: name, agent, program, key.
+/// List the coding agents that are known, install one for sandboxes, or give one the key that you have. Columns: name, agent, program, version, key.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  sandbar agents\n  sandbar agents install claude-code\n  sandbar agents connect claude-code\n  sandbar agents connect codex --key-stdin < key.txt\n  sandbar agents connect claude-code --from-env --host llm.example.com:8443"
@@ -47,6 +50,9 @@ struct ConnectArgs {
     /// Read the key from stdin.
     #[arg(long)]
     key_stdin: bool,
+    /// Which of its variables the key is for, where it works with several providers, for example OPENROUTER_API_KEY.
+    #[arg(long, value_name = "VARIABLE")]
+    variable: Option<EnvName>,
     /// A gateway of your own in place of the agent's host: HOST or HOST:PORT.
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
@@ -54,7 +60,7 @@ struct ConnectArgs {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
     match args.command {
-        None => list(context).await?,
+        None => list::list(context).await?,
         Some(Command::Connect(args)) => connect(args, context).await?,
         Some(Command::Install(args)) => install::run(args, context.out).await?,
         Some(Command::Uninstall(args)) => install::remove(&args, context.out)?,
@@ -63,29 +69,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
 }
 
 async fn known(context: &mut Context) -> Result<Vec<KnownAgent>, Failure> {
-    let known: KnownAgents = context.client.fetch(paths::AGENTS).await?;
-    Ok(known.agents)
-}
-
-async fn list(context: &mut Context) -> Result<(), Failure> {
-    let agents = known(context).await?;
-    if context.out.is_json() {
-        return context.out.json(&agents);
-    }
-    let mut table = Table::new(&["NAME", "AGENT", "PROGRAM", "KEY"]);
-    for agent in &agents {
-        let program = program(&agent.program)
-            .map_or_else(|| "not installed".to_owned(), |path| path.display().to_string());
-        let key = if agent.is_connected { "connected" } else { "not connected" };
-        table.push([agent.name.as_str(), &agent.label, &program, key]);
-    }
-    Ok(context.out.table(&table)?)
-}
-
-/// Where a program of the `PATH` is.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+    all(&mut context.client, paths::AGENTS).await
 }
 
 async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure> {
@@ -94,9 +78,12 @@ async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure
         Failure::not_found(format!("no key is known of the agent `{}`", args.agent))
             .hint("`sandbar agents` lists those that are; `sandbar secret bind` takes any")
     })?;
-    let Found { value, login } = find(&args, &agent)?;
+    let Found { value, login, env } = find(&args, &agent)?;
+    // Of several providers each has its own.
+    let of_provider = env.as_ref().map(|env| format!(".{}", env.as_str().to_ascii_lowercase()));
+    let name = format!("agent.{}{}", agent.name, of_provider.unwrap_or_default());
     let request = CredentialCreateRequest {
-        name: format!("agent.{}", agent.name).parse().map_err(|error| {
+        name: name.parse().map_err(|error| {
             Failure::usage("the name of the agent is no name of a secret").caused_by(&error)
         })?,
         value: Secret(value),
@@ -105,7 +92,7 @@ async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure
         agent: Some(agent.name),
         login,
         host: args.host,
-        env: None,
+        env,
         placeholder_prefix: None,
         rules: Vec::new(),
     };
@@ -113,22 +100,37 @@ async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure
 }
 
 fn find(args: &ConnectArgs, agent: &KnownAgent) -> Result<Found, Failure> {
-    let variable = agent.env.as_str();
+    let name = agent.name.as_str();
+    let variables: Vec<&EnvName> = match &args.variable {
+        Some(variable) if !agent.env.contains(variable) => {
+            let known: Vec<_> = agent.env.iter().map(EnvName::as_str).collect();
+            let message = format!("{} takes no key from `{variable}`", agent.label);
+            return Err(Failure::usage(message).hint(format!("it takes: {}", known.join(", "))));
+        }
+        Some(variable) => vec![variable],
+        None => agent.env.iter().collect(),
+    };
     if args.key_stdin {
-        return Ok(Found::key(read_value(None)?));
+        return Ok(Found::key(read_value(None)?).of(name, args.variable.as_ref()));
     }
-    let from_env = env::var(variable).ok().filter(|value| !value.is_empty()).map(Found::key);
+    let from_env = variables.iter().find_map(|variable| {
+        let value = env::var(variable.as_str()).ok().filter(|value| !value.is_empty())?;
+        Some(Found::key(value).of(name, Some(variable)))
+    });
+    let names = || variables.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if args.from_env {
-        return from_env.ok_or_else(|| Failure::not_found(format!("`{variable}` is not set here")));
+        return from_env
+            .ok_or_else(|| Failure::not_found(format!("none is set here of: {}", names())));
     }
     if let Some(found) = from_env.filter(|_| !args.from_login) {
         return Ok(found);
     }
     let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    of_login(agent.name.as_str(), &home)?.ok_or_else(|| {
+    of_login(name, args.variable.as_ref(), &home)?.ok_or_else(|| {
         Failure::not_found(format!(
-            "{} is not logged in here, and `{variable}` is not set",
-            agent.label
+            "{} is not logged in here, and none is set of: {}",
+            agent.label,
+            names()
         ))
         .hint("log in with it, set the variable, or hand a key over: `--key-stdin < key.txt`")
     })

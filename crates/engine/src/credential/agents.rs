@@ -1,9 +1,13 @@
-//! Where the credentials of the agents that people use belong: host, header, variable.
+//! Agents and their credentials: what `sandbar-agents` knows of a key becomes rules, and back.
 
-use sandbar_types::{AgentName, EnvName, InjectionPlace, InjectionRule, TenantId};
+use std::path::Path;
 
-use super::{CredentialCreateParams, invalid};
-use crate::{Engine, Result};
+use sandbar_agents::{Agent, Credential, CredentialKind};
+use sandbar_runtime::native::toolchains::TOOLBOX;
+use sandbar_types::{AgentName, EnvName, InjectionPlace, InjectionRule, SandboxId, TenantId};
+
+use super::{CredentialCreateParams, invalid, wire};
+use crate::{Caller, Engine, Result, engine::Inner};
 
 /// How an agent got its credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,126 +19,93 @@ pub enum Login {
     OAuth,
 }
 
-/// What is known of one credential.
-struct Known {
-    login: Login,
-    env: &'static str,
-    prefix: &'static str,
-    hosts: &'static [&'static str],
-    header: &'static str,
-    template: &'static str,
+impl Login {
+    const fn kind(self) -> CredentialKind {
+        match self {
+            Self::Key => CredentialKind::Key,
+            Self::OAuth => CredentialKind::Login,
+        }
+    }
 }
 
-const BEARER: (&str, &str) = ("authorization", "Bearer {}");
-
-const fn known(
-    login: Login,
-    (env, prefix): (&'static str, &'static str),
-    hosts: &'static [&'static str],
-    (header, template): (&'static str, &'static str),
-) -> Known {
-    Known { login, env, prefix, hosts, header, template }
-}
-
-/// An agent that credentials are known of.
-struct Agent {
-    name: &'static str,
-    label: &'static str,
-    program: &'static str,
-    known: &'static [Known],
-}
-
-const AGENTS: &[Agent] = &[
-    Agent {
-        name: "claude-code",
-        label: "Claude Code",
-        program: "claude",
-        known: &[
-            known(
-                Login::Key,
-                ("ANTHROPIC_API_KEY", "sk-ant-api03-"),
-                &["api.anthropic.com"],
-                ("x-api-key", "{}"),
-            ),
-            known(
-                Login::OAuth,
-                ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-"),
-                &["api.anthropic.com"],
-                BEARER,
-            ),
-        ],
-    },
-    Agent {
-        name: "codex",
-        label: "Codex",
-        program: "codex",
-        known: &[
-            known(Login::Key, ("OPENAI_API_KEY", "sk-proj-"), &["api.openai.com"], BEARER),
-            known(Login::OAuth, ("CODEX_ACCESS_TOKEN", ""), &["chatgpt.com"], BEARER),
-        ],
-    },
-    Agent {
-        name: "gemini-cli",
-        label: "Gemini CLI",
-        program: "gemini",
-        known: &[
-            known(
-                Login::Key,
-                ("GEMINI_API_KEY", "AIza"),
-                &["generativelanguage.googleapis.com"],
-                ("x-goog-api-key", "{}"),
-            ),
-            known(
-                Login::OAuth,
-                ("GOOGLE_CLOUD_ACCESS_TOKEN", "ya29."),
-                &["cloudcode-pa.googleapis.com"],
-                BEARER,
-            ),
-        ],
-    },
-    Agent {
-        name: "opencode",
-        label: "OpenCode",
-        program: "opencode",
-        known: &[known(
-            Login::Key,
-            ("OPENROUTER_API_KEY", "sk-or-v1-"),
-            &["openrouter.ai"],
-            BEARER,
-        )],
-    },
-];
-
-/// An agent that credentials are known of, and whether there is one.
+/// An agent that may be asked, and what of it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownAgent {
     /// What it is called.
     pub name: AgentName,
     /// What people call it.
     pub label: &'static str,
-    /// Its program.
-    pub program: &'static str,
-    /// The variable that a key of it is in, usually.
-    pub env: EnvName,
+    /// Its program; `None` where the task says which.
+    pub program: Option<&'static str>,
+    /// The variables that take a key of it, the usual one first.
+    pub env: Vec<EnvName>,
+    /// Where its program is on the host.
+    pub host_path: Option<String>,
     /// Whether the tenant has a credential for it.
     pub is_connected: bool,
 }
 
 impl Engine {
-    /// Lists the agents that credentials are known of.
+    /// Lists every agent, the ones that most people use first; on the host they are looked for as `caller` would.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn agent_list(&self, tenant: TenantId) -> Result<Vec<KnownAgent>> {
+    pub async fn agent_list(&self, tenant: TenantId, caller: &Caller) -> Result<Vec<KnownAgent>> {
         let there = self.credential_list(tenant, None, u32::MAX >> 1).await?;
-        let listed = AGENTS.iter().map(|agent| {
-            let name: AgentName = agent.name.parse().expect("it is a name");
-            let is_connected = there.iter().any(|known| known.agent.as_ref() == Some(&name));
-            let env = agent.known[0].env.parse().expect("it is a name of a variable");
-            KnownAgent { name, label: agent.label, program: agent.program, env, is_connected }
-        });
-        Ok(listed.collect())
+        let caller = caller.clone();
+        crate::workspace_view::blocking(move || {
+            let known = |agent: &&'static dyn Agent| {
+                let name: AgentName = agent.name().parse().expect("it is a name");
+                let is_connected = there.iter().any(|known| known.agent.as_ref() == Some(&name));
+                KnownAgent {
+                    label: agent.label(),
+                    program: agent.program(),
+                    env: variables(agent.name()),
+                    host_path: host_path(*agent, &caller),
+                    is_connected,
+                    name,
+                }
+            };
+            sandbar_agents::all().iter().map(known).collect()
+        })
+        .await
     }
+}
+
+/// Every variable that takes a key, once.
+fn variables(agent: &str) -> Vec<EnvName> {
+    let mut variables: Vec<EnvName> = Vec::new();
+    for name in Credential::of(agent).flat_map(|credential| credential.env) {
+        let name: EnvName = name.parse().expect("it is a name of a variable");
+        if !variables.contains(&name) {
+            variables.push(name);
+        }
+    }
+    variables
+}
+
+/// Where a program is found by `caller`, or in the toolbox that sandboxes see.
+fn host_path(agent: &dyn Agent, caller: &Caller) -> Option<String> {
+    let program = agent.program()?;
+    let toolbox = caller.home.as_path().join(TOOLBOX).join("bin");
+    let dirs = caller.path.split(':').filter(|dir| dir.starts_with('/')).map(Path::new);
+    let mut paths = dirs.chain([toolbox.as_path()]).map(|dir| dir.join(program));
+    let found = paths.find(|path| path.is_file())?;
+    found.into_os_string().into_string().ok()
+}
+
+/// The way in which the agent of a sandbox proves who it works for: by a credential that is put into its requests.
+pub(crate) async fn of_agent(
+    inner: &Inner,
+    sandbox: SandboxId,
+    agent: &AgentName,
+) -> Result<Option<&'static Credential>> {
+    let rows = wire::rows(inner, sandbox).await?;
+    let bound = rows.iter().filter(|row| row.agent.as_ref() == Some(agent));
+    let mut variables = bound.filter_map(|row| row.env.as_ref());
+    Ok(variables.find_map(|name| {
+        Credential::of(agent.as_str()).find(|known| known.env.contains(&name.as_str()))
+    }))
 }
 
 /// Adds what is known of the agent to what is not said.
@@ -146,38 +117,55 @@ pub(super) fn complete(mut params: CredentialCreateParams) -> Result<CredentialC
         }
         return Ok(params);
     }
-    let agent = params
-        .agent
-        .as_ref()
-        .and_then(|name| AGENTS.iter().find(|agent| agent.name == name.as_str()));
-    let known = agent
-        .and_then(|agent| agent.known.iter().find(|known| known.login == params.login))
-        .ok_or_else(|| {
-            invalid(
-                "a credential needs `rules`, or an agent that is known to have one of this kind",
-            )
-        })?;
+    let known = known(&params)?;
+    let Some(variable) = known.env.first() else {
+        let (agent, provider) = (known.agent, known.provider);
+        let message = format!(
+            "`{agent}` reads its login, {provider}, from no variable, so that it cannot be put into requests"
+        );
+        return Err(invalid(message).hint("give it a key of an API"));
+    };
     let hosts: Vec<(String, u16)> = match host {
         Some(host) => vec![split(&host)?],
         None => known.hosts.iter().map(|host| ((*host).to_owned(), 443)).collect(),
     };
-    params.rules = hosts
-        .into_iter()
-        .map(|(host, port)| InjectionRule {
-            host,
-            port,
-            methods: Vec::new(),
-            path: "/".to_owned(),
-            place: InjectionPlace::Header {
-                name: known.header.to_owned(),
-                template: known.template.to_owned(),
-            },
-        })
-        .collect();
-    let env = || known.env.parse().expect("it is a name of a variable");
+    let rule = |(host, port): &(String, u16), header: sandbar_agents::KeyHeader| InjectionRule {
+        host: host.clone(),
+        port: *port,
+        methods: Vec::new(),
+        path: "/".to_owned(),
+        place: InjectionPlace::Header {
+            name: header.name.to_owned(),
+            template: header.value("{}"),
+        },
+    };
+    let rules =
+        hosts.iter().flat_map(|host| known.headers.iter().map(|header| rule(host, *header)));
+    params.rules = rules.collect();
+    let env = || variable.parse().expect("it is a name of a variable");
     params.env = Some(params.env.unwrap_or_else(env));
-    params.prefix = Some(params.prefix.unwrap_or_else(|| known.prefix.to_owned()));
+    params.prefix = Some(params.prefix.unwrap_or_else(|| known.key_prefix.to_owned()));
     Ok(params)
+}
+
+/// The way that is meant: of the providers of an agent that has several, the one whose variable is named.
+fn known(params: &CredentialCreateParams) -> Result<&'static Credential> {
+    let agent = params.agent.as_ref().map_or("", AgentName::as_str);
+    let ways: Vec<&'static Credential> =
+        Credential::of(agent).filter(|known| known.kind == params.login.kind()).collect();
+    let named = params.env.as_ref().map(EnvName::as_str);
+    let by_name = ways.iter().find(|way| named.is_some_and(|name| way.env.contains(&name)));
+    match (by_name, named, ways.as_slice()) {
+        (Some(way), ..) | (None, _, [way]) | (None, None, [way, ..]) => Ok(*way),
+        (None, _, []) => Err(invalid(
+            "a credential needs `rules`, or an agent that is known to have one of this kind",
+        )),
+        (None, Some(name), [_, _, ..]) => {
+            let names: Vec<&str> = ways.iter().filter_map(|way| way.env.first().copied()).collect();
+            let message = format!("`{agent}` takes no key from `{name}`; it takes: ");
+            Err(invalid(format!("{message}{}", names.join(", "))))
+        }
+    }
 }
 
 fn split(host: &str) -> Result<(String, u16)> {
@@ -210,15 +198,50 @@ mod tests {
     }
 
     #[test]
-    fn every_known_agent_has_rules_that_can_be_kept() {
-        for agent in AGENTS {
-            for known in agent.known {
-                let complete = complete(params(agent.name, known.login, None)).unwrap();
-                assert!(super::super::check_rules(&complete.rules).is_ok(), "{}", agent.name);
-                assert!(complete.env.is_some());
+    fn every_known_key_has_rules_that_can_be_kept_and_a_placeholder() {
+        for agent in sandbar_agents::all() {
+            for name in variables(agent.name()) {
+                let of = |login| CredentialCreateParams {
+                    env: Some(name.clone()),
+                    ..params(agent.name(), login, None)
+                };
+                let way = Credential::of(agent.name())
+                    .find(|known| known.env.contains(&name.as_str()))
+                    .unwrap();
+                let login = match way.kind {
+                    CredentialKind::Key => Login::Key,
+                    CredentialKind::Login => Login::OAuth,
+                };
+                let complete = complete(of(login)).unwrap();
+                assert!(super::super::check_rules(&complete.rules).is_ok(), "{name}");
+                assert!(super::super::values::placeholder(way.key_prefix).is_ok(), "{name}");
+                assert_eq!(complete.env.as_ref(), Some(&name));
+                assert!(complete.rules.iter().all(|rule| way.hosts.contains(&&*rule.host)));
             }
         }
         assert!(complete(params("unheard-of", Login::Key, None)).is_err());
+        assert!(complete(params("command", Login::Key, None)).is_err());
+    }
+
+    #[test]
+    fn a_login_that_no_variable_takes_is_refused_by_name() {
+        for agent in ["codex", "gemini"] {
+            let refused = complete(params(agent, Login::OAuth, None)).unwrap_err();
+            assert!(refused.message().contains("login"), "{}", refused.message());
+        }
+        assert!(complete(params("claude-code", Login::OAuth, None)).is_ok());
+    }
+
+    #[test]
+    fn of_several_providers_the_variable_says_which() {
+        let of = |env: &str| {
+            let env = Some(env.parse().unwrap());
+            complete(CredentialCreateParams { env, ..params("opencode", Login::Key, None) })
+        };
+        assert_eq!(of("OPENROUTER_API_KEY").unwrap().rules[0].host, "openrouter.ai");
+        assert_eq!(of("OPENAI_API_KEY").unwrap().rules[0].host, "api.openai.com");
+        let refused = of("MY_KEY").unwrap_err();
+        assert!(refused.message().contains("OPENCODE_API_KEY"), "{}", refused.message());
     }
 
     #[test]

@@ -19,6 +19,11 @@ use sandbar_store::{
 use sandbar_types::{CredentialId, Generation, InjectionRule, TenantId};
 use tokio::sync::watch;
 
+pub(crate) use self::{
+    agents::of_agent,
+    trust::prepare,
+    wire::{begin, placeholders},
+};
 pub use self::{
     agents::{KnownAgent, Login},
     model::{
@@ -28,10 +33,6 @@ pub use self::{
     trust::Trust,
     why::{CredentialWhy, WhyRequest},
     wire::{Wire, WireCredential, WireTold},
-};
-pub(crate) use self::{
-    trust::prepare,
-    wire::{begin, placeholders},
 };
 use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 

@@ -14,7 +14,7 @@ use super::{
     files,
     run::{Outcome, Run},
 };
-use crate::{Error, Result, exec::ExecSession, sandbox::workspace_path};
+use crate::{Error, Result, credential, exec::ExecSession, sandbox::workspace_path};
 
 /// Says inside which task it is for, and to the next server which exec was a task's.
 const TASK_VARIABLE: &str = "SANDBAR_TASK_ID";
@@ -105,6 +105,8 @@ async fn order(run: &Run) -> Result<Result<Order, Outcome>> {
     let mut order = Order { prompt: row.spec.prompt.clone(), session, ..Order::default() };
     order.model.clone_from(&row.spec.model);
     order.command.clone_from(&row.spec.command);
+    order.permissions = row.spec.permissions;
+    order.credential = credential::of_agent(&run.engine.inner, row.sandbox_id, &row.agent).await?;
     order.workspace = workspace.as_path().to_string_lossy().into_owned();
     Ok(Ok(order))
 }

@@ -24,6 +24,7 @@ mod lane;
 mod lines;
 mod meter;
 mod model;
+mod network;
 mod past;
 mod questions;
 mod run;

@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AgentEvent, Answer, AnsweredBy, CheckpointId, QuestionId, TaskEvent, TaskEventPayload,
-    TaskResult, TaskState,
+    AgentEvent, Answer, AnsweredBy, CheckpointId, QuestionId, QuestionKind, TaskEvent,
+    TaskEventPayload, TaskResult, TaskState,
 };
+
+use super::network;
 
 /// What is said once where a task says too much.
 pub(super) const TRUNCATED: &str =
@@ -21,6 +23,8 @@ pub(super) struct Past {
     /// Questions, with the time until which each waits for a person.
     pub(super) questions: BTreeMap<QuestionId, Option<Timestamp>>,
     pub(super) answers: BTreeMap<QuestionId, (Answer, AnsweredBy)>,
+    /// Questions about the network, which are not the agent's.
+    pub(super) network: network::Asked,
     /// How long it worked, without the times of waiting.
     pub(super) worked: Duration,
     /// Since when it works; `None` while it waits.
@@ -59,9 +63,14 @@ impl Past {
                 self.after = Some(checkpoint);
             }
             TaskEventPayload::Question { question, deadline } => {
-                self.questions.insert(question.id, deadline);
+                self.questions.insert(question.id.clone(), deadline);
+                match question.kind {
+                    QuestionKind::Network => self.network.ask(question, deadline),
+                    QuestionKind::Permission | QuestionKind::Question => {}
+                }
             }
             TaskEventPayload::Answered { question, answer, by } => {
+                self.network.close(&question);
                 self.answers.insert(question, (answer, by));
             }
             TaskEventPayload::Ended { .. } => self.has_ended = true,

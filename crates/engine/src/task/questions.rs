@@ -30,6 +30,7 @@ pub(super) fn admit(
     }
     match past.answers.get(id) {
         Some((_, AnsweredBy::Deadline)) => Err(expired("it was answered when its time was over")),
+        Some((_, AnsweredBy::Withdrawn)) => Err(expired("the task is over")),
         Some((_, AnsweredBy::Person | AnsweredBy::Policy)) => {
             let message = format!("the question `{id}` is answered already");
             Err(Error::new(ErrorKind::Conflict, "question_answered", message))
@@ -53,7 +54,11 @@ pub(super) fn unwritten() -> Error {
     Error::new(ErrorKind::Unavailable, "unavailable", "the answer cannot be written down")
 }
 
-fn fits(question: &Question, answer: &Answer) -> Result<()> {
+/// Whether this is an answer to that question.
+///
+/// # Errors
+/// `invalid_value`.
+pub(super) fn fits(question: &Question, answer: &Answer) -> Result<()> {
     let invalid = |message: String| Err(Error::new(ErrorKind::Invalid, "invalid_value", message));
     match answer {
         Answer::Option(chosen) if question.options.iter().any(|option| option.id == *chosen) => {

@@ -13,9 +13,12 @@ use std::{io, path::PathBuf, sync::Arc};
 use sandbar_store::{
     TaskRow, Update, event_insert_of_sandbox_in_txn, task_fetch, task_update_in_txn,
 };
-use sandbar_types::{TaskEventPayload, TaskFailure, TaskId, TaskResult, TaskState, TaskUsage};
+use sandbar_types::{
+    Answer, AnsweredBy, Question, TaskEventPayload, TaskFailure, TaskId, TaskResult, TaskState,
+    TaskUsage,
+};
 
-use super::{after, agent, around, history::History, past::Past, talk, work::Wishes};
+use super::{after, agent, around, history::History, past::Past, questions, talk, work::Wishes};
 use crate::{
     CheckStatus, Engine, Error, ErrorKind, Result, event::EventPayload, workspace_view::blocking,
 };
@@ -168,7 +171,32 @@ impl Run {
         after::look(self, result).await
     }
 
+    /// Writes down what became of a question about the network.
+    pub(super) fn answer_network(
+        &mut self,
+        question: &Question,
+        (answer, by): (Answer, AnsweredBy),
+    ) -> Result<()> {
+        let id = question.id.clone();
+        self.tell(TaskEventPayload::Answered { question: id.clone(), answer: answer.clone(), by })?;
+        self.past.network.close(&id);
+        self.past.answers.insert(id, (answer, by));
+        Ok(())
+    }
+
+    /// Nobody asks about the network any more, and that is written down.
+    pub(super) fn withdraw_network(&mut self) -> Result<()> {
+        let open: Vec<Question> = self.past.network.open().cloned().collect();
+        for question in open {
+            let no = questions::denial(&question);
+            self.answer_network(&question, (no, AnsweredBy::Withdrawn))?;
+        }
+        Ok(())
+    }
+
     async fn finish(mut self, (outcome, mut result): (Outcome, TaskResult)) -> Result<()> {
+        // Those of an earlier server, where the agent could not be gone on with.
+        self.withdraw_network()?;
         let state = outcome.state();
         match outcome {
             Outcome::Succeeded(message) => {

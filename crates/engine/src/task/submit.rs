@@ -7,8 +7,8 @@ use sandbar_store::{
     task_insert_in_txn, task_list_open, task_update_in_txn,
 };
 use sandbar_types::{
-    AgentName, Generation, SandboxId, Task, TaskEventPayload, TaskId, TaskResult, TaskSpec,
-    TaskState,
+    AgentName, Generation, Permissions, SandboxId, Task, TaskEventPayload, TaskId, TaskResult,
+    TaskSpec, TaskState,
 };
 
 use super::{history::History, lane, model, run};
@@ -167,8 +167,14 @@ fn check_command(spec: &TaskSpec, agent: &AgentName) -> Result<()> {
     if words.iter().any(|word| word.contains('\0')) {
         return Err(invalid("`command` holds no NUL byte"));
     }
-    if agent.as_str() == AGENT_COMMAND && (spec.model.is_some() || spec.continues) {
-        return Err(invalid("the agent `command` knows no `model` and no `continue`"));
+    let asks = match spec.permissions {
+        Permissions::AllowInside => false,
+        Permissions::Ask => true,
+    };
+    if agent.as_str() == AGENT_COMMAND && (spec.model.is_some() || spec.continues || asks) {
+        return Err(invalid(
+            "the agent `command` knows no `model`, no `continue`, and asks nobody",
+        ));
     }
     Ok(())
 }
@@ -261,6 +267,8 @@ mod tests {
         assert_eq!(refused(json!({ "prompt": "x", "command": ["cat"] })), None);
         assert!(with(json!({ "model": "m" })).unwrap().contains("model"));
         assert!(with(json!({ "continue": true })).unwrap().contains("continue"));
+        assert!(with(json!({ "permissions": "ask" })).unwrap().contains("asks nobody"));
+        assert_eq!(with(json!({ "permissions": "ask", "agent": "acp" })), None);
         assert!(with(json!({ "command": [] })).unwrap().contains("command"));
         assert!(with(json!({ "command": ["a\u{0}"] })).unwrap().contains("NUL"));
         assert!(with(json!({ "timeout_ms": 0 })).unwrap().contains("timeout_ms"));

@@ -18,6 +18,7 @@ mod keyed;
 mod lifecycle;
 mod network;
 mod processes;
+mod questions;
 mod reservations;
 mod restart;
 mod review;

@@ -19,7 +19,7 @@ use crate::support::{House, create, events, eventually};
 
 /// A way out that serves nobody, and remembers by what rules it would.
 #[derive(Debug, Default)]
-struct Way {
+pub(crate) struct Way {
     served: Mutex<Vec<(NetworkReader, mpsc::Sender<EgressEntry>)>>,
     refreshed: Mutex<Vec<NetworkSpec>>,
 }
@@ -48,9 +48,16 @@ impl Network for Way {
     }
 }
 
-async fn engine(house: &House, way: &Arc<Way>) -> Engine {
+impl Way {
+    /// Where it is told what happens in the sandbox that was served last.
+    pub(crate) fn told(&self) -> Option<mpsc::Sender<EgressEntry>> {
+        self.served.lock().unwrap().last().map(|(_, told)| told.clone())
+    }
+}
+
+pub(crate) async fn engine(house: &House, way: &Arc<Way>) -> Engine {
     let network = Arc::clone(way) as Arc<dyn Network>;
-    Engine::start(EngineConfig { network, ..house.config() }).await.unwrap()
+    house.start(EngineConfig { network, ..house.config() }).await
 }
 
 fn rules(texts: &[&str]) -> Vec<String> {

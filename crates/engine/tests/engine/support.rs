@@ -84,9 +84,14 @@ impl House {
 
     /// Starts an engine; waits while a dying one still has the data directory.
     pub(crate) async fn engine(&self) -> Engine {
+        self.start(self.config()).await
+    }
+
+    /// As [`House::engine`], with a configuration of this house that was changed.
+    pub(crate) async fn start(&self, config: EngineConfig) -> Engine {
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         loop {
-            match Engine::start(self.config()).await {
+            match Engine::start(config.clone()).await {
                 Ok(engine) => return engine,
                 Err(err) if err.is_in_use() && std::time::Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(5)).await;

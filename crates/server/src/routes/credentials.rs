@@ -1,4 +1,4 @@
-//! Secrets that are put into requests of sandboxes on their way out, and the agents that they are known of.
+//! Secrets that are put into requests of sandboxes on their way out.
 //!
 //! Whoever says where a value goes could send it to themselves: rules are for administrators.
 
@@ -10,8 +10,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use sandbar_api::{
     Credential as Body, CredentialCreateRequest, CredentialLogin, CredentialUpdateRequest,
-    CredentialWhy as WhyBody, CredentialWhyAnswer, CredentialWhyQuery, ErrorCode, KnownAgent,
-    KnownAgents, Page, PageQuery,
+    CredentialWhy as WhyBody, CredentialWhyAnswer, CredentialWhyQuery, ErrorCode, Page, PageQuery,
 };
 use sandbar_engine::{
     CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,
@@ -34,7 +33,6 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(credential_list, credential_create))
         .routes(routes!(credential_fetch, credential_update, credential_delete))
         .routes(routes!(credential_why))
-        .routes(routes!(agent_list))
 }
 
 /// Lists credentials, oldest first. Values are never shown.
@@ -161,28 +159,6 @@ async fn credential_why(
         })
         .collect();
     Ok(Answer(CredentialWhyAnswer { credentials }))
-}
-
-/// Lists the agents that credentials are known of.
-#[utoipa::path(get, path = "/v1/agents", tag = "config",
-    extensions(("x-sandbar" = json!({"scope": "read"}))),
-    responses((status = 200, body = KnownAgents)))]
-async fn agent_list(
-    State(state): State<AppState>,
-    AskedBy(principal): AskedBy,
-) -> Result<Answer<KnownAgents>, ApiError> {
-    let found = state.engine.agent_list(principal.tenant).await?;
-    let agents = found
-        .into_iter()
-        .map(|agent| KnownAgent {
-            name: agent.name,
-            label: agent.label.to_owned(),
-            program: agent.program.to_owned(),
-            env: agent.env,
-            is_connected: agent.is_connected,
-        })
-        .collect();
-    Ok(Answer(KnownAgents { agents }))
 }
 
 fn answer(record: Record) -> Response {

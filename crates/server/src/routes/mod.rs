@@ -1,6 +1,7 @@
 //! One file for each resource; each gives the router its routes together with their documentation.
 
 pub(crate) mod accounts;
+pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod approves;
 pub(crate) mod apps;

@@ -84,7 +84,7 @@ async fn a_known_agent_needs_no_rules_and_everything_else_does() {
     assert_eq!(made["rules"][0]["host"], "llm.corp.example");
     assert_eq!(made["rules"][0]["port"], 8443);
     let agents = server.get("/v1/agents").await.json();
-    let connected: Vec<_> = agents["agents"]
+    let connected: Vec<_> = agents["items"]
         .as_array()
         .unwrap()
         .iter()

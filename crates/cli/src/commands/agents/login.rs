@@ -6,18 +6,31 @@ use std::{
     path::Path,
 };
 
+use sandbar_agents::{Credential, CredentialKind};
 use sandbar_api::CredentialLogin;
+use sandbar_types::EnvName;
 use serde_json::Value;
 
 use crate::failure::Failure;
 
 /// LIMIT: bytes that are read of a login.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The providers of OpenCode, as its file names them, and the variables of their keys.
+const OPENCODE: &[(&str, &str)] = &[
+    ("anthropic", "ANTHROPIC_API_KEY"),
+    ("openai", "OPENAI_API_KEY"),
+    ("google", "GEMINI_API_KEY"),
+    ("opencode", "OPENCODE_API_KEY"),
+    ("openrouter", "OPENROUTER_API_KEY"),
+];
 
 /// A key or a login that was found.
+#[derive(Debug)]
 pub(super) struct Found {
     pub(super) value: String,
     pub(super) login: CredentialLogin,
+    /// Its variable, where the agent works with several providers.
+    pub(super) env: Option<EnvName>,
 }
 
 impl Found {
@@ -26,35 +39,69 @@ impl Found {
         // What Claude Code prints for programs is a token of a login, also where it is in the variable of a key.
         let is_token = value.starts_with("sk-ant-oat");
         let login = if is_token { CredentialLogin::Oauth } else { CredentialLogin::Key };
-        Self { value, login }
+        Self { value, login, env: None }
     }
 
     fn token(value: String) -> Self {
-        Self { value, login: CredentialLogin::Oauth }
+        Self { value, login: CredentialLogin::Oauth, env: None }
+    }
+
+    /// Of that variable: a token where it takes those, and of its provider where `agent` has several.
+    pub(super) fn of(self, agent: &str, variable: Option<&EnvName>) -> Self {
+        let Some(variable) = variable else { return self };
+        let takes = |known: &&Credential| known.env.contains(&variable.as_str());
+        let is_token = Credential::of(agent)
+            .find(takes)
+            .is_some_and(|known| known.kind == CredentialKind::Login);
+        let keys = Credential::of(agent).filter(|known| known.kind == CredentialKind::Key).count();
+        Self {
+            login: if is_token { CredentialLogin::Oauth } else { self.login },
+            env: (keys > 1).then(|| variable.clone()),
+            ..self
+        }
     }
 }
 
-/// The login of an agent below `home`; `None` where there is none.
-pub(super) fn of_login(agent: &str, home: &Path) -> Result<Option<Found>, Failure> {
+/// The login of an agent below `home`, for `variable` where it is said; `None` where there is none.
+pub(super) fn of_login(
+    agent: &str,
+    variable: Option<&EnvName>,
+    home: &Path,
+) -> Result<Option<Found>, Failure> {
     let text = |file: &Value, pointer: &str| {
         file.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
     };
-    let path = match agent {
-        "claude-code" => ".claude/.credentials.json",
-        "codex" => ".codex/auth.json",
-        "gemini-cli" => ".gemini/oauth_creds.json",
-        "opencode" => ".local/share/opencode/auth.json",
-        _ => return Ok(None),
+    let Some(path) = Credential::of(agent).find_map(|known| known.login_file) else {
+        return Ok(None);
     };
     let Some(file) = read(&home.join(path))? else { return Ok(None) };
-    Ok(match agent {
-        "claude-code" => text(&file, "/claudeAiOauth/accessToken").map(Found::token),
-        "codex" => text(&file, "/OPENAI_API_KEY")
-            .map(Found::key)
-            .or_else(|| text(&file, "/tokens/access_token").map(Found::token)),
-        "gemini-cli" => text(&file, "/access_token").map(Found::token),
-        _ => text(&file, "/openrouter/key").map(Found::key),
+    match agent {
+        "claude-code" => Ok(text(&file, "/claudeAiOauth/accessToken").map(Found::token)),
+        "codex" => match text(&file, "/OPENAI_API_KEY").map(Found::key) {
+            None if file.pointer("/tokens/access_token").is_some() => Err(unusable("Codex")),
+            found => Ok(found),
+        },
+        "gemini" if file.pointer("/access_token").is_some() => Err(unusable("Gemini CLI")),
+        "opencode" => Ok(of_opencode(&file, variable)),
+        _ => Ok(None),
+    }
+}
+
+/// OpenCode keeps a key for each provider: that of the variable, or the first that is there.
+fn of_opencode(file: &Value, variable: Option<&EnvName>) -> Option<Found> {
+    let mut providers = OPENCODE
+        .iter()
+        .filter(|(_, env)| variable.is_none_or(|variable| variable.as_str() == *env));
+    providers.find_map(|(provider, env)| {
+        let key = file.get(provider)?.get("key")?.as_str()?.to_owned();
+        Some(Found::key(key).of("opencode", env.parse().ok().as_ref()))
     })
+}
+
+fn unusable(agent: &str) -> Failure {
+    let message =
+        format!("{agent} reads its login from no variable, so that it cannot be put into requests");
+    Failure::usage(message).hint("give it a key of an API: `--key-stdin < key.txt`")
 }
 
 fn read(path: &Path) -> Result<Option<Value>, Failure> {
@@ -83,7 +130,7 @@ mod tests {
         let file = home.path().join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
-        of_login(agent, home.path()).ok().flatten().map(|found| (found.value, found.login))
+        of_login(agent, None, home.path()).ok().flatten().map(|found| (found.value, found.login))
     }
 
     #[test]
@@ -94,10 +141,7 @@ mod tests {
             Some(("sk-ant-oat01-a".to_owned(), CredentialLogin::Oauth))
         );
         let codex = r#"{"OPENAI_API_KEY":null,"tokens":{"access_token":"t"}}"#;
-        assert_eq!(
-            login("codex", ".codex/auth.json", codex),
-            Some(("t".to_owned(), CredentialLogin::Oauth))
-        );
+        assert_eq!(login("codex", ".codex/auth.json", codex), None, "no variable takes it");
         let codex = r#"{"OPENAI_API_KEY":"sk-proj-1"}"#;
         assert_eq!(
             login("codex", ".codex/auth.json", codex),
@@ -108,7 +152,30 @@ mod tests {
             login("opencode", ".local/share/opencode/auth.json", opencode),
             Some(("sk-or-v1-1".to_owned(), CredentialLogin::Key))
         );
-        assert_eq!(login("gemini-cli", ".gemini/oauth_creds.json", "{}"), None);
+        assert_eq!(login("gemini", ".gemini/oauth_creds.json", "{}"), None);
         assert_eq!(login("codex", ".codex/auth.json", "nonsense"), None);
+    }
+
+    #[test]
+    fn of_several_providers_the_variable_says_which() {
+        let file = serde_json::json!({
+            "openai": { "type": "api", "key": "sk-proj-1" },
+            "openrouter": { "type": "api", "key": "sk-or-v1-1" },
+        });
+        let of = |variable: Option<&str>| {
+            let variable = variable.map(|name| name.parse().unwrap());
+            of_opencode(&file, variable.as_ref()).map(|found| (found.value, found.env.unwrap()))
+        };
+        let key = |value: &str, env: &str| Some((value.to_owned(), env.parse().unwrap()));
+        assert_eq!(of(None), key("sk-proj-1", "OPENAI_API_KEY"));
+        assert_eq!(of(Some("OPENROUTER_API_KEY")), key("sk-or-v1-1", "OPENROUTER_API_KEY"));
+        assert_eq!(of(Some("GEMINI_API_KEY")), None);
+    }
+
+    #[test]
+    fn every_provider_of_opencode_has_a_variable_that_is_known() {
+        for (_, env) in OPENCODE {
+            assert!(Credential::of("opencode").any(|known| known.env.contains(env)), "{env}");
+        }
     }
 }

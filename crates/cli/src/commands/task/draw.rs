@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sandbar_types::{
-    AgentEvent, Answer, AnsweredBy, Question, Task, TaskEvent, TaskEventPayload, TaskFailure,
-    TaskResult, TaskState, ToolState,
+    AgentEvent, Answer, AnsweredBy, Question, QuestionKind, Task, TaskEvent, TaskEventPayload,
+    TaskFailure, TaskResult, TaskState, ToolState,
 };
 
 use crate::{
@@ -95,9 +95,14 @@ pub(super) fn question_lines(question: &Question) -> Vec<String> {
 
 /// What to type to answer it.
 pub(super) fn how_to_answer(task: &Task, question: &Question) -> String {
+    // One about the network need not be the one that the task waits for.
+    let which = match question.kind {
+        QuestionKind::Network => format!(" --question {}", question.id),
+        QuestionKind::Permission | QuestionKind::Question => String::new(),
+    };
     match question.options.first() {
-        Some(option) => format!("sandbar task answer {} --option {}", task.id, option.id),
-        None => format!("sandbar task answer {} \"…\"", task.id),
+        Some(option) => format!("sandbar task answer {}{which} --option {}", task.id, option.id),
+        None => format!("sandbar task answer {}{which} \"…\"", task.id),
     }
 }
 
@@ -206,6 +211,7 @@ fn answered(answer: &Answer, by: AnsweredBy) -> String {
     match by {
         AnsweredBy::Person => format!("answered: {text}"),
         AnsweredBy::Policy => format!("answered by policy: {text}"),
+        AnsweredBy::Withdrawn => "nobody answered before the task was over".to_owned(),
         AnsweredBy::Deadline => format!("nobody answered in time; the answer is: {text}"),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sandbar_api::paths;
-use sandbar_types::{AgentName, Task, TaskSpec};
+use sandbar_types::{AgentName, Permissions, Task, TaskSpec};
 
 use super::watch;
 use crate::{
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Go on with the conversation of the last task of the same agent.
     #[arg(long = "continue")]
     continues: bool,
+    /// Have the agent ask you before it changes and runs what it would ask for itself; default: it may, inside.
+    #[arg(long)]
+    ask: bool,
     /// Print the id, and do not wait.
     #[arg(long, short)]
     detach: bool,
@@ -40,11 +43,12 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
-    let Args { words, agent, model, timeout, continues, detach, command } = args;
+    let Args { words, agent, model, timeout, continues, ask, detach, command } = args;
     let (sandbox, words) = place(context, words).await?;
     let prompt = prompt(&words)?;
     let timeout_ms = timeout.map(millis);
-    let spec = TaskSpec { prompt, agent, model, timeout_ms, continues, command };
+    let permissions = if ask { Permissions::Ask } else { Permissions::AllowInside };
+    let spec = TaskSpec { prompt, agent, model, timeout_ms, continues, command, permissions };
     let path = paths::below_sandbox(&sandbox, "tasks");
     let task: Task = context.client.post(&path, &spec).await?;
     if !detach {

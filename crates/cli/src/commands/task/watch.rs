@@ -9,7 +9,8 @@ use std::{
 use http_body_util::BodyExt as _;
 use sandbar_api::paths;
 use sandbar_types::{
-    AgentEvent, Question, Task, TaskEvent, TaskEventPayload, TaskFailure, TaskState, ToolState,
+    AgentEvent, Question, QuestionKind, Task, TaskEvent, TaskEventPayload, TaskFailure, TaskState,
+    ToolState,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -17,6 +18,7 @@ use super::{answer, asking::Asking, draw, draw::Printer};
 use crate::{
     client::lost,
     context::Context,
+    desktop,
     failure::Failure,
     output::{sse, units, visible},
     signals::Signals,
@@ -51,7 +53,11 @@ pub(super) async fn watch(context: &mut Context, task: &Task) -> Result<u8, Fail
                 }
             }
             request = asking.answer() => {
-                asking.forget();
+                if let Some(asked) = &request.question
+                    && let Some(next) = asking.forget(asked).cloned()
+                {
+                    screen.ask_again(&next);
+                }
                 if let Err(failure) = answer::send(context, task.id, request).await {
                     screen.clear();
                     context.out.say(failure.render().trim_end());
@@ -117,10 +123,20 @@ impl<'t> Screen<'t> {
                 self.doing = if is_running { visible::line(title) } else { String::new() };
             }
             TaskEventPayload::Question { question, .. } => self.ask(question, asking),
-            TaskEventPayload::Answered { .. } => asking.forget(),
+            TaskEventPayload::Answered { question, .. } => {
+                if let Some(next) = asking.forget(question).cloned() {
+                    self.ask_again(&next);
+                }
+            }
             TaskEventPayload::Done { result } => {
                 self.code = Some(self.code_of(result.failure_reason));
                 self.call("the task is over");
+                if self.is_alive {
+                    desktop::notify(match result.failure_reason {
+                        None => "the task is over",
+                        Some(_) => "the task failed",
+                    });
+                }
             }
             TaskEventPayload::Agent { .. }
             | TaskEventPayload::Stderr { .. }
@@ -141,10 +157,32 @@ impl<'t> Screen<'t> {
     }
 
     fn ask(&mut self, question: &Question, asking: &mut Asking) {
-        self.call("the task waits for an answer");
+        self.call(match question.kind {
+            QuestionKind::Network => "the task may not reach a host",
+            QuestionKind::Permission | QuestionKind::Question => "the task waits for an answer",
+        });
+        if self.is_alive {
+            // As the terminal would show it: what is deceptive there is so on a desktop, too.
+            let first = question.text.trim().lines().next().unwrap_or_default();
+            desktop::notify(&visible::line(first));
+        }
         if self.is_interactive {
             asking.ask(question.clone());
         }
+        self.say_how(question);
+    }
+
+    /// Shows a question once more that had to wait for another one.
+    fn ask_again(&self, question: &Question) {
+        if self.is_alive {
+            let lines = draw::question_lines(question).join("\n");
+            let lines = visible::escape(lines.as_bytes(), visible::Place::Text);
+            drop(writeln!(io::stderr().lock(), "? {lines}"));
+        }
+        self.say_how(question);
+    }
+
+    fn say_how(&self, question: &Question) {
         let how = visible::line(draw::how_to_answer(self.task, question));
         if self.is_alive {
             let here = if self.is_interactive {

@@ -48,6 +48,9 @@ impl Attendance<'_> {
     }
 
     pub(super) async fn on_answer(&mut self, answering: Answering) -> Result<()> {
+        if let Some(question) = self.asked_of_network(&answering.question) {
+            return self.on_network_answer(&question, answering).await;
+        }
         let Answering { question, answer, reply } = answering;
         if let Err(refused) = questions::admit(&self.run.past, &self.open, (&question, &answer)) {
             // A dead receiver is a client that went away.
@@ -83,8 +86,10 @@ impl Attendance<'_> {
         if self.replay_until.is_some() {
             return Ok(());
         }
-        let question = self.open.first().map(|open| open.question.clone());
-        let state = if question.is_some() { TaskState::Waiting } else { TaskState::Running };
+        // The agent waits for its own questions alone; one about the network is shown where there is no other.
+        let state = if self.open.is_empty() { TaskState::Running } else { TaskState::Waiting };
+        let asked = self.open.first().map(|open| &open.question);
+        let question = asked.or_else(|| self.run.past.network.open().next()).cloned();
         self.measure(false);
         if self.run.past.state == Some(state) {
             self.run.sync().await?;

@@ -6,6 +6,7 @@
 
 mod answers;
 mod ending;
+mod network;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -137,7 +138,7 @@ impl<'r> Attendance<'r> {
             self.signal(9).await;
         }
         let ended = attended?;
-        self.close_questions();
+        self.close_questions().await?;
         let to_do = self.talk.finish();
         self.carry_out(to_do).await?;
         match ended {
@@ -168,6 +169,11 @@ impl<'r> Attendance<'r> {
             return Ok(Ended::Lost);
         };
         let mut published = handle.published;
+        // From before it is listened to: what is refused while an earlier log is read is asked about afterwards.
+        let sandbox = self.run.row.sandbox_id;
+        let Ok(mut denials) = self.run.engine.network_denials(sandbox) else {
+            return Ok(Ended::Lost);
+        };
         loop {
             let is_live = self.replay_until.is_none();
             let deadline = self.deadline();
@@ -189,6 +195,7 @@ impl<'r> Attendance<'r> {
                     let is_paused = published.borrow_and_update().state == SandboxState::Paused;
                     self.measure(is_paused);
                 }
+                denied = denials.next(), if is_live => self.on_denied(&denied).await?,
                 item = self.feed.next() => {
                     if let Some(ended) = self.on_item(item).await? {
                         return Ok(ended);
@@ -321,7 +328,8 @@ impl<'r> Attendance<'r> {
         let work = self.meter.deadline().filter(|_| self.may_stop());
         let stop = self.stop.as_ref().and_then(Stop::deadline);
         let asked = self.open.iter().map(|open| open.until);
-        work.into_iter().chain(stop).chain(asked).min().unwrap_or(now + NEVER)
+        let network = self.network_deadline();
+        work.into_iter().chain(stop).chain(asked).chain(network).min().unwrap_or(now + NEVER)
     }
 
     async fn on_deadline(&mut self) -> Result<Option<Ended>> {
@@ -340,6 +348,7 @@ impl<'r> Attendance<'r> {
             let to_do = self.take_answer(id, answer, AnsweredBy::Deadline).await?;
             self.carry_out(to_do).await?;
         }
+        self.expire_network().await?;
         if self.may_stop() && self.meter.deadline().is_some_and(|deadline| deadline <= now) {
             self.begin_stop(Why::TimedOut).await?;
         }
@@ -347,8 +356,13 @@ impl<'r> Attendance<'r> {
     }
 
     /// Nobody can answer any more.
-    fn close_questions(&mut self) {
+    async fn close_questions(&mut self) -> Result<()> {
         self.open.clear();
         self.run.wishes.answers.close();
+        self.run.withdraw_network()?;
+        if self.run.row.question.take().is_some() {
+            self.run.save(None).await?;
+        }
+        Ok(())
     }
 }
