@@ -15,6 +15,18 @@ pub struct EtcFile {
     pub content: String,
 }
 
+/// The generated file with every certificate that the programs inside may believe.
+pub(super) const CERTIFICATES: &str = "sandbar-ca.crt";
+
+/// Where systems keep every certificate in one file. Elsewhere there are links to these.
+pub(super) const BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+];
+
 /// Who a sandbox's user is, as `/etc/passwd` tells it.
 #[derive(Debug, Clone, Copy)]
 pub struct EtcUser<'a> {
@@ -115,7 +127,7 @@ pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
     let home = if fits(home) { home } else { "/" };
     let shell = if fits(shell) { shell } else { "/bin/sh" };
     let file = |path, content: String| EtcFile { path, content };
-    let certificates = certificates.map(|pem| file("sandbar-ca.crt", pem.to_owned()));
+    let certificates = certificates.map(|pem| file(CERTIFICATES, pem.to_owned()));
     let mut files = vec![
         file(
             "passwd",

@@ -7,7 +7,11 @@ use std::{
 
 use sandbar_types::HostPath;
 
-use super::{etc_files::host_etc_paths, plan::MaskKind, proc_masks::PROC_MASKS};
+use super::{
+    etc_files::{BUNDLES, host_etc_paths},
+    plan::MaskKind,
+    proc_masks::PROC_MASKS,
+};
 
 /// How the host has a directory of programs or libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub(super) struct Facts {
     pub(super) top_level: Vec<(HostPath, TopLevel)>,
     /// What is bound into `/etc`.
     pub(super) etc_binds: Vec<HostPath>,
+    /// Files below them that hold every certificate.
+    pub(super) bundles: Vec<HostPath>,
     /// Paths of `/proc` to cover that this kernel has.
     pub(super) proc_masks: Vec<(HostPath, MaskKind)>,
     /// A shell that is there.
@@ -54,6 +60,7 @@ impl Facts {
         }
         Self {
             top_level: top_level.iter().filter_map(|path| top_level_of(path)).collect(),
+            bundles: bundles(&etc_binds),
             etc_binds,
             changed,
             proc_masks: PROC_MASKS
@@ -105,6 +112,16 @@ fn etc_binds() -> Vec<HostPath> {
             Vec::new()
         }
     }
+}
+
+/// Bundles that are there and shown. A link leads to another one of them, or to where nothing can be put.
+fn bundles(etc_binds: &[HostPath]) -> Vec<HostPath> {
+    BUNDLES
+        .into_iter()
+        .filter(|path| Path::new(path).symlink_metadata().is_ok_and(|found| found.is_file()))
+        .filter_map(|path| HostPath::parse(path).ok())
+        .filter(|path| etc_binds.iter().any(|bind| path.is_within(bind)))
+        .collect()
 }
 
 /// `/etc/localtime` is a link below `/usr/share/zoneinfo`; its rest is the name.

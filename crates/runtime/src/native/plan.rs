@@ -95,6 +95,8 @@ pub(super) enum What {
     Workspace { is_read_only: bool },
     /// The part of the merged tree that may change.
     Scope,
+    /// The certificates of `/etc/sandbar-ca.crt` in place of a bundle of the host's: for programs without an environment.
+    Certificates,
     /// The home directory that is kept.
     Home,
     /// A toolchain of the caller's.
@@ -116,6 +118,7 @@ impl What {
             Self::Tmpfs { .. }
             | Self::Workspace { .. }
             | Self::Scope
+            | Self::Certificates
             | Self::Home
             | Self::Toolchain { .. } => false,
         }
@@ -160,7 +163,7 @@ impl Mount {
             What::Data { .. } => (READ_ONLY_DATA, true),
             What::Toolchain { is_writable: false, .. } => (READ_ONLY, true),
             What::Workspace { is_read_only: true } => (READ_ONLY, false),
-            What::Etc | What::Mask(_) => (READ_ONLY_DATA, false),
+            What::Etc | What::Mask(_) | What::Certificates => (READ_ONLY_DATA, false),
             What::Tmpfs { is_executable: false, .. } | What::Proc => {
                 (&["nosuid", "nodev", "noexec"], false)
             }

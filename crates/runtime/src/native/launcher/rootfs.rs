@@ -159,6 +159,7 @@ impl Root {
             What::System { .. }
             | What::Data { .. }
             | What::Device { .. }
+            | What::Certificates
             | What::Home
             | What::Toolchain { .. } => {
                 let tree = bind.ok_or_else(|| {

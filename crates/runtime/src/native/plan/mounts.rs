@@ -28,6 +28,10 @@ pub(super) fn mounts(
         mounts.push(Mount { at: spec.caller.home.clone(), what: What::Home });
     }
     mounts.extend(toolchain_mounts(toolchains)?);
+    if spec.certificates.is_some() {
+        let bundles = facts.bundles.iter().cloned();
+        mounts.extend(bundles.map(|at| Mount { at, what: What::Certificates }));
+    }
     if let Some(scope) = &spec.scope {
         let at = HostPath::parse(spec.workspace_path.as_path().join(scope.as_path()));
         let at = at.map_err(|err| Failure::Source { what: err.to_string() })?;
@@ -161,6 +165,7 @@ pub(super) fn is_visible(dir: &str, mounts: &[Mount], links: &[Link]) -> bool {
             dir.is_within(&mount.at)
         }
         What::Data { .. }
+        | What::Certificates
         | What::Etc
         | What::Tmpfs { .. }
         | What::Proc
@@ -214,6 +219,7 @@ mod tests {
                 (path("/bin"), TopLevel::Link { target: "usr/bin".to_owned() }),
             ],
             etc_binds: vec![path("/etc/ssl/certs")],
+            bundles: vec![path("/etc/ssl/certs/ca-certificates.crt")],
             proc_masks: vec![
                 (path("/proc/sys"), MaskKind::ReadOnly),
                 (path("/proc/sys/kernel/core_pattern"), MaskKind::File),
@@ -253,6 +259,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_bundle_of_the_host_is_covered_only_where_there_are_certificates_to_show() {
+        let bundle = "/etc/ssl/certs/ca-certificates.crt";
+        let mut spec = spec("/workspace", "/home/ada");
+        let (_, without) = mounts(&spec, &facts(), &[]).expect("planned");
+        assert!(without.iter().all(|mount| mount.at != path(bundle)));
+        spec.certificates = Some("pem".to_owned());
+        let (_, with) = mounts(&spec, &facts(), &[]).expect("planned");
+        assert_eq!(with[position(&with, bundle)].what, What::Certificates);
+        assert!(position(&with, bundle) > position(&with, "/etc/ssl/certs"));
     }
 
     #[test]
