@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AgentName, AppId, CredentialId, CredentialName, EnvName, Generation, InjectionRule, RuleMiss,
-    SandboxId,
+    AgentName, AppId, CredentialId, CredentialName, EnvName, Generation, InjectionRule, NetworkWhy,
+    RuleMiss, SandboxId,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -33,6 +33,9 @@ pub struct Credential {
     pub placeholder: String,
     /// Where the value may go.
     pub rules: Vec<InjectionRule>,
+    /// How the server renews it, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<CredentialRenewal>,
     /// Grows with every change; also the `ETag`.
     pub generation: Generation,
     /// When it was made.
@@ -86,13 +89,45 @@ pub struct CredentialCreateRequest {
     /// Where the value may go: 1 to 32 rules, or none for an agent that is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<InjectionRule>,
+    /// How the server renews it. Without, it is good until it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<CredentialRenewalRequest>,
+}
+
+/// How the server renews a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CredentialRenewal {
+    /// The token endpoint that it asks.
+    pub token_url: String,
+    /// When the value ends, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// How the server is to renew a credential. Of an agent that is known, endpoint and client are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialRenewalRequest {
+    /// What a new value is asked for with. It goes to the token endpoint alone.
+    pub refresh_token: Secret,
+    /// When the value ends; without, it is renewed when it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+    /// The token endpoint: `https://HOST[:PORT]/PATH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<String>,
+    /// Who asks, as the endpoint knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
 }
 
 /// Changes a credential. What is absent stays as it is, the value too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CredentialUpdateRequest {
-    /// The secret.
+    /// The secret. One that was renewed is not renewed any more then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Secret>,
     /// Where the value may go.
@@ -151,4 +186,7 @@ pub struct CredentialWhy {
 pub struct CredentialWhyAnswer {
     /// Every credential that reaches the sandbox; those that the request gets first, then those that came closest.
     pub credentials: Vec<CredentialWhy>,
+    /// Whether the host may be reached at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkWhy>,
 }

@@ -50,8 +50,9 @@ pub use config::{
     ConfigUpdateRequest, SecretRotation,
 };
 pub use credentials::{
-    Credential, CredentialCreateRequest, CredentialLogin, CredentialUpdateRequest, CredentialWhy,
-    CredentialWhyAnswer, CredentialWhyQuery,
+    Credential, CredentialCreateRequest, CredentialLogin, CredentialRenewal,
+    CredentialRenewalRequest, CredentialUpdateRequest, CredentialWhy, CredentialWhyAnswer,
+    CredentialWhyQuery,
 };
 pub use error::{ErrorCode, PROBLEM_JSON, Problem, table as error_table};
 pub use events::{Event, EventsQuery, Order, SandboxEventsQuery, ServerSentEvent};

@@ -58,7 +58,8 @@ pub use checkpoint::{
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use credential::{
     CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,
-    CredentialWhy, EgressCredential, KnownAgent, Login, Trust, WhyRequest, Wire, WireCredential,
+    CredentialWhy, EgressCredential, KnownAgent, Login, Renewal, RenewalAsk, RenewalParams,
+    TokenAnswer, TokenBody, TokenRequest, Trust, WhyRequest, Wire, WireCredential, WireRenewal,
     WireTold,
 };
 pub use engine::{Engine, StartError};
@@ -76,7 +77,7 @@ pub use metrics::{
 };
 pub use network::{
     Egress, EgressClosed, EgressCounts, EgressDenied, EgressEntry, EgressSockets, Network,
-    NetworkDenials, NetworkReader, NoNetwork,
+    NetworkDenials, NetworkQuestion, NetworkReader, NoNetwork,
 };
 pub use processes::{
     AfterCheck, AppStatus, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview,

@@ -17,7 +17,10 @@ use tokio::{
 
 pub(crate) use self::board::NetworkBoards;
 pub use self::board::NetworkDenials;
-use crate::{Error, ErrorKind, Result, Trust, Wire, actor::ActorHandle, credential, engine::Inner};
+use crate::{
+    Error, ErrorKind, Result, TokenAnswer, TokenRequest, Trust, Wire, actor::ActorHandle,
+    credential, engine::Inner,
+};
 
 /// LIMIT: entries that wait to be written; more are dropped, for a sandbox can make as many as it likes.
 const ENTRIES_MAX: usize = 256;
@@ -129,6 +132,21 @@ pub struct Egress {
     pub told: mpsc::Sender<EgressEntry>,
 }
 
+/// Whether somebody reaches a host.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkQuestion<'a> {
+    /// Who: what people call it.
+    pub sandbox: &'a SandboxName,
+    /// What it may reach.
+    pub spec: &'a NetworkSpec,
+    /// What it has credentials for, which it may reach as well: hosts and ports.
+    pub bound: &'a [(String, u16)],
+    /// Whom: its name or address, which may have a port with it.
+    pub host: &'a str,
+    /// The port; `None`: the usual one.
+    pub port: Option<u16>,
+}
+
 /// One way out of sandboxes.
 #[async_trait]
 pub trait Network: Send + Sync + fmt::Debug + 'static {
@@ -158,17 +176,19 @@ pub trait Network: Send + Sync + fmt::Debug + 'static {
     /// Has what serves `sandbox` decide by the rules that hold now. When this returns, nothing else is let through.
     async fn refresh(&self, _sandbox: SandboxId) {}
 
-    /// Says what would be decided about `host` at `port`, or at the usual one, and why.
+    /// Asks a token endpoint, which is anywhere that this server may reach, for new tokens.
+    ///
+    /// # Errors
+    /// There was no answer; why, for people, without anything that was sent.
+    async fn ask_token(&self, _request: TokenRequest) -> Result<TokenAnswer, String> {
+        Err("this server has no way out".to_owned())
+    }
+
+    /// Says what would be decided about a host, and why.
     ///
     /// # Errors
     /// It is no host, for people.
-    async fn why(
-        &self,
-        _sandbox: &SandboxName,
-        _spec: &NetworkSpec,
-        _host: &str,
-        _port: Option<u16>,
-    ) -> Result<NetworkWhy, String> {
+    async fn why(&self, _question: NetworkQuestion<'_>) -> Result<NetworkWhy, String> {
         Err("this server has no way out".to_owned())
     }
 }
@@ -237,7 +257,7 @@ impl Inner {
 /// Serves the way out of what runs in `dir`, on behalf of the sandbox of `handle`, whose history tells of what was
 /// refused, until `over`. Where it has none, once it has.
 pub(crate) async fn serve(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     handle: &ActorHandle,
     dir: &SandboxDir,
     over: impl Future<Output = ()>,

@@ -1,6 +1,7 @@
 //! The way out of sandboxes, as the engine's [`Network`]: one proxy for each, with the policy of its specification.
 
 mod credentials;
+mod renewal;
 mod why;
 
 use std::{
@@ -14,22 +15,21 @@ use std::{
 use async_trait::async_trait;
 use sandbar_engine::{
     Counter, Counters, Egress, EgressClosed, EgressCounts, EgressDenied, EgressEntry,
-    EgressSockets, Network, NetworkReader, Trust,
+    EgressSockets, Network, NetworkQuestion, NetworkReader, TokenAnswer, TokenRequest, Trust,
+    WireCredential,
 };
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
     Inside, Mode, Policy, Resolver, SplitHorizon, SystemResolver, Upstreams, environment,
 };
-use sandbar_types::{
-    EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, SandboxName,
-};
+use sandbar_types::{EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId};
 use tokio::{
     net::{TcpListener, UdpSocket},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::credentials::Credentials;
+use self::{credentials::Credentials, renewal::endpoint};
 use crate::config::{Config, Network as Allowed};
 
 /// The way out through the server's own network, as the host's configuration has it.
@@ -50,6 +50,8 @@ pub struct ServerNetwork {
 struct Live {
     proxy: Arc<EgressProxy>,
     rules: NetworkReader,
+    /// What credentials are put in for, and where; `None` where none are.
+    bound: Option<watch::Receiver<Arc<Vec<WireCredential>>>>,
     /// Held while rules are read and set, so that older ones never come last.
     setting: tokio::sync::Mutex<()>,
 }
@@ -99,7 +101,8 @@ impl ServerNetwork {
         all.get(&sandbox).into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 
-    fn policy(&self, spec: &NetworkSpec) -> Policy {
+    /// Whom a sandbox may reach: by rules, and what it has credentials for, exactly. Who bound one meant it to be asked.
+    fn policy(&self, spec: &NetworkSpec, bound: &[(String, u16)]) -> Policy {
         let mode = match spec.mode {
             NetworkMode::None => return Policy::new(Mode::None),
             NetworkMode::AllowList => Mode::AllowList,
@@ -110,6 +113,8 @@ impl ServerNetwork {
         let rules = |texts: &[String]| -> Vec<HostPattern> {
             texts.iter().filter_map(|rule| rule.parse().ok()).collect()
         };
+        let bound = bound.iter().filter_map(|(host, port)| endpoint(host, *port));
+        let policy = bound.map(HostPattern::exact).fold(policy, Policy::allow);
         let policy = rules(&spec.allow).into_iter().fold(policy, Policy::allow);
         rules(&spec.deny).into_iter().fold(policy, Policy::deny)
     }
@@ -169,9 +174,15 @@ impl Network for ServerNetwork {
             .with_resolver(Arc::clone(&self.resolver))
             .with_upstreams(Arc::clone(&self.upstreams))
             .with_sandbox_name(name.to_string());
-        let (proxy, _feeding) = self.credentials.put_into(proxy, (sandbox, wire));
+        let bound = wire.as_ref().map(|wire| wire.credentials.clone());
+        let (proxy, feeding) = self.credentials.put_into(proxy, (sandbox, wire));
         let proxy = Arc::new(proxy);
-        let live = Arc::new(Live { proxy: Arc::clone(&proxy), rules, setting: Default::default() });
+        let live = Arc::new(Live {
+            proxy: Arc::clone(&proxy),
+            rules,
+            bound: bound.filter(|_| !feeding.is_empty()),
+            setting: Default::default(),
+        });
         // Known before its rules are read: a change meanwhile is one that it hears of.
         self.enlist(sandbox, &live);
         self.set_rules(&live).await;
@@ -182,6 +193,7 @@ impl Network for ServerNetwork {
         tokio::join!(
             Arc::clone(&proxy).serve_inside(inside, sandbox, cancel.clone()),
             proxy.serve(listener, sandbox, cancel.clone()),
+            self.follow_credentials(&live),
         );
     }
 
@@ -191,14 +203,19 @@ impl Network for ServerNetwork {
         }
     }
 
-    async fn why(
-        &self,
-        sandbox: &SandboxName,
-        spec: &NetworkSpec,
-        host: &str,
-        port: Option<u16>,
-    ) -> Result<NetworkWhy, String> {
-        let policy = self.policy(spec);
+    async fn ask_token(&self, request: TokenRequest) -> Result<TokenAnswer, String> {
+        let named = endpoint(&request.host, request.port).ok_or("it is no host")?;
+        let tls = self.credentials.outside().ok_or("this host has no certificates")?;
+        let policy = self.found.extend(self.config.policy()).allow(HostPattern::exact(named));
+        let proxy = EgressProxy::new(policy, Arc::new(Unheard))
+            .with_resolver(Arc::clone(&self.resolver))
+            .with_upstreams(Arc::clone(&self.upstreams));
+        renewal::ask(&proxy, tls, request).await
+    }
+
+    async fn why(&self, question: NetworkQuestion<'_>) -> Result<NetworkWhy, String> {
+        let NetworkQuestion { sandbox, spec, bound, host, port } = question;
+        let policy = self.policy(spec, bound);
         why::why(&policy, &*self.resolver, (host, port), sandbox.as_str()).await
     }
 }
@@ -206,8 +223,39 @@ impl Network for ServerNetwork {
 impl ServerNetwork {
     async fn set_rules(&self, live: &Live) {
         let _setting = live.setting.lock().await;
-        live.proxy.set_policy(self.policy(&live.rules.now()));
+        let bound: Vec<(String, u16)> = match &live.bound {
+            Some(credentials) => credentials
+                .borrow()
+                .iter()
+                .flat_map(|credential| &credential.rules)
+                .map(|rule| (rule.host.clone(), rule.port))
+                .collect(),
+            None => Vec::new(),
+        };
+        live.proxy.set_policy(self.policy(&live.rules.now(), &bound));
     }
+
+    /// What is bound may be reached, and what is bound no more is not reached by that any more.
+    async fn follow_credentials(&self, live: &Live) {
+        let Some(mut bound) = live.bound.clone() else { return };
+        // It may have changed before its rules were set first.
+        bound.mark_changed();
+        while bound.changed().await.is_ok() {
+            self.set_rules(live).await;
+        }
+    }
+}
+
+/// Hears of nothing: what the server asks itself is in no log of a sandbox.
+#[derive(Debug)]
+struct Unheard;
+
+impl EgressLog for Unheard {
+    fn denied(&self, _sandbox: SandboxId, _denial: &Denial) {}
+
+    fn connected(&self, _connected: &Connected) {}
+
+    fn closed(&self, _closed: &Closed) {}
 }
 
 /// The sockets of one sandbox, as the proxy asks for them.
@@ -271,7 +319,30 @@ impl EgressLog for Log {
 
 #[cfg(test)]
 mod tests {
+    use sandbar_proxy::egress::Target;
+
     use super::*;
+
+    #[test]
+    fn what_a_credential_is_bound_to_is_reached_exactly_and_no_rule_that_refuses_is_undone() {
+        let home = tempfile::tempdir().unwrap();
+        let network = ServerNetwork::new(&Config::default(), home.path().to_owned());
+        let bound = [("api.model.example".to_owned(), 8443)];
+        let admits = |spec: &NetworkSpec, bound: &[(String, u16)], target: &str| {
+            let target = Target::parse(target, None).unwrap();
+            network.policy(spec, bound).admit(&target).is_ok()
+        };
+        let list = NetworkSpec { mode: NetworkMode::AllowList, ..NetworkSpec::default() };
+        assert!(admits(&list, &bound, "api.model.example:8443"));
+        for other in ["api.model.example:443", "x.api.model.example:8443", "model.example:8443"] {
+            assert!(!admits(&list, &bound, other), "{other}");
+        }
+        assert!(!admits(&list, &[], "api.model.example:8443"));
+        let denied = NetworkSpec { deny: vec!["api.model.example".to_owned()], ..list.clone() };
+        assert!(!admits(&denied, &bound, "api.model.example:8443"));
+        let none = NetworkSpec { mode: NetworkMode::None, ..list };
+        assert!(!admits(&none, &bound, "api.model.example:8443"));
+    }
 
     #[test]
     fn a_variable_for_certificates_that_are_not_there_inside_is_not_handed_on() {

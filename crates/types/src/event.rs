@@ -63,6 +63,8 @@ pub enum EventType {
     EgressDenied,
     /// An upstream said a credential back that was put into a request.
     CredentialEchoed,
+    /// A login that the server renews could not be renewed.
+    CredentialExpired,
     /// A setting or a secret was made, changed or removed.
     ConfigChanged,
     /// An app was made.
@@ -129,6 +131,7 @@ words!(
     BuildChecked = "build_checked",
     EgressDenied = "egress_denied",
     CredentialEchoed = "credential_echoed",
+    CredentialExpired = "credential_expired",
     ConfigChanged = "config_changed",
     AppCreated = "app_created",
     AppCloned = "app_cloned",

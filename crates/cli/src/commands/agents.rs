@@ -6,10 +6,12 @@ mod login;
 
 use std::{env, path::PathBuf};
 
-use sandbar_api::{CredentialCreateRequest, KnownAgent, Secret, paths};
+use sandbar_api::{
+    CredentialCreateRequest, CredentialRenewalRequest, KnownAgent, Secret, paths,
+};
 use sandbar_types::{AgentName, EnvName};
 
-use self::login::{Found, of_login};
+use self::login::{Found, Renewing, of_login};
 use crate::{
     commands::{
         secret::{bind_request, read_value},
@@ -56,6 +58,9 @@ struct ConnectArgs {
     /// A gateway of your own in place of the agent's host: HOST or HOST:PORT.
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
+    /// Where a login is renewed, in place of the agent's own token endpoint: https://HOST/PATH.
+    #[arg(long, value_name = "URL")]
+    token_url: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
@@ -78,10 +83,17 @@ async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure
         Failure::not_found(format!("no key is known of the agent `{}`", args.agent))
             .hint("`sandbar agents` lists those that are; `sandbar secret bind` takes any")
     })?;
-    let Found { value, login, env } = find(&args, &agent)?;
+    let Found { value, login, env, renewal } = find(&args, &agent)?;
     // Of several providers each has its own.
     let of_provider = env.as_ref().map(|env| format!(".{}", env.as_str().to_ascii_lowercase()));
     let name = format!("agent.{}{}", agent.name, of_provider.unwrap_or_default());
+    let is_renewed = renewal.is_some();
+    let renewal = renewal.map(|Renewing { refresh_token, expires_at }| CredentialRenewalRequest {
+        refresh_token: Secret(refresh_token),
+        expires_at,
+        token_url: args.token_url.clone(),
+        client_id: None,
+    });
     let request = CredentialCreateRequest {
         name: name.parse().map_err(|error| {
             Failure::usage("the name of the agent is no name of a secret").caused_by(&error)
@@ -95,8 +107,15 @@ async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure
         env,
         placeholder_prefix: None,
         rules: Vec::new(),
+        renewal,
     };
-    bind_request(context, request).await
+    bind_request(context, request).await?;
+    if is_renewed && !context.out.is_json() {
+        context.out.say(
+            "the server renews this login from now on, and yours on this host may end with that: log in again to have one of your own",
+        );
+    }
+    Ok(())
 }
 
 fn find(args: &ConnectArgs, agent: &KnownAgent) -> Result<Found, Failure> {

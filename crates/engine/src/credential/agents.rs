@@ -168,7 +168,7 @@ fn known(params: &CredentialCreateParams) -> Result<&'static Credential> {
     }
 }
 
-fn split(host: &str) -> Result<(String, u16)> {
+pub(super) fn split(host: &str) -> Result<(String, u16)> {
     match host.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
         None => Ok((host.to_owned(), 443)),
         Some((name, port)) => {
@@ -194,6 +194,7 @@ mod tests {
             env: None,
             prefix: None,
             rules: Vec::new(),
+            renewal: None,
         }
     }
 

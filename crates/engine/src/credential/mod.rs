@@ -6,6 +6,7 @@
 
 mod agents;
 mod model;
+mod renewal;
 mod trust;
 mod values;
 mod why;
@@ -19,10 +20,11 @@ use sandbar_store::{
 use sandbar_types::{CredentialId, Generation, InjectionRule, TenantId};
 use tokio::sync::watch;
 
+use self::values::Part;
 pub(crate) use self::{
     agents::of_agent,
     trust::prepare,
-    wire::{begin, placeholders},
+    wire::{begin, bound, placeholders},
 };
 pub use self::{
     agents::{KnownAgent, Login},
@@ -30,9 +32,10 @@ pub use self::{
         CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,
         EgressCredential,
     },
+    renewal::{Renewal, RenewalParams, TokenAnswer, TokenBody, TokenRequest},
     trust::Trust,
     why::{CredentialWhy, WhyRequest},
-    wire::{Wire, WireCredential, WireTold},
+    wire::{RenewalAsk, Wire, WireCredential, WireRenewal, WireTold},
 };
 use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 
@@ -41,17 +44,21 @@ const CREDENTIALS_MAX: usize = 64;
 
 /// Tells every sandbox that credentials changed.
 #[derive(Debug)]
-pub(crate) struct Changes(watch::Sender<u64>);
+pub(crate) struct Changes {
+    told: watch::Sender<u64>,
+    /// Whose turn it is to renew which.
+    renewals: renewal::Turns,
+}
 
 impl Default for Changes {
     fn default() -> Self {
-        Self(watch::Sender::new(0))
+        Self { told: watch::Sender::new(0), renewals: renewal::Turns::default() }
     }
 }
 
 impl Changes {
     fn tell(&self) {
-        self.0.send_modify(|count| *count += 1);
+        self.told.send_modify(|count| *count += 1);
     }
 }
 
@@ -88,6 +95,8 @@ impl Engine {
         check_rules(&params.rules)?;
         values::check(&params.value)?;
         let placeholder = values::placeholder(params.prefix.as_deref().unwrap_or_default())?;
+        let renewal = params.renewal.map(|renewal| renewal.plan(params.agent.as_ref()));
+        let (renewal, refresh) = renewal.transpose()?.unzip();
         let now = self.now();
         let row = CredentialRow {
             id: CredentialId::generate(),
@@ -98,7 +107,7 @@ impl Engine {
             env: params.env,
             placeholder,
             rules: params.rules,
-            renewal: None,
+            renewal: renewal.as_ref().map(Renewal::to_value),
             generation: Generation::FIRST,
             created_at: now,
             updated_at: now,
@@ -118,7 +127,10 @@ impl Engine {
             return Err(Error::new(ErrorKind::LimitReached, "limit_reached", message));
         }
         credential_insert_in_txn(&mut txn, &row).await?;
-        values::put(&mut txn, &ring, (&row, now), &params.value).await?;
+        values::put(&mut txn, &ring, (&row, now), (Part::Value, &params.value)).await?;
+        if let Some(refresh) = &refresh {
+            values::put(&mut txn, &ring, (&row, now), (Part::Refresh, refresh)).await?;
+        }
         txn.commit().await?;
         drop(ring);
         self.inner.credentials.tell();
@@ -171,6 +183,9 @@ impl Engine {
         let mut row = fetch(&mut txn, which).await?;
         row.rules = rules.unwrap_or(row.rules);
         row.env = env.unwrap_or(row.env);
+        if value.is_some() && row.renewal.take().is_some() {
+            values::remove(&mut txn, &row, Part::Refresh).await?;
+        }
         check_rules(&row.rules)?;
         row.updated_at = self.now();
         row.generation = match credential_update_in_txn(&mut txn, &row).await? {
@@ -181,6 +196,7 @@ impl Engine {
             }
         };
         if let (Some(value), Some(ring)) = (&value, &ring) {
+            let value = (Part::Value, value);
             values::put(&mut txn, ring, (&row, row.updated_at), value).await?;
         }
         txn.commit().await?;

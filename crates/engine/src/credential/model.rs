@@ -7,7 +7,7 @@ use sandbar_types::{
     TenantId,
 };
 
-use super::Login;
+use super::{Login, Renewal, RenewalParams};
 use crate::SecretString;
 
 /// Whose sandboxes get a credential.
@@ -57,6 +57,8 @@ pub struct EgressCredential {
     pub placeholder: String,
     /// Where the value may go.
     pub rules: Vec<InjectionRule>,
+    /// How it is renewed, where it is.
+    pub renewal: Option<Renewal>,
     /// Grows with every change.
     pub generation: Generation,
     /// When it was made.
@@ -74,6 +76,7 @@ impl EgressCredential {
             agent: row.agent,
             env: row.env,
             placeholder: row.placeholder,
+            renewal: row.renewal.as_ref().and_then(Renewal::of),
             rules: row.rules,
             generation: row.generation,
             created_at: row.created_at,
@@ -103,12 +106,14 @@ pub struct CredentialCreateParams {
     pub prefix: Option<String>,
     /// Where the value may go.
     pub rules: Vec<InjectionRule>,
+    /// How it is renewed, where it is.
+    pub renewal: Option<RenewalParams>,
 }
 
 /// What shall be different. `None`: as it is.
 #[derive(Debug, Clone, Default)]
 pub struct CredentialUpdateParams {
-    /// The secret.
+    /// The secret. One that was renewed is not any more: who gives a value gave no token to renew it with.
     pub value: Option<SecretString>,
     /// Where the value may go.
     pub rules: Option<Vec<InjectionRule>>,

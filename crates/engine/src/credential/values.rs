@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sandbar_secrets::ExposeSecret as _;
 use sandbar_store::{
     ConfigItemRow, ConfigKey, CredentialRow, Reads, WriteTxn, config_fetch, config_put_in_txn,
+    config_remove_in_txn,
 };
 use sandbar_types::{ConfigAccess, Generation};
 
@@ -36,22 +37,35 @@ pub(super) fn placeholder(prefix: &str) -> Result<String> {
     Ok(format!("{prefix}sbx-placeholder-{}", uuid::Uuid::new_v4().simple()))
 }
 
-fn key(row: &CredentialRow) -> ConfigKey {
+/// What is sealed of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What is put into requests.
+    Value,
+    /// What a new value is asked for with. It goes to the token endpoint, and to no way out.
+    Refresh,
+}
+
+fn key(row: &CredentialRow, part: Part) -> ConfigKey {
+    let key = match part {
+        Part::Value => "VALUE",
+        Part::Refresh => "REFRESH",
+    };
     ConfigKey {
         tenant_id: row.tenant_id,
         scope_id: row.id.to_string(),
-        key: "VALUE".parse().expect("it is a name"),
+        key: key.parse().expect("it is a name"),
     }
 }
 
-/// Seals and writes the value of a credential, over the one that is there.
+/// Seals and writes a part of a credential, over the one that is there.
 pub(super) async fn put(
     txn: &mut WriteTxn,
     ring: &secret::Ring<'_>,
     (row, now): (&CredentialRow, Timestamp),
-    value: &SecretString,
+    (part, value): (Part, &SecretString),
 ) -> Result<()> {
-    let at = key(row);
+    let at = key(row, part);
     let before = config_fetch(txn, &at).await?;
     let mut item = ConfigItemRow {
         at,
@@ -67,13 +81,18 @@ pub(super) async fn put(
     Ok(config_put_in_txn(txn, &item).await?)
 }
 
-/// Opens the value of a credential; `None` where there is none, or none that opens.
+/// Removes a part of a credential, where there is one.
+pub(super) async fn remove(txn: &mut WriteTxn, row: &CredentialRow, part: Part) -> Result<()> {
+    Ok(config_remove_in_txn(txn, &key(row, part)).await?)
+}
+
+/// Opens a part of a credential; `None` where there is none, or none that opens.
 pub(super) async fn open(
     conn: &mut impl Reads,
     ring: &secret::Ring<'_>,
-    row: &CredentialRow,
+    (row, part): (&CredentialRow, Part),
 ) -> Result<Option<SecretString>> {
-    let Some(item) = config_fetch(conn, &key(row)).await? else { return Ok(None) };
+    let Some(item) = config_fetch(conn, &key(row, part)).await? else { return Ok(None) };
     match secret::open(ring.as_ref(), &item) {
         Ok(value) => Ok(Some(value)),
         Err(err) => {

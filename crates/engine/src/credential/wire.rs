@@ -2,16 +2,23 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use sandbar_secrets::SecretString;
 use sandbar_store::{CredentialRow, credential_list_of_scopes};
 use sandbar_types::{CredentialName, EnvName, InjectionRule, SandboxId, TenantId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{trust, values};
-use crate::{Result, engine::Inner, event::EventPayload};
+use super::{
+    renewal::Renewal,
+    trust,
+    values::{self, Part},
+};
+use crate::{Error, Result, engine::Inner, event::EventPayload};
 
 /// LIMIT: reports that wait to be written; more are dropped, for an upstream can say a value back as often as it likes.
 const TOLD_MAX: usize = 64;
+/// LIMIT: requests that wait for a new value to be asked for; more wait for a place.
+const ASKS_MAX: usize = 16;
 
 /// A credential with its value, for the way out.
 #[derive(Debug, Clone)]
@@ -24,6 +31,32 @@ pub struct WireCredential {
     pub placeholder: String,
     /// Where it may go.
     pub rules: Vec<InjectionRule>,
+    /// How it is renewed, where it is.
+    pub renewal: Option<WireRenewal>,
+}
+
+/// What the way out is to know of how a credential is renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireRenewal {
+    /// Where new values come from. The programs inside are not to ask there themselves.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The path.
+    pub path: String,
+    /// When the value ends, where that is known.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A request waits for a new value.
+#[derive(Debug)]
+pub struct RenewalAsk {
+    /// Of which credential.
+    pub credential: CredentialName,
+    /// The value that has ended. Where there is another one already, that is the new one.
+    pub seen: SecretString,
+    /// Takes whether there is a new value.
+    pub reply: oneshot::Sender<bool>,
 }
 
 /// What became of a credential.
@@ -47,6 +80,8 @@ pub struct Wire {
     pub credentials: watch::Receiver<Arc<Vec<WireCredential>>>,
     /// Where it is told what became of them.
     pub told: mpsc::Sender<WireTold>,
+    /// Where new values are asked for.
+    pub renewals: mpsc::Sender<RenewalAsk>,
 }
 
 /// What [`Wire`] is at the other end: kept up to date until it is dropped.
@@ -55,6 +90,7 @@ pub(crate) struct Feed {
     id: SandboxId,
     sender: watch::Sender<Arc<Vec<WireCredential>>>,
     told: mpsc::Receiver<WireTold>,
+    asks: mpsc::Receiver<RenewalAsk>,
     changed: watch::Receiver<u64>,
 }
 
@@ -68,18 +104,19 @@ pub(crate) async fn begin(inner: &Inner, id: SandboxId) -> Option<(Wire, Feed)> 
         }
     };
     // Before they are read: what changes in between is read again.
-    let mut changed = inner.credentials.0.subscribe();
+    let mut changed = inner.credentials.told.subscribe();
     changed.mark_unchanged();
     let sender = watch::Sender::new(Arc::new(load_or_none(inner, id).await));
     let (told, reports) = mpsc::channel(TOLD_MAX);
-    let wire = Wire { key, credentials: sender.subscribe(), told };
-    Some((wire, Feed { id, sender, told: reports, changed }))
+    let (renewals, asks) = mpsc::channel(ASKS_MAX);
+    let wire = Wire { key, credentials: sender.subscribe(), told, renewals };
+    Some((wire, Feed { id, sender, told: reports, asks, changed }))
 }
 
 impl Feed {
     /// Keeps it up to date, and writes down what is told, until it is dropped.
-    pub(crate) async fn run(self, inner: &Inner) {
-        let Self { id, sender, mut told, mut changed } = self;
+    pub(crate) async fn run(self, inner: &Arc<Inner>) {
+        let Self { id, sender, mut told, mut asks, mut changed } = self;
         let follow = async {
             while changed.changed().await.is_ok() {
                 sender.send_replace(Arc::new(load_or_none(inner, id).await));
@@ -90,7 +127,13 @@ impl Feed {
                 inner.event_append(id, &EventPayload::CredentialEchoed { credential, host }).await;
             }
         };
-        tokio::join!(follow, record);
+        let renew = async {
+            while let Some(ask) = asks.recv().await {
+                // Not ours to drop: a login whose new tokens came and were not kept is lost.
+                inner.tasks.spawn(super::renewal::answer(Arc::clone(inner), id, ask));
+            }
+        };
+        tokio::join!(follow, record, renew);
     }
 }
 
@@ -109,9 +152,10 @@ async fn load(inner: &Inner, id: SandboxId) -> Result<Vec<WireCredential>> {
     let rows = rows(inner, id).await?;
     let mut conn = inner.store.read().await?;
     for row in rows {
-        let secret = values::open(&mut conn, &ring, &row).await?;
+        let secret = values::open(&mut conn, &ring, (&row, Part::Value)).await?;
+        let renewal = row.renewal.as_ref().and_then(Renewal::of).and_then(|it| it.on_wire());
         let CredentialRow { name, placeholder, rules, .. } = row;
-        found.push(WireCredential { name, secret, placeholder, rules });
+        found.push(WireCredential { name, secret, placeholder, rules, renewal });
     }
     Ok(found)
 }
@@ -138,6 +182,15 @@ pub(super) async fn rows(inner: &Inner, id: SandboxId) -> Result<Vec<CredentialR
         }
     }
     Ok(by_name.into_values().collect())
+}
+
+/// Hosts and ports that credentials of a sandbox are bound to; none where nobody inside would believe who puts them in.
+pub(crate) async fn bound(inner: &Inner, id: SandboxId) -> Result<Vec<(String, u16)>> {
+    if trust::key(inner, id).map_err(Error::internal)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rules = rows(inner, id).await?.into_iter().flat_map(|row| row.rules);
+    Ok(rules.map(|rule| (rule.host, rule.port)).collect())
 }
 
 /// Variables with placeholders for the programs of a sandbox; what it sets itself wins.

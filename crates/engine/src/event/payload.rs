@@ -175,6 +175,15 @@ pub enum EventPayload {
         /// Who said it.
         host: String,
     },
+    /// A login that the server renews could not be renewed. What needs it is refused once its token has ended.
+    CredentialExpired {
+        /// What it is called.
+        credential: String,
+        /// Why, for people.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
     /// A setting or a secret was made, changed or removed.
     ConfigChanged {
         /// Its name, and nothing else of it.
@@ -328,6 +337,7 @@ impl EventPayload {
             Self::BuildChecked { .. } => EventType::BuildChecked,
             Self::EgressDenied { .. } => EventType::EgressDenied,
             Self::CredentialEchoed { .. } => EventType::CredentialEchoed,
+            Self::CredentialExpired { .. } => EventType::CredentialExpired,
             Self::ConfigChanged { .. } => EventType::ConfigChanged,
             Self::DiskWarning { .. } => EventType::DiskWarning,
             Self::AppCreated => EventType::AppCreated,

@@ -2,7 +2,8 @@
 
 use sandbar_types::{Generation, NetworkChange, NetworkEntry, NetworkWhy, SandboxId};
 
-use crate::{Engine, Error, ErrorKind, Result, Sandbox, actor::Ordinary};
+use super::NetworkQuestion;
+use crate::{Engine, Error, ErrorKind, Result, Sandbox, actor::Ordinary, credential};
 
 impl Engine {
     /// Changes what a sandbox may reach, if its record is still the one that was seen. When this returns the change holds,
@@ -56,7 +57,10 @@ impl Engine {
         port: Option<u16>,
     ) -> Result<NetworkWhy> {
         let row = self.inner.actor(id)?.row();
-        let why = self.inner.config.network.why(&row.name, &row.spec.network, host, port).await;
+        let bound = credential::bound(&self.inner, id).await?;
+        let (sandbox, spec) = (&row.name, &row.spec.network);
+        let question = NetworkQuestion { sandbox, spec, bound: &bound, host, port };
+        let why = self.inner.config.network.why(question).await;
         why.map_err(|what| Error::new(ErrorKind::Invalid, "invalid_value", what))
     }
 }

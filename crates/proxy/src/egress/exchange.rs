@@ -5,7 +5,12 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 use bytes::BytesMut;
 use http::StatusCode;
 use sandbar_types::SandboxId;
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
 
 use super::{
     denial::{DENIED_HEADER, Denial, Reason},
@@ -125,19 +130,48 @@ impl EgressProxy {
         head: &Head,
     ) -> Result<(wire::Dialed, Passage, Option<&Upstream>), Refused> {
         let Head { way, target } = head;
-        let Route { rule, addresses, through } = self.route(*way, target).await?;
+        let (dialed, rule, through) = self.dialed(*way, target).await?;
+        let passage = Passage { sandbox, target: target.clone(), rule, way: *way };
+        self.log.connected(&Connected { passage: passage.clone(), address: dialed.address });
+        Ok((dialed, passage, through))
+    }
+
+    async fn dialed(
+        &self,
+        way: Way,
+        target: &Target,
+    ) -> Result<(wire::Dialed, String, Option<&Upstream>), Refused> {
+        let Route { rule, addresses, through } = self.route(way, target).await?;
         let limit = self.limits.connect_timeout;
         let dialed = match through {
             None => wire::dial(&addresses, target.port, limit).await,
             Some(upstream) => {
-                let tunnel_to = (*way == Way::Tunnel).then_some(target);
+                let tunnel_to = (way == Way::Tunnel).then_some(target);
                 wire::dial_through(upstream, &addresses, tunnel_to, limit).await
             }
         };
         let dialed = dialed.map_err(|why| Refused::Unreachable { target: target.clone(), why })?;
-        let passage = Passage { sandbox, target: target.clone(), rule, way: *way };
-        self.log.connected(&Connected { passage: passage.clone(), address: dialed.address });
-        Ok((dialed, passage, through))
+        Ok((dialed, rule, through))
+    }
+
+    /// Connects to `target` on behalf of the server itself, by the same decision and on the same way.
+    ///
+    /// # Errors
+    /// The policy refuses it, or nobody answers; why, for people.
+    pub async fn open(
+        &self,
+        target: &Target,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, String> {
+        let dialed = self.dialed(Way::Tunnel, target).await;
+        dialed.map(|(dialed, ..)| dialed.stream).map_err(|refused| match refused {
+            Refused::Denied(denial) => denial.reason.to_string(),
+            other @ (Refused::Bad(_)
+            | Refused::BadSocks(_)
+            | Refused::Slow
+            | Refused::Busy { .. }
+            | Refused::Unresolved { .. }
+            | Refused::Unreachable { .. }) => other.to_string(),
+        })
     }
 
     async fn route(&self, way: Way, target: &Target) -> Result<Route<'_>, Refused> {

@@ -37,7 +37,8 @@ pub use self::{
         Upstreams, environment,
     },
     intercept::{
-        Authority, AuthorityError, Credential, CredentialLog, CredentialSet, Interception, outside,
+        Authority, AuthorityError, Credential, CredentialLog, CredentialRenewer, CredentialSet,
+        Interception, Renewal, outside,
     },
     log::{
         Closed, Connected, ConnectionEnd, EgressLog, Interceptor, OpaqueOnly, Passage, TunnelMode,

@@ -9,16 +9,18 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
-use sandbar_engine::{Trust, Wire, WireCredential, WireTold, expose};
+use sandbar_engine::{Trust, Wire, WireCredential, WireRenewal, WireTold, expose};
 use sandbar_proxy::egress::{
-    Authority, Credential, CredentialLog, CredentialSet, EgressProxy, Interception, Passage,
-    outside,
+    Authority, Credential, CredentialLog, CredentialRenewer, CredentialSet, EgressProxy,
+    Interception, Passage, Renewal, outside,
 };
 use sandbar_types::SandboxId;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
+
+use super::renewal::{Renewer, endpoint};
 
 /// How long it is not said again that an upstream says a credential back.
 const ECHO_WINDOW: Duration = Duration::from_mins(1);
@@ -79,6 +81,11 @@ impl Credentials {
         Self { files, host: OnceLock::new() }
     }
 
+    /// How this host verifies whom it talks to; `None` where it has no certificates.
+    pub(super) fn outside(&self) -> Option<Arc<ClientConfig>> {
+        self.host().outside.clone()
+    }
+
     fn host(&self) -> &HostTrust {
         self.host.get_or_init(|| HostTrust::read(&self.files))
     }
@@ -109,7 +116,9 @@ impl Credentials {
         (sandbox, wire): (SandboxId, Option<Wire>),
     ) -> (EgressProxy, JoinSet<()>) {
         let mut feeding = JoinSet::new();
-        let Some(Wire { key, mut credentials, told }) = wire else { return (proxy, feeding) };
+        let Some(Wire { key, mut credentials, told, renewals }) = wire else {
+            return (proxy, feeding);
+        };
         let Some(outside) = self.host().outside.clone() else {
             tracing::warn!(sandbox.id = %sandbox, "this host has no certificates: no credential is put into anything");
             return (proxy, feeding);
@@ -132,7 +141,8 @@ impl Credentials {
             std::future::pending::<()>().await;
         });
         let log = Arc::new(Told { told, lately: Mutex::default() });
-        let interception = Interception { authority, credentials: receiver, outside, log };
+        let renewer: Option<Arc<dyn CredentialRenewer>> = Some(Arc::new(Renewer(renewals)));
+        let interception = Interception { authority, credentials: receiver, outside, log, renewer };
         (proxy.with_interceptor(Arc::new(interception)), feeding)
     }
 }
@@ -143,6 +153,10 @@ fn set(credentials: &[WireCredential]) -> Arc<CredentialSet> {
         secret: credential.secret.as_ref().map(|secret| expose(secret).to_owned().into()),
         placeholder: credential.placeholder.clone(),
         rules: credential.rules.clone(),
+        renewal: credential.renewal.as_ref().and_then(|renewal| {
+            let WireRenewal { host, port, path, expires_at } = renewal.clone();
+            Some(Renewal { endpoint: endpoint(&host, port)?, path, expires_at })
+        }),
     };
     Arc::new(CredentialSet::new(credentials.iter().map(of).collect()))
 }

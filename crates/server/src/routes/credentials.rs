@@ -9,12 +9,13 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use sandbar_api::{
-    Credential as Body, CredentialCreateRequest, CredentialLogin, CredentialUpdateRequest,
-    CredentialWhy as WhyBody, CredentialWhyAnswer, CredentialWhyQuery, ErrorCode, Page, PageQuery,
+    Credential as Body, CredentialCreateRequest, CredentialLogin, CredentialRenewal,
+    CredentialUpdateRequest, CredentialWhy as WhyBody, CredentialWhyAnswer, CredentialWhyQuery,
+    ErrorCode, Page, PageQuery,
 };
 use sandbar_engine::{
     CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,
-    EgressCredential as Record, Login, WhyRequest,
+    EgressCredential as Record, Login, Renewal, RenewalParams, WhyRequest,
 };
 use sandbar_types::CredentialId;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -81,6 +82,12 @@ async fn credential_create(
         env: request.env,
         prefix: request.placeholder_prefix,
         rules: request.rules,
+        renewal: request.renewal.map(|renewal| RenewalParams {
+            refresh_token: renewal.refresh_token.0.into(),
+            expires_at: renewal.expires_at,
+            token_url: renewal.token_url,
+            client_id: renewal.client_id,
+        }),
     };
     let made = state.engine.credential_create(principal.tenant, params).await?;
     Ok((StatusCode::CREATED, answer(made)).into_response())
@@ -148,6 +155,8 @@ async fn credential_why(
         path: query.path.unwrap_or_else(|| "/".to_owned()),
     };
     let found = state.engine.credential_why(id, &request).await?;
+    // A server without a way out, and a host that is none, say nothing of it.
+    let network = state.engine.network_why(id, &request.host, Some(request.port)).await.ok();
     let credentials = found
         .into_iter()
         .map(|why| WhyBody {
@@ -158,7 +167,7 @@ async fn credential_why(
             is_trusted: why.is_trusted,
         })
         .collect();
-    Ok(Answer(CredentialWhyAnswer { credentials }))
+    Ok(Answer(CredentialWhyAnswer { credentials, network }))
 }
 
 fn answer(record: Record) -> Response {
@@ -180,6 +189,10 @@ fn body(record: Record) -> Body {
         env: record.env,
         placeholder: record.placeholder,
         rules: record.rules,
+        renewal: record.renewal.map(|Renewal { token_url, expires_at, .. }| CredentialRenewal {
+            token_url,
+            expires_at,
+        }),
         generation: record.generation,
         created_at: record.created_at,
         updated_at: record.updated_at,

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
 use sandbar_agents::{Credential, CredentialKind};
 use sandbar_api::CredentialLogin;
 use sandbar_types::EnvName;
@@ -31,6 +32,14 @@ pub(super) struct Found {
     pub(super) login: CredentialLogin,
     /// Its variable, where the agent works with several providers.
     pub(super) env: Option<EnvName>,
+    pub(super) renewal: Option<Renewing>,
+}
+
+/// What a login is renewed with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Renewing {
+    pub(super) refresh_token: String,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 impl Found {
@@ -39,11 +48,16 @@ impl Found {
         // What Claude Code prints for programs is a token of a login, also where it is in the variable of a key.
         let is_token = value.starts_with("sk-ant-oat");
         let login = if is_token { CredentialLogin::Oauth } else { CredentialLogin::Key };
-        Self { value, login, env: None }
+        Self { value, login, env: None, renewal: None }
     }
 
     fn token(value: String) -> Self {
-        Self { value, login: CredentialLogin::Oauth, env: None }
+        Self { value, login: CredentialLogin::Oauth, env: None, renewal: None }
+    }
+
+    fn renewed(self, refresh_token: Option<String>, expires_at: Option<Timestamp>) -> Self {
+        let renewal = refresh_token.map(|refresh_token| Renewing { refresh_token, expires_at });
+        Self { renewal, ..self }
     }
 
     /// Of that variable: a token where it takes those, and of its provider where `agent` has several.
@@ -76,7 +90,11 @@ pub(super) fn of_login(
     };
     let Some(file) = read(&home.join(path))? else { return Ok(None) };
     match agent {
-        "claude-code" => Ok(text(&file, "/claudeAiOauth/accessToken").map(Found::token)),
+        "claude-code" => Ok(text(&file, "/claudeAiOauth/accessToken").map(|token| {
+            let ends = file.pointer("/claudeAiOauth/expiresAt").and_then(Value::as_i64);
+            let ends = ends.and_then(|at| Timestamp::from_millisecond(at).ok());
+            Found::token(token).renewed(text(&file, "/claudeAiOauth/refreshToken"), ends)
+        })),
         "codex" => match text(&file, "/OPENAI_API_KEY").map(Found::key) {
             None if file.pointer("/tokens/access_token").is_some() => Err(unusable("Codex")),
             found => Ok(found),
@@ -131,6 +149,18 @@ mod tests {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
         of_login(agent, None, home.path()).ok().flatten().map(|found| (found.value, found.login))
+    }
+
+    #[test]
+    fn c2_a_login_brings_what_it_is_renewed_with() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".claude")).unwrap();
+        let login = r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-a","refreshToken":"sk-ant-ort01-b","expiresAt":1700000000000}}"#;
+        std::fs::write(home.path().join(".claude/.credentials.json"), login).unwrap();
+        let found = of_login("claude-code", home.path()).ok().flatten().unwrap();
+        let expires_at = Timestamp::from_second(1_700_000_000).ok();
+        let refresh_token = "sk-ant-ort01-b".to_owned();
+        assert_eq!(found.renewal, Some(Renewing { refresh_token, expires_at }));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `sandbar secret bind`, `unbind`, `bound`, `why`: secrets that are put into requests on their way out.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use hyper::Method;
 use sandbar_api::{
@@ -132,9 +135,29 @@ pub(super) async fn bind(args: BindArgs, context: &mut Context) -> Result<(), Fa
         env: args.env.or(variable),
         placeholder_prefix: args.prefix,
         rules,
+        renewal: None,
     };
     let kept = keep(context, request).await?;
-    say(context, &kept)
+    say(context, &kept)?;
+    warn_unreached(context, &kept).await
+}
+
+/// Says of a secret of one sandbox that this sandbox cannot reach where it goes: a rule refuses it, or its address does.
+async fn warn_unreached(context: &mut Context, kept: &Credential) -> Result<(), Failure> {
+    let Some(sandbox) = kept.sandbox.filter(|_| !context.out.is_json()) else { return Ok(()) };
+    let hosts: BTreeSet<_> = kept.rules.iter().map(|rule| (&rule.host, rule.port)).collect();
+    for (host, port) in hosts {
+        let query = format!("credentials/why?host={}&port={port}", paths::escape(host.as_bytes()));
+        let path = paths::below_sandbox(&sandbox.to_string(), &query);
+        let answer: CredentialWhyAnswer = context.client.fetch(&path).await?;
+        if let Some(network) = answer.network.filter(|network| !network.allowed) {
+            context.out.say(&format!("{} is not reached: {}", network.target, network.message));
+            if let Some(hint) = &network.hint {
+                context.out.say(hint);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Says what is kept.
@@ -249,6 +272,13 @@ pub(super) async fn why(args: &WhyArgs, context: &mut Context) -> Result<(), Fai
         context.client.fetch(&paths::below_sandbox(&args.sandbox, &query)).await?;
     if context.out.is_json() {
         return context.out.json(&answer);
+    }
+    if let Some(network) = &answer.network {
+        let verdict = if network.allowed { "may be reached" } else { "is not reached" };
+        context.out.line(&format!("{}: {verdict}: {}", network.target, network.message))?;
+        if let Some(hint) = network.hint.as_ref().filter(|_| !network.allowed) {
+            context.out.say(hint);
+        }
     }
     if answer.credentials.is_empty() {
         context.out.say("no secret is bound for this sandbox: `sandbar secret bind`");

@@ -4,10 +4,15 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use sandbar_types::{InjectionPlace, InjectionRule};
 use zeroize::Zeroizing;
 
-use super::{pattern::Patterns, response::Refusal};
+use super::{
+    pattern::Patterns,
+    renewal::{IsUsable, Renewal, is_due},
+    response::Refusal,
+};
 use crate::egress::policy::Target;
 
 /// Headers that carry credentials with the services that people use. A request that gets a credential of ours has no
@@ -31,6 +36,8 @@ pub struct Credential {
     pub placeholder: String,
     /// Where it may go.
     pub rules: Vec<InjectionRule>,
+    /// How it is renewed, where it is.
+    pub renewal: Option<Renewal>,
 }
 
 impl fmt::Debug for Credential {
@@ -58,6 +65,13 @@ impl CredentialSet {
                     of.push(Arc::clone(&credential));
                 }
             }
+            // Ended as well, so that a program inside that would renew it is told who does.
+            if let Some(renewal) = &credential.renewal {
+                let of = by_target.entry(renewal.endpoint.clone()).or_default();
+                if !of.iter().any(|known| Arc::ptr_eq(known, &credential)) {
+                    of.push(Arc::clone(&credential));
+                }
+            }
         }
         let bound = by_target.into_iter().map(|(target, of)| (target, Arc::new(Bound::new(of))));
         Self { bound: bound.collect() }
@@ -67,6 +81,15 @@ impl CredentialSet {
     #[must_use]
     pub fn has(&self, target: &Target) -> bool {
         self.bound.contains_key(target)
+    }
+
+    /// Whether the value of `credential` is `value`.
+    pub(super) fn is_value(&self, credential: &str, value: &str) -> bool {
+        let mut all = self.bound.values().flat_map(|bound| &bound.credentials);
+        all.any(|known| {
+            known.name == credential
+                && known.secret.as_ref().is_some_and(|secret| secret.as_str() == value)
+        })
     }
 
     /// What is bound to `target`.
@@ -80,6 +103,14 @@ impl CredentialSet {
 pub(super) struct Bound {
     credentials: Vec<Arc<Credential>>,
     patterns: Arc<Patterns>,
+}
+
+/// A value that a request is to get and that is to be renewed before.
+#[derive(Debug)]
+pub(super) struct Due<'a> {
+    pub(super) credential: &'a str,
+    pub(super) seen: &'a str,
+    pub(super) usable: IsUsable,
 }
 
 /// What a request gets.
@@ -135,6 +166,45 @@ impl Bound {
             }
         }
         Ok(injection)
+    }
+
+    /// What a request is to get and what is due at `now`.
+    pub(super) fn due(
+        &self,
+        target: &Target,
+        (method, path): (&str, &str),
+        now: Timestamp,
+    ) -> Vec<Due<'_>> {
+        let host = target.host.to_string();
+        let fits = |rule: &InjectionRule| rule.admits((&host, target.port), method, path).is_ok();
+        self.credentials
+            .iter()
+            .filter(|credential| credential.rules.iter().any(fits))
+            .filter_map(|credential| {
+                let usable = is_due(credential.renewal.as_ref()?.expires_at?, now)?;
+                Some(Due {
+                    credential: &credential.name,
+                    seen: credential.secret.as_ref()?,
+                    usable,
+                })
+            })
+            .collect()
+    }
+
+    /// The values of `names` that are renewed, with those names.
+    pub(super) fn renewable<'a>(&'a self, names: &[String]) -> Vec<(&'a str, &'a str)> {
+        self.credentials
+            .iter()
+            .filter(|known| known.renewal.is_some() && names.contains(&known.name))
+            .filter_map(|known| Some((known.name.as_str(), known.secret.as_ref()?.as_str())))
+            .collect()
+    }
+
+    /// Whether a credential of ours is renewed at `path` of `target`.
+    pub(super) fn is_token_endpoint(&self, target: &Target, path: &str) -> bool {
+        let path = path.trim_end_matches('/');
+        let mut renewals = self.credentials.iter().filter_map(|known| known.renewal.as_ref());
+        renewals.any(|it| it.endpoint == *target && it.path.trim_end_matches('/') == path)
     }
 
     /// Takes out what the program inside sent where a credential would be, whether this request gets one or not.

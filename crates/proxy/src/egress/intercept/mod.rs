@@ -17,6 +17,7 @@ mod authority;
 mod body;
 mod credential;
 mod pattern;
+mod renewal;
 mod request;
 mod response;
 mod session;
@@ -31,6 +32,7 @@ pub(super) use self::session::carry;
 pub use self::{
     authority::{Authority, AuthorityError},
     credential::{Credential, CredentialSet},
+    renewal::{CredentialRenewer, Renewal},
 };
 use super::log::{Interceptor, Passage, TunnelMode};
 
@@ -58,6 +60,8 @@ pub struct Interception {
     pub outside: Arc<ClientConfig>,
     /// Who hears of it.
     pub log: Arc<dyn CredentialLog>,
+    /// Who gets new values of those that end; `None`: nobody does.
+    pub renewer: Option<Arc<dyn CredentialRenewer>>,
 }
 
 impl Interceptor for Interception {

@@ -222,6 +222,7 @@ mod tests {
             secret: Some(Zeroizing::new(SECRET.to_owned())),
             placeholder: "sbx-placeholder-0123456789".to_owned(),
             rules: Vec::new(),
+            renewal: None,
         })]))
     }
 

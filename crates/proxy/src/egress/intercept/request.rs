@@ -202,6 +202,7 @@ mod tests {
             secret: Some(Zeroizing::new("a&b\"c".to_owned())),
             placeholder: "sbx-1".to_owned(),
             rules: Vec::new(),
+            renewal: None,
         };
         let put = |form, body: &str| {
             put(body.as_bytes(), form, &credential)

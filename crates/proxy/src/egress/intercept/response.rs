@@ -63,6 +63,12 @@ pub(super) enum Refusal {
     Encoded,
     /// The value of the credential cannot be had.
     Unavailable,
+    /// The value of the credential has ended, and could not be renewed.
+    Ended,
+    /// The upstream did not take the value any more; there is a new one now.
+    Renewed,
+    /// It asks where the server renews a credential.
+    TokenEndpoint,
     /// The upstream switched protocols without being asked.
     Switched,
     /// A placeholder was to be replaced in a body that cannot be looked into.
@@ -75,6 +81,9 @@ impl Refusal {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host => StatusCode::BAD_REQUEST,
+            Self::Ended => StatusCode::UNAUTHORIZED,
+            Self::Renewed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TokenEndpoint => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::EncodedRequest => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Certificate
@@ -91,6 +100,9 @@ impl Refusal {
             Self::Misdirected => "misdirected",
             Self::Method => "method",
             Self::Host => "bad_request",
+            Self::Ended => "credential_expired",
+            Self::Renewed => "credential_renewed",
+            Self::TokenEndpoint => "renewed_by_server",
             Self::TooLarge => "body_too_large",
             Self::Certificate => "upstream_certificate",
             Self::Handshake => "upstream_tls",
@@ -107,6 +119,13 @@ impl Refusal {
             Self::Misdirected => "the request is for another host than the connection",
             Self::Method => "the method is not taken where credentials are put in",
             Self::Host => "the request needs exactly one host",
+            Self::Ended => {
+                "the login for this request has ended and could not be renewed; on the host, `sandbar agents connect` gives a new one"
+            }
+            Self::Renewed => "the login for this request had ended and was renewed; ask again",
+            Self::TokenEndpoint => {
+                "the server renews this login itself, and puts the new token into requests; there is nothing to renew inside"
+            }
             Self::TooLarge => "the body is too large for a credential to be put into it",
             Self::Certificate => {
                 "the upstream's certificate is not valid for its name and for this host"
@@ -128,6 +147,13 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert("x-sandbar-error", HeaderValue::from_static(self.code()));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if self == Self::Renewed {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            // What the libraries of model APIs go by.
+            headers.insert("x-should-retry", HeaderValue::from_static("true"));
+            // What the upstream said is not read to its end.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }

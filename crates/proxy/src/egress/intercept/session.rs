@@ -26,6 +26,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::{
     Interception,
     body::{AnyBody, BoxError},
+    credential::{Bound, CredentialSet},
     request::{self, Outgoing},
     response::{Refusal, Told, incoming},
     upgrade::Upgrade,
@@ -197,6 +198,15 @@ impl Session<'_> {
             Upstream::Ready(sender) => sender,
             Upstream::Refused(refusal) => return Err(Failed::Refused(*refusal)),
         };
+        let path = request.uri().path().to_owned();
+        let is_endpoint = |set: &CredentialSet| {
+            set.bound(target).is_some_and(|bound| bound.is_token_endpoint(target, &path))
+        };
+        if is_endpoint(&self.how.credentials.borrow()) {
+            return Err(Failed::Refused(Refusal::TokenEndpoint));
+        }
+        let asked = (request.method().as_str(), path.as_str());
+        self.how.freshen(target, asked).await.map_err(Failed::Refused)?;
         let set = Arc::clone(&self.how.credentials.borrow());
         let bound = set.bound(target);
         let inside = hyper::upgrade::on(&mut request);
@@ -214,6 +224,12 @@ impl Session<'_> {
             tracing::debug!(error = &error as &dyn std::error::Error, "an upstream gave no answer");
             Failed::Refused(Refusal::NoAnswer)
         })?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(bound) = &bound
+            && self.has_renewed(bound, &injected).await
+        {
+            return Err(Failed::Refused(Refusal::Renewed));
+        }
         let told = Told {
             passage: self.passage.clone(),
             log: Arc::clone(&self.how.log),
@@ -231,6 +247,17 @@ impl Session<'_> {
             *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
         }
         incoming(response, told).map_err(Failed::Refused)
+    }
+}
+
+impl Session<'_> {
+    /// Whether there are new values in place of those that an upstream refused.
+    async fn has_renewed(&self, bound: &Bound, injected: &[String]) -> bool {
+        let mut is_any = false;
+        for (credential, seen) in bound.renewable(injected) {
+            is_any |= self.how.renewed(credential, seen).await;
+        }
+        is_any
     }
 }
 

@@ -3,5 +3,7 @@
 mod bodies;
 mod echo;
 mod inject;
+mod odd;
 mod refuse;
+mod renew;
 mod world;

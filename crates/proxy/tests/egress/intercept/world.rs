@@ -14,8 +14,8 @@ use rustls::{
     },
 };
 use sandbar_proxy::egress::{
-    Authority, Credential, CredentialLog, CredentialSet, EgressLimits, Interception, Passage,
-    outside,
+    Authority, Credential, CredentialLog, CredentialRenewer, CredentialSet, EgressLimits,
+    Interception, Passage, outside,
 };
 use sandbar_types::{InjectionPlace, InjectionRule};
 use tokio::{
@@ -45,7 +45,7 @@ pub(crate) enum Certificate {
 
 pub(crate) struct Upstream {
     pub(crate) server: Server,
-    roots: RootCertStore,
+    pub(crate) roots: RootCertStore,
 }
 
 impl Upstream {
@@ -90,7 +90,8 @@ impl Upstream {
     }
 }
 
-fn certified(certificate: Certificate) -> (ServerConfig, RootCertStore) {
+/// A server, and whom those trust who trust it.
+pub(crate) fn certified(certificate: Certificate) -> (ServerConfig, RootCertStore) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, "Upstream CA");
@@ -164,6 +165,7 @@ pub(crate) fn credential(rules: Vec<InjectionRule>) -> Credential {
         secret: Some(SECRET.to_owned().into()),
         placeholder: PLACEHOLDER.to_owned(),
         rules,
+        renewal: None,
     }
 }
 
@@ -175,16 +177,24 @@ impl World {
     }
 
     pub(crate) async fn with(upstream: Upstream, rules: Vec<InjectionRule>) -> Self {
+        let set = Arc::new(CredentialSet::new(vec![credential(rules)]));
+        Self::renewing(upstream, watch::Sender::new(set), None).await
+    }
+
+    pub(crate) async fn renewing(
+        upstream: Upstream,
+        credentials: watch::Sender<Arc<CredentialSet>>,
+        renewer: Option<Arc<dyn CredentialRenewer>>,
+    ) -> Self {
         let key = Authority::generate_key().unwrap();
         let authority = Arc::new(Authority::new("sb_test", &key).unwrap());
         let told = Arc::new(Told::default());
-        let set = Arc::new(CredentialSet::new(vec![credential(rules)]));
-        let credentials = watch::Sender::new(set);
         let interception = Interception {
             authority: Arc::clone(&authority),
             credentials: credentials.subscribe(),
             outside: outside(upstream.roots.clone()).unwrap(),
             log: Arc::clone(&told) as Arc<dyn CredentialLog>,
+            renewer,
         };
         let policy = policy_for(HOST, upstream.address());
         let fixture = Fixture::with(policy, EgressLimits::default(), |proxy| {
@@ -205,10 +215,15 @@ impl World {
     }
 
     pub(crate) async fn connect_as(&self, sni: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_with(sni, self.roots_inside()).await
+    }
+
+    /// Whom the programs inside trust.
+    pub(crate) fn roots_inside(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_slice(self.authority.certificate().as_bytes());
         roots.add(certificate.unwrap()).unwrap();
-        self.connect_with(sni, roots).await
+        roots
     }
 
     pub(crate) async fn connect_with(
