@@ -1,6 +1,6 @@
 //! Reading what happened in a task: from disk, whether or not its sandbox runs, or is still there.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sandbar_store::task_fetch;
 use sandbar_types::{TaskEvent, TaskEventPayload, TaskId, TenantId};
@@ -10,6 +10,8 @@ use crate::{Engine, Error, Result, workspace_view::blocking};
 
 /// LIMIT: events that a follower is given at once.
 const BATCH_MAX: usize = 200;
+/// How long the last event is kept back for the store.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Follows a task to its end.
 #[derive(Debug)]
@@ -62,6 +64,28 @@ impl TaskFollower {
         blocking(move || place.next(&path, limit)).await?.map_err(Error::internal)
     }
 
+    /// Waits until the store knows what the history says: who is told that a task is over asks for it next, and is to find
+    /// it over.
+    async fn settled(&self) -> Result<()> {
+        let inner = Arc::clone(&self.engine.inner);
+        let followed = inner.work.follow(self.task);
+        let settled = async {
+            loop {
+                let mut told = std::pin::pin!(followed.notified());
+                told.as_mut().enable();
+                if self.is_final().await? {
+                    return Ok(());
+                }
+                told.await;
+            }
+        };
+        tokio::select! {
+            () = inner.leaving.cancelled() => Ok(()),
+            // What cannot be written down is no reason to keep what happened back.
+            settled = tokio::time::timeout(SETTLE_PATIENCE, settled) => settled.unwrap_or(Ok(())),
+        }
+    }
+
     /// The next events, as soon as there is one; `None`: the task is over, or the server leaves.
     ///
     /// # Errors
@@ -74,6 +98,9 @@ impl TaskFollower {
             let mut told = std::pin::pin!(followed.notified());
             told.as_mut().enable();
             if let Some(events) = self.batch().await? {
+                if self.is_over {
+                    self.settled().await?;
+                }
                 return Ok(Some(events));
             }
             if self.is_final().await? {
