@@ -238,6 +238,7 @@ impl EgressProxy {
     ) {
         // Small writes of a handshake must not wait for each other; a socket that refuses works as well.
         drop(client.set_nodelay(true));
+        let unfinished = wire::Unfinished::begin(&client);
         let meter = Arc::clone(&passing.meter);
         let passage = passing.passage.clone();
         let carried = async {
@@ -273,6 +274,7 @@ impl EgressProxy {
             () = passing.meter.idle(self.limits.idle_timeout) => ConnectionEnd::Idle,
             () = revoked(self.policy.subscribe(), &passage.target) => ConnectionEnd::Revoked,
         };
+        unfinished.end();
     }
 }
 

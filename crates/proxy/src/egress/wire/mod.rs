@@ -8,6 +8,7 @@ mod meter;
 mod reply;
 pub(super) mod socks;
 mod tunnel;
+mod unfinished;
 
 pub(super) use self::{
     dial::{DialError, Dialed, Stream, dial, dial_through, rewound},
@@ -17,4 +18,5 @@ pub(super) use self::{
     meter::{Meter, Metered},
     reply::{Reply, send, send_bytes},
     tunnel::{opened, tunnel},
+    unfinished::Unfinished,
 };
