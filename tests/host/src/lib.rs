@@ -12,7 +12,9 @@ mod app;
 mod browser;
 mod disk;
 pub mod git;
+mod inside;
 mod leaks;
+mod model;
 mod planted;
 mod preview;
 mod project;
@@ -30,6 +32,7 @@ pub use crate::{
     browser::Browser,
     disk::Disk,
     leaks::Leaks,
+    model::{MODEL_HOSTS, ServedModel},
     planted::{Planted, command_line},
     preview::{Page, visit},
     project::Project,

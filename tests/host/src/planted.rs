@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Seek as _, SeekFrom},
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
@@ -56,15 +57,24 @@ impl Planted {
     pub fn is_in_memory(&self, pid: u32) -> Option<bool> {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
         let mut memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+        let pages = fs::File::open(format!("/proc/{pid}/pagemap")).ok()?;
         let mut seen = false;
         for (start, end) in maps.lines().filter_map(readable) {
             let mut piece = Vec::new();
             let mut at = start;
-            while at < end && memory.seek(SeekFrom::Start(at)).is_ok() {
+            while at < end {
                 // What lies across two pieces is found as well.
                 let kept = piece.len().saturating_sub(self.0.len());
                 piece.drain(..kept);
                 let wanted = (end - at).min(PIECE_BYTES as u64);
+                if !is_used(&pages, at, wanted) {
+                    piece.clear();
+                    at += wanted;
+                    continue;
+                }
+                if memory.seek(SeekFrom::Start(at)).is_err() {
+                    break;
+                }
                 let Ok(count) = memory.by_ref().take(wanted).read_to_end(&mut piece) else {
                     break;
                 };
@@ -80,6 +90,23 @@ impl Planted {
         }
         seen.then_some(false)
     }
+}
+
+/// Whether there is anything at those addresses: runtimes set aside far more than they ever touch, and reading that would
+/// make it.
+fn is_used(pages: &fs::File, at: u64, bytes: u64) -> bool {
+    const ENTRY_BYTES: u64 = 8;
+    /// It is in memory, or was swapped out.
+    const USED: u64 = 0b11 << 62;
+    let page = rustix::param::page_size() as u64;
+    let entries = usize::try_from(bytes.div_ceil(page)).expect("a piece is small");
+    let mut words = vec![0; entries * 8];
+    let found = pages.read_at(&mut words, at / page * ENTRY_BYTES);
+    // What cannot be known is looked at.
+    found.is_err()
+        || words
+            .chunks_exact(8)
+            .any(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")) & USED != 0)
 }
 
 /// The command line of a process.

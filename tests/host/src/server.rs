@@ -20,6 +20,7 @@ pub struct Server {
     data: tempfile::TempDir,
     child: Option<Child>,
     env: Vec<(String, String)>,
+    hosts: Option<PathBuf>,
 }
 
 impl Server {
@@ -42,7 +43,7 @@ impl Server {
             .prefix("sandbar-test.")
             .tempdir_in(parent)
             .expect("a directory can be made");
-        let mut server = Self { data, child: None, env: Vec::new() };
+        let mut server = Self { data, child: None, env: Vec::new(), hosts: None };
         if std::env::var("SANDBAR_TEST_STORE").as_deref() == Ok("postgres") {
             let url = sandbar_test_store::postgres_url(server.data_dir());
             server.set_env("SANDBAR_STORE", &url.expect("PostgreSQL is installed"));
@@ -54,6 +55,11 @@ impl Server {
     /// Sets a variable of the environment of later starts.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Has later starts see `path` in place of `/etc/hosts`, and nobody else.
+    pub fn set_hosts(&mut self, path: PathBuf) {
+        self.hosts = Some(path);
     }
 
     /// Starts the server again over the same data directory.
@@ -69,7 +75,10 @@ impl Server {
         if let Some(mut dead) = self.child.take() {
             dead.wait().expect("our own child can be waited for");
         }
-        let mut command = self.command(&["serve"]);
+        let mut command = match &self.hosts {
+            None => self.command(&["serve"]),
+            Some(hosts) => self.command_with_hosts(hosts),
+        };
         command
             // Disks of tests are small; what refuses to fill them is tested by name.
             .env("SANDBAR_LIMITS_FREE_DISK_BYTES_MIN", "0")
@@ -140,17 +149,34 @@ impl Server {
         command
     }
 
+    /// The server in a mount namespace of its own. The process is the same from the first program on, so it is killed as ever.
+    fn command_with_hosts(&self, hosts: &Path) -> Command {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--propagation", "slave", "--", "sh", "-c"])
+            .arg("mount --bind \"$1\" /etc/hosts && exec \"$2\" serve")
+            .arg("sh")
+            .arg(hosts)
+            .arg(bin_dir().join("sandbar"))
+            .env("SANDBAR_DATA_DIR", self.data_dir());
+        command
+    }
+
     /// Runs `sandbar args…` in `dir`, as a user without a terminal does.
     ///
     /// # Panics
     /// If it cannot be started.
     #[must_use]
     pub fn sandbar(&self, dir: &Path, args: &[&str]) -> Output {
-        self.command(args)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary is built")
+        self.cli(dir, args).stdin(Stdio::null()).output().expect("the binary is built")
+    }
+
+    /// `sandbar args…` in `dir`, for a test that hands it more.
+    #[must_use]
+    pub fn cli(&self, dir: &Path, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command.current_dir(dir);
+        command
     }
 
     /// Starts `sandbar args…` and does not wait for it.
