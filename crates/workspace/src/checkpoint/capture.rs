@@ -98,18 +98,18 @@ pub fn capture(
 /// Writes out what changed in the layer `upper`, which may be in use: so that a capture, while the sandbox is held still,
 /// finds little to wait for. What cannot be opened is left to the capture.
 pub fn write_out(upper: BorrowedFd<'_>, previous: Option<Previous<'_>>) {
-    for step in [writeback::begin, writeback::finish] {
-        let mut left = WRITTEN_OUT_MAX;
-        // What is not possible now is what the capture has to say.
-        let _best_effort = write_out_by(upper, previous, step, &mut left);
-    }
+    let mut begun = Vec::new();
+    // What is not possible now is what the capture has to say.
+    let _best_effort = begin_to_write(upper, previous, &mut begun);
+    // All of them are under way before one is waited for.
+    let _best_effort = finish_to_write(upper, &begun);
 }
 
-fn write_out_by(
+/// Writes the directory and the name of each file that it began with to `begun`.
+fn begin_to_write(
     upper: BorrowedFd<'_>,
     previous: Option<Previous<'_>>,
-    step: fn(BorrowedFd<'_>) -> io::Result<()>,
-    left: &mut usize,
+    begun: &mut Vec<(Vec<u8>, Vec<u8>)>,
 ) -> io::Result<()> {
     let mut tree = Tree::new(upper)?;
     let mut pending = vec![Vec::new()];
@@ -125,9 +125,11 @@ fn write_out_by(
                 .is_some_and(|previous| previous.manifest.is_same(&full, &Stamp::of(&stat)));
             match beneath::file_type(&stat) {
                 FileType::Directory => pending.push(full),
-                FileType::RegularFile if !is_same && stat.st_size > 0 && *left > 0 => {
-                    *left -= 1;
-                    step(beneath::open_file(dir, &name)?.0.as_fd())?;
+                FileType::RegularFile
+                    if !is_same && stat.st_size > 0 && begun.len() < WRITTEN_OUT_MAX =>
+                {
+                    writeback::begin(beneath::open_file(dir, &name)?.0.as_fd())?;
+                    begun.push((path.clone(), name));
                 }
                 FileType::RegularFile
                 | FileType::Symlink
@@ -137,6 +139,16 @@ fn write_out_by(
                 | FileType::BlockDevice
                 | FileType::Unknown => {}
             }
+        }
+    }
+    Ok(())
+}
+
+fn finish_to_write(upper: BorrowedFd<'_>, begun: &[(Vec<u8>, Vec<u8>)]) -> io::Result<()> {
+    let mut tree = Tree::new(upper)?;
+    for (path, name) in begun {
+        if let Some(dir) = tree.dir(path)? {
+            writeback::finish(beneath::open_file(dir, name)?.0.as_fd())?;
         }
     }
     Ok(())
