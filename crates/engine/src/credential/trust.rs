@@ -62,8 +62,12 @@ pub(super) fn key(inner: &Inner, id: SandboxId) -> io::Result<Option<SecretStrin
         Err(err) => return Err(err),
     };
     let mut text = String::new();
-    file.take(KEY_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(Some(text.into()))
+    match file.take(KEY_BYTES_MAX).read_to_string(&mut text) {
+        Ok(_) => Ok(Some(text.into())),
+        // What a power cut left of it.
+        Err(err) if err.kind() == io::ErrorKind::InvalidData => Ok(None),
+        Err(err) => Err(err),
+    }
 }
 
 /// Tells a sandbox that is to be launched whom to believe. Without a key nothing is ended, and it believes the host.
@@ -106,11 +110,13 @@ fn trusted(inner: &Inner, id: SandboxId) -> io::Result<Option<String>> {
 }
 
 /// Whole or not at all: a server that is killed in between leaves no half of a key.
+///
+/// The disk is not waited for, which would take longer than all else of the certificates: after a power cut nothing runs
+/// that believes a key which is lost, and one that cannot be read is made anew with the next launch.
 fn keep(path: &Path, key: &SecretString) -> io::Result<()> {
     let new = path.with_extension("key.new");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(key.expose_secret().as_bytes())?;
-    file.sync_all()?;
     fs::rename(new, path)
 }
