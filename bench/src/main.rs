@@ -1,6 +1,6 @@
 //! Measures the promised figures of `SPEC.md` beside their peers, interleaved in one run, and prints ratios.
 //!
-//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|checkpoint|control]`; `bench/run` prepares these.
+//! usage: `sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|checkpoint|control|egress|task]`; `bench/run` prepares these.
 
 #![expect(
     clippy::disallowed_methods,
@@ -12,12 +12,15 @@ mod app;
 mod checkpoint;
 mod client;
 mod control;
+mod egress;
 mod floor;
+mod launch;
 mod peers;
 mod review;
 mod server;
 mod start;
 mod table;
+mod task;
 
 use std::path::{Path, PathBuf};
 
@@ -29,14 +32,22 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if args[1..] == [egress::ROLE] {
+        return egress::be();
+    }
     let (places, alone) = match args[..] {
         [_, sandbar, ext4, tmpfs, rounds] => ((sandbar, ext4, tmpfs, rounds), None),
-        [_, sandbar, ext4, tmpfs, rounds, alone @ ("app" | "checkpoint" | "control")] => {
-            ((sandbar, ext4, tmpfs, rounds), Some(alone))
-        }
+        [
+            _,
+            sandbar,
+            ext4,
+            tmpfs,
+            rounds,
+            alone @ ("app" | "checkpoint" | "control" | "egress" | "task"),
+        ] => ((sandbar, ext4, tmpfs, rounds), Some(alone)),
         _ => {
             return Err(
-                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|checkpoint|control]"
+                "usage: sandbar-bench <sandbar> <dir on ext4> <dir on tmpfs> <rounds> [app|checkpoint|control|egress|task]"
                     .into(),
             );
         }
@@ -45,14 +56,25 @@ fn main() -> Result<()> {
     let (sandbar, rounds) = (PathBuf::from(sandbar), rounds.parse()?);
     if let Some(alone) = alone {
         let mut table = Table::default();
-        if alone == "app" {
-            let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
-            app::measure(&server, rounds, &mut table)?;
-        } else if alone == "checkpoint" {
-            let server = Server::start(&sandbar, &Path::new(ext4).join("data"))?;
-            checkpoint::measure(&server, Path::new(ext4), rounds, &mut table)?;
-        } else {
-            control::measure(&sandbar, Path::new(ext4), &mut table)?;
+        let (ext4, tmpfs) = (Path::new(ext4), Path::new(tmpfs));
+        let server = || Server::start(&sandbar, &ext4.join("data"));
+        match alone {
+            "app" => app::measure(&server()?, rounds, &mut table)?,
+            "checkpoint" => checkpoint::measure_all(&sandbar, (ext4, tmpfs), rounds, &mut table)?,
+            "egress" => {
+                egress::measure(rounds, &mut table)?;
+                for (name, dir) in [("data on ext4", ext4), ("data on tmpfs", tmpfs)] {
+                    let server = Server::start(&sandbar, &dir.join("data"))?;
+                    launch::measure(&server, name, rounds, &mut table)?;
+                }
+            }
+            "task" => {
+                for (name, dir) in [("data on ext4", ext4), ("data on tmpfs", tmpfs)] {
+                    let server = Server::start(&sandbar, &dir.join("data"))?;
+                    task::measure(&server, name, rounds, &mut table)?;
+                }
+            }
+            _ => control::measure(&sandbar, ext4, &mut table)?,
         }
         print!("{table}");
         return Ok(());
