@@ -111,8 +111,8 @@ fn trusted(inner: &Inner, id: SandboxId) -> io::Result<Option<String>> {
 
 /// Whole or not at all: a server that is killed in between leaves no half of a key.
 ///
-/// The disk is not waited for, which would take longer than all else of the certificates: after a power cut nothing runs
-/// that believes a key which is lost, and one that cannot be read is made anew with the next launch.
+/// The disk is not waited for: after a power cut nothing runs that believes a key which is lost, and one that cannot be read
+/// is made anew with the next launch.
 fn keep(path: &Path, key: &SecretString) -> io::Result<()> {
     let new = path.with_extension("key.new");
     let mut file =
