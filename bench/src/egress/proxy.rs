@@ -88,6 +88,7 @@ pub(crate) fn be() -> Result<()> {
         credentials: receiver,
         outside: outside(roots).ok_or("no roots")?,
         log: Arc::new(Silent),
+        renewer: None,
     };
     let mut policy = Policy::new(Mode::AllowList);
     for host in [OPAQUE, INTERCEPTED] {
@@ -126,6 +127,7 @@ fn credential() -> Credential {
         secret: Some(super::SECRET.to_owned().into()),
         placeholder: "sbx-placeholder-00112233445566".to_owned(),
         rules: vec![rule],
+        renewal: None,
     }
 }
 
@@ -136,7 +138,7 @@ struct One(IpAddr);
 #[async_trait]
 impl Resolver for One {
     async fn resolve(&self, _name: &HostName) -> std::result::Result<Vec<Address>, ResolveError> {
-        Ok(vec![Address { ip: self.0, is_this_host: true }])
+        Ok(vec![Address { ip: self.0, is_this_host: true, is_pinned: false }])
     }
 }
 

@@ -6,9 +6,7 @@ mod login;
 
 use std::{env, path::PathBuf};
 
-use sandbar_api::{
-    CredentialCreateRequest, CredentialRenewalRequest, KnownAgent, Secret, paths,
-};
+use sandbar_api::{CredentialCreateRequest, CredentialRenewalRequest, KnownAgent, Secret, paths};
 use sandbar_types::{AgentName, EnvName};
 
 use self::login::{Found, Renewing, of_login};

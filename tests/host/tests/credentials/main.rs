@@ -85,6 +85,16 @@ fn items(server: &Server, path: &str) -> Vec<Value> {
     list["items"].as_array().cloned().unwrap_or_default()
 }
 
+fn sleep_and_wake(server: &Server, name: &str) {
+    drop(server.api("POST", &format!("/v1/sandboxes/{name}/stop"), Some(&json!({}))));
+    eventually("it is stopped", Duration::from_secs(30), || {
+        let state =
+            server.api("GET", &format!("/v1/sandboxes/{name}"), None).json()["state"].clone();
+        if state == "stopped" { Ok(()) } else { Err(state) }
+    });
+    drop(server.api("POST", &format!("/v1/sandboxes/{name}/start"), Some(&json!({}))).expect(200));
+}
+
 #[test]
 fn case_67_s5_c2_a_planted_key_is_at_the_upstream_and_nowhere_else() {
     let upstream = Upstream::start();
@@ -146,14 +156,7 @@ fn case_67_s5_c2_a_planted_key_is_at_the_upstream_and_nowhere_else() {
     let events = items(&server, &format!("/v1/sandboxes/{name}/events?limit=200"));
     assert!(events.iter().any(|event| event["type"] == "credential_echoed"), "{events:?}");
 
-    // It sleeps and wakes, and the server is another one.
-    drop(server.api("POST", &format!("/v1/sandboxes/{name}/stop"), Some(&json!({}))));
-    eventually("it is stopped", Duration::from_secs(30), || {
-        let state =
-            server.api("GET", &format!("/v1/sandboxes/{name}"), None).json()["state"].clone();
-        if state == "stopped" { Ok(()) } else { Err(state) }
-    });
-    drop(server.api("POST", &format!("/v1/sandboxes/{name}/start"), Some(&json!({}))).expect(200));
+    sleep_and_wake(&server, &name);
     let said = server.sh(&name, &format!("{curl}/v1/again"));
     asked(&said, "/v1/again");
 

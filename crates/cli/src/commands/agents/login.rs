@@ -157,7 +157,7 @@ mod tests {
         std::fs::create_dir(home.path().join(".claude")).unwrap();
         let login = r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-a","refreshToken":"sk-ant-ort01-b","expiresAt":1700000000000}}"#;
         std::fs::write(home.path().join(".claude/.credentials.json"), login).unwrap();
-        let found = of_login("claude-code", home.path()).ok().flatten().unwrap();
+        let found = of_login("claude-code", None, home.path()).ok().flatten().unwrap();
         let expires_at = Timestamp::from_second(1_700_000_000).ok();
         let refresh_token = "sk-ant-ort01-b".to_owned();
         assert_eq!(found.renewal, Some(Renewing { refresh_token, expires_at }));
