@@ -145,7 +145,7 @@ Answer: TypeAlias = 'Answer1 | Answer2'
 
 
 # Who answered.
-AnsweredBy: TypeAlias = "Literal['person', 'policy', 'deadline']"
+AnsweredBy: TypeAlias = "Literal['person', 'policy', 'deadline', 'withdrawn']"
 
 
 # An API key, without the key.
@@ -728,6 +728,7 @@ class Credential(TypedDict):
     placeholder: str
     # Where the value may go.
     rules: list[InjectionRule]
+    renewal: NotRequired[CredentialRenewal | None]
     # Grows with every change; also the `ETag`.
     generation: Generation
     # When it was made.
@@ -754,6 +755,7 @@ class CredentialCreateRequest(TypedDict):
     placeholder_prefix: NotRequired[str | None]
     # Where the value may go: 1 to 32 rules, or none for an agent that is known.
     rules: NotRequired[list[InjectionRule]]
+    renewal: NotRequired[CredentialRenewalRequest | None]
 
 
 # Names a credential.
@@ -766,6 +768,26 @@ CredentialLogin: TypeAlias = "Literal['key', 'oauth']"
 
 # What a credential is called.
 CredentialName: TypeAlias = 'str'
+
+
+# How the server renews a credential.
+class CredentialRenewal(TypedDict):
+    # The token endpoint that it asks.
+    token_url: str
+    # When the value ends, where that is known.
+    expires_at: NotRequired[str | None]
+
+
+# How the server is to renew a credential. Of an agent that is known, endpoint and client are known.
+class CredentialRenewalRequest(TypedDict):
+    # What a new value is asked for with. It goes to the token endpoint alone.
+    refresh_token: Secret
+    # When the value ends; without, it is renewed when it is refused.
+    expires_at: NotRequired[str | None]
+    # The token endpoint: `https://HOST[:PORT]/PATH`.
+    token_url: NotRequired[str | None]
+    # Who asks, as the endpoint knows it.
+    client_id: NotRequired[str | None]
 
 
 # Changes a credential. What is absent stays as it is, the value too.
@@ -794,6 +816,7 @@ class CredentialWhyAnswer(TypedDict):
     # Every credential that reaches the sandbox; those that the request gets first, then those that came
     # closest.
     credentials: list[CredentialWhy]
+    network: NotRequired[NetworkWhy | None]
 
 
 # One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same.
@@ -890,7 +913,7 @@ ErrorCode: TypeAlias = "Literal['invalid_request', 'invalid_json', 'invalid_fiel
 
 # One event.
 class Event(TypedDict):
-    type: Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']
+    type: Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']
     # It was stopped.
     data: NotRequired[dict[str, Any]]
     # Grows with each event of the server; the id of the server-sent event, too.
@@ -1098,6 +1121,13 @@ class EventPayloadCredentialEchoed(TypedDict):
     type: Literal['credential_echoed']
 
 
+# A login that the server renews could not be renewed. What needs it is refused once its token has ended.
+class EventPayloadCredentialExpired(TypedDict):
+    # A login that the server renews could not be renewed. What needs it is refused once its token has ended.
+    data: dict[str, Any]
+    type: Literal['credential_expired']
+
+
 # A setting or a secret was made, changed or removed.
 class EventPayloadConfigChanged(TypedDict):
     # A setting or a secret was made, changed or removed.
@@ -1216,11 +1246,11 @@ class EventPayloadTaskFinished(TypedDict):
 
 
 # What happened. Never output, values of variables, or command lines.
-EventPayload: TypeAlias = 'EventPayloadCreated | EventPayloadRunning | EventPayloadAdopted | EventPayloadPaused | EventPayloadResumed | EventPayloadStopped | EventPayloadFailed | EventPayloadDeleted | EventPayloadExecStarted | EventPayloadExecEnded | EventPayloadApproved | EventPayloadUndone | EventPayloadApproveRecovered | EventPayloadApproveKept | EventPayloadRejected | EventPayloadRefreshed | EventPayloadCheckpointMade | EventPayloadCheckpointRestored | EventPayloadCheckpointReverted | EventPayloadManifestInvalid | EventPayloadProcessReady | EventPayloadProcessUnhealthy | EventPayloadProcessEnded | EventPayloadProcessGivenUp | EventPayloadBuildChecked | EventPayloadEgressDenied | EventPayloadCredentialEchoed | EventPayloadConfigChanged | EventPayloadAppCreated | EventPayloadAppCloned | EventPayloadAppUpdated | EventPayloadAppDeleted | EventPayloadSandboxReplaced | EventPayloadDiskWarning | EventPayloadDiskExceeded | EventPayloadDataDiskLow | EventPayloadTotalDiskWarning | EventPayloadQuotaWarning | EventPayloadLeaseEnding | EventPayloadWebhookDisabled | EventPayloadTaskQueued | EventPayloadTaskStarted | EventPayloadTaskWaiting | EventPayloadTaskFinished'
+EventPayload: TypeAlias = 'EventPayloadCreated | EventPayloadRunning | EventPayloadAdopted | EventPayloadPaused | EventPayloadResumed | EventPayloadStopped | EventPayloadFailed | EventPayloadDeleted | EventPayloadExecStarted | EventPayloadExecEnded | EventPayloadApproved | EventPayloadUndone | EventPayloadApproveRecovered | EventPayloadApproveKept | EventPayloadRejected | EventPayloadRefreshed | EventPayloadCheckpointMade | EventPayloadCheckpointRestored | EventPayloadCheckpointReverted | EventPayloadManifestInvalid | EventPayloadProcessReady | EventPayloadProcessUnhealthy | EventPayloadProcessEnded | EventPayloadProcessGivenUp | EventPayloadBuildChecked | EventPayloadEgressDenied | EventPayloadCredentialEchoed | EventPayloadCredentialExpired | EventPayloadConfigChanged | EventPayloadAppCreated | EventPayloadAppCloned | EventPayloadAppUpdated | EventPayloadAppDeleted | EventPayloadSandboxReplaced | EventPayloadDiskWarning | EventPayloadDiskExceeded | EventPayloadDataDiskLow | EventPayloadTotalDiskWarning | EventPayloadQuotaWarning | EventPayloadLeaseEnding | EventPayloadWebhookDisabled | EventPayloadTaskQueued | EventPayloadTaskStarted | EventPayloadTaskWaiting | EventPayloadTaskFinished'
 
 
 # What kind of event it is. New ones are added; none changes its meaning.
-EventType: TypeAlias = "Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']"
+EventType: TypeAlias = "Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']"
 
 
 # An exec as the server knows it.
@@ -1639,24 +1669,21 @@ class KeepaliveRequest(TypedDict):
 KeyName: TypeAlias = 'str'
 
 
-# An agent that credentials are known of.
+# An agent that a task may be given to, and what of it is there.
 class KnownAgent(TypedDict):
     # What it is called.
     name: AgentName
     # What people call it.
     label: str
-    # Its program.
-    program: str
-    # The environment variable that a key of it is in, usually.
-    env: EnvName
+    # Its program; absent where the task says which.
+    program: NotRequired[str | None]
+    # The environment variables that take a key of it, the usual one first; none where nothing is known.
+    env: list[EnvName]
+    # Where its program is on the host, as the user of the server finds it, or in the toolbox; absent where it
+    # is not.
+    host_path: NotRequired[str | None]
     # Whether there is a credential for it.
     is_connected: bool
-
-
-# The agents that credentials are known of.
-class KnownAgents(TypedDict):
-    # All of them.
-    agents: list[KnownAgent]
 
 
 # Who holds which limit of a sandbox.
@@ -2003,6 +2030,14 @@ class PageExec(TypedDict):
 
 
 # One page of a list.
+class PageKnownAgent(TypedDict):
+    # The items, in the list's own order.
+    items: list[KnownAgent]
+    # Ask again with this as `cursor` for the next page; absent on the last one.
+    next_cursor: NotRequired[str | None]
+
+
+# One page of a list.
 class PageNetworkEntry(TypedDict):
     # The items, in the list's own order.
     items: list[NetworkEntry]
@@ -2088,6 +2123,10 @@ class PathFlags(TypedDict):
     path: WorkspacePath
     # The flags.
     flags: list[ChangeFlag]
+
+
+# What an agent may do inside without asking. Questions in words are always asked.
+Permissions: TypeAlias = "Literal['allow_inside', 'ask']"
 
 
 # A preset: a starter that fills an empty workspace.
@@ -3151,6 +3190,7 @@ TaskSpec = TypedDict('TaskSpec', {
     'timeout_ms': 'NotRequired[int | None]',
     'continue': 'NotRequired[bool]',
     'command': 'NotRequired[list[str]]',
+    'permissions': 'NotRequired[Permissions]',
 })
 
 
@@ -3426,8 +3466,9 @@ class Sandbar(Transport):
         """Says whether the server takes work, where probes look for it."""
         return self.ask('GET', '/readyz', 'json')
 
-    def agent_list(self) -> KnownAgents:
-        """Lists the agents that credentials are known of."""
+    def agent_list(self) -> PageKnownAgent:
+        """Lists every agent that a task may be given to, whether it is on the host, and whether there is a
+        credential for it. All of them on one page."""
         return self.ask('GET', '/v1/agents', 'json')
 
     def api_key_list(self, *, limit: int | None = None, cursor: str | None = None, tenant: str | None = None) -> PageApiKey:
@@ -3505,12 +3546,12 @@ class Sandbar(Transport):
         it is. `If-Match` with the `ETag` is honored."""
         return self.ask('PATCH', f'/v1/apps/{self.segment(app)}/config/{self.segment(key)}', 'json', query={'restart': restart}, headers={'If-Match': if_match}, body=body, media='application/json')
 
-    def app_event_list(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> PageEvent:
+    def app_event_list(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> PageEvent:
         """Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-
         stream`. As `GET /v1/events`, whose `app` lists those of an app that is gone, too."""
         return self.ask('GET', f'/v1/apps/{self.segment(app)}/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
 
-    def app_event_list_stream(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+    def app_event_list_stream(self, app: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
         """Lists events of an app and of its sandboxes, oldest first; or streams them, with `Accept: text/event-
         stream`. As `GET /v1/events`, whose `app` lists those of an app that is gone, too."""
         return self.follow('GET', f'/v1/apps/{self.segment(app)}/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
@@ -3607,13 +3648,13 @@ class Sandbar(Transport):
         """Probes the host by doing, and names what is missing and what to do about it."""
         return self.ask('GET', '/v1/doctor', 'json')
 
-    def event_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> PageEvent:
+    def event_list(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> PageEvent:
         """Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`. In the
         stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id,
         also when the server was restarted in between."""
         return self.ask('GET', '/v1/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type, 'app': app, 'sandbox': sandbox}, headers={'Last-Event-ID': last_event_id})
 
-    def event_list_stream(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+    def event_list_stream(self, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, app: AppId | None = None, sandbox: str | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
         """Lists what happened in the tenant, oldest first; or streams it, with `Accept: text/event-stream`. In the
         stream each event has its id, its type as name and itself as data; `Last-Event-ID` resumes after that id,
         also when the server was restarted in between."""
@@ -3778,12 +3819,12 @@ class Sandbar(Transport):
         """Shows the changes as a patch that `git apply` accepts."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/diff', 'text', query={'path': path, 'path_b64': path_b64})
 
-    def sandbox_event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> PageEvent:
+    def sandbox_event_list(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> PageEvent:
         """Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`. As `GET
         /v1/events`; a stream ends with its sandbox."""
         return self.ask('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', 'json', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})
 
-    def sandbox_event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+    def sandbox_event_list_stream(self, sandbox: str, *, limit: int | None = None, cursor: str | None = None, order: Literal['asc', 'desc'] | None = None, type: list[Literal['created', 'running', 'adopted', 'paused', 'resumed', 'stopped', 'failed', 'deleted', 'exec_started', 'exec_ended', 'approved', 'undone', 'approve_recovered', 'approve_kept', 'rejected', 'refreshed', 'checkpoint_made', 'checkpoint_restored', 'checkpoint_reverted', 'manifest_invalid', 'process_ready', 'process_unhealthy', 'process_ended', 'process_given_up', 'build_checked', 'egress_denied', 'credential_echoed', 'credential_expired', 'config_changed', 'app_created', 'app_cloned', 'app_updated', 'app_deleted', 'sandbox_replaced', 'disk_warning', 'disk_exceeded', 'data_disk_low', 'total_disk_warning', 'quota_warning', 'lease_ending', 'webhook_disabled', 'task_queued', 'task_started', 'task_waiting', 'task_finished']] | None = None, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
         """Lists events of a sandbox, oldest first; or streams them, with `Accept: text/event-stream`. As `GET
         /v1/events`; a stream ends with its sandbox."""
         return self.follow('GET', f'/v1/sandboxes/{self.segment(sandbox)}/events', query={'limit': limit, 'cursor': cursor, 'order': order, 'type': type}, headers={'Last-Event-ID': last_event_id})

@@ -62,7 +62,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the agents that credentials are known of. */
+        /**
+         * Lists every agent that a task may be given to, whether it is on the host, and whether there is a credential for it.
+         * @description All of them on one page.
+         */
         get: operations["agent_list"];
         put?: never;
         post?: never;
@@ -2116,7 +2119,7 @@ export interface components {
          * @description Who answered.
          * @enum {string}
          */
-        AnsweredBy: "person" | "policy" | "deadline";
+        AnsweredBy: "person" | "policy" | "deadline" | "withdrawn";
         /** @description An API key, without the key. */
         ApiKey: {
             /** @description Its id. */
@@ -2756,6 +2759,7 @@ export interface components {
             placeholder: string;
             /** @description Where the value may go. */
             rules: components["schemas"]["InjectionRule"][];
+            renewal?: components["schemas"]["CredentialRenewal"] | null;
             /** @description Grows with every change; also the `ETag`. */
             generation: components["schemas"]["Generation"];
             /**
@@ -2787,6 +2791,7 @@ export interface components {
             placeholder_prefix?: string | null;
             /** @description Where the value may go: 1 to 32 rules, or none for an agent that is known. */
             rules?: components["schemas"]["InjectionRule"][];
+            renewal?: components["schemas"]["CredentialRenewalRequest"] | null;
         };
         /** @description Names a credential. */
         CredentialId: string;
@@ -2797,6 +2802,30 @@ export interface components {
         CredentialLogin: "key" | "oauth";
         /** @description What a credential is called. */
         CredentialName: string;
+        /** @description How the server renews a credential. */
+        CredentialRenewal: {
+            /** @description The token endpoint that it asks. */
+            token_url: string;
+            /**
+             * Format: date-time
+             * @description When the value ends, where that is known.
+             */
+            expires_at?: string | null;
+        };
+        /** @description How the server is to renew a credential. Of an agent that is known, endpoint and client are known. */
+        CredentialRenewalRequest: {
+            /** @description What a new value is asked for with. It goes to the token endpoint alone. */
+            refresh_token: components["schemas"]["Secret"];
+            /**
+             * Format: date-time
+             * @description When the value ends; without, it is renewed when it is refused.
+             */
+            expires_at?: string | null;
+            /** @description The token endpoint: `https://HOST[:PORT]/PATH`. */
+            token_url?: string | null;
+            /** @description Who asks, as the endpoint knows it. */
+            client_id?: string | null;
+        };
         /** @description Changes a credential. What is absent stays as it is, the value too. */
         CredentialUpdateRequest: {
             /** @default null */
@@ -2827,6 +2856,7 @@ export interface components {
         CredentialWhyAnswer: {
             /** @description Every credential that reaches the sandbox; those that the request gets first, then those that came closest. */
             credentials: components["schemas"]["CredentialWhy"][];
+            network?: components["schemas"]["NetworkWhy"] | null;
         };
         /** @description One reject. Inside, `.sandbar-review/declined.md` at the top of the workspace says the same. */
         Declined: {
@@ -3216,6 +3246,18 @@ export interface components {
             /** @enum {string} */
             type: "credential_echoed";
         } | {
+            /** @description A login that the server renews could not be renewed. What needs it is refused once its token has ended. */
+            data: {
+                /** @description What it is called. */
+                credential: string;
+                /** @description Why, for people. */
+                reason: string;
+                /** @description What to do. */
+                hint: string;
+            };
+            /** @enum {string} */
+            type: "credential_expired";
+        } | {
             /** @description A setting or a secret was made, changed or removed. */
             data: {
                 /** @description Its name, and nothing else of it. */
@@ -3423,7 +3465,7 @@ export interface components {
          * @description What kind of event it is. New ones are added; none changes its meaning.
          * @enum {string}
          */
-        EventType: "created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished";
+        EventType: "created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "credential_expired" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished";
         /** @description An exec as the server knows it. */
         Exec: components["schemas"]["ExecState"] & {
             /** @description Names it. */
@@ -3865,23 +3907,20 @@ export interface components {
         };
         /** @description What an API key is for, in words of whoever made it. */
         KeyName: string;
-        /** @description An agent that credentials are known of. */
+        /** @description An agent that a task may be given to, and what of it is there. */
         KnownAgent: {
             /** @description What it is called. */
             name: components["schemas"]["AgentName"];
             /** @description What people call it. */
             label: string;
-            /** @description Its program. */
-            program: string;
-            /** @description The environment variable that a key of it is in, usually. */
-            env: components["schemas"]["EnvName"];
+            /** @description Its program; absent where the task says which. */
+            program?: string | null;
+            /** @description The environment variables that take a key of it, the usual one first; none where nothing is known. */
+            env: components["schemas"]["EnvName"][];
+            /** @description Where its program is on the host, as the user of the server finds it, or in the toolbox; absent where it is not. */
+            host_path?: string | null;
             /** @description Whether there is a credential for it. */
             is_connected: boolean;
-        };
-        /** @description The agents that credentials are known of. */
-        KnownAgents: {
-            /** @description All of them. */
-            agents: components["schemas"]["KnownAgent"][];
         };
         /** @description Who holds which limit of a sandbox. */
         LimitEnforcement: {
@@ -4428,6 +4467,7 @@ export interface components {
                 placeholder: string;
                 /** @description Where the value may go. */
                 rules: components["schemas"]["InjectionRule"][];
+                renewal?: components["schemas"]["CredentialRenewal"] | null;
                 /** @description Grows with every change; also the `ETag`. */
                 generation: components["schemas"]["Generation"];
                 /**
@@ -4487,6 +4527,26 @@ export interface components {
                  */
                 ended_at?: string | null;
             })[];
+            /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_KnownAgent: {
+            /** @description The items, in the list's own order. */
+            items: {
+                /** @description What it is called. */
+                name: components["schemas"]["AgentName"];
+                /** @description What people call it. */
+                label: string;
+                /** @description Its program; absent where the task says which. */
+                program?: string | null;
+                /** @description The environment variables that take a key of it, the usual one first; none where nothing is known. */
+                env: components["schemas"]["EnvName"][];
+                /** @description Where its program is on the host, as the user of the server finds it, or in the toolbox; absent where it is not. */
+                host_path?: string | null;
+                /** @description Whether there is a credential for it. */
+                is_connected: boolean;
+            }[];
             /** @description Ask again with this as `cursor` for the next page; absent on the last one. */
             next_cursor?: string | null;
         };
@@ -4827,6 +4887,11 @@ export interface components {
             /** @description The flags. */
             flags: components["schemas"]["ChangeFlag"][];
         };
+        /**
+         * @description What an agent may do inside without asking. Questions in words are always asked.
+         * @enum {string}
+         */
+        Permissions: "allow_inside" | "ask";
         /**
          * @description A preset: a starter that fills an empty workspace.
          * @enum {string}
@@ -5964,6 +6029,8 @@ export interface components {
             continue?: boolean;
             /** @description For the agent `command`: the program and its arguments. It gets the prompt as standard input. */
             command?: string[];
+            /** @description Whether a person is asked for leave before what the agent itself would ask for. */
+            permissions?: components["schemas"]["Permissions"];
         };
         /**
          * @description Where a task is in its life.
@@ -6398,7 +6465,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["KnownAgents"];
+                    "application/json": components["schemas"]["Page_KnownAgent"];
                 };
             };
             /** @description A problem; `code` says which. */
@@ -7051,7 +7118,7 @@ export interface operations {
                 /** @description `asc`, oldest first, when absent. A stream has no other order. */
                 order?: "asc" | "desc";
                 /** @description Only events of this type; may be given several times. */
-                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "credential_expired" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
             };
             header?: {
                 "Last-Event-ID"?: string;
@@ -7825,7 +7892,7 @@ export interface operations {
                 /** @description `asc`, oldest first, when absent. A stream has no other order. */
                 order?: "asc" | "desc";
                 /** @description Only events of this type; may be given several times. */
-                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "credential_expired" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
                 /** @description Only events of this app. */
                 app?: components["schemas"]["AppId"];
                 /** @description Only events of this sandbox: its id, the unique beginning of one, or its name. */
@@ -9222,7 +9289,7 @@ export interface operations {
                 /** @description `asc`, oldest first, when absent. A stream has no other order. */
                 order?: "asc" | "desc";
                 /** @description Only events of this type; may be given several times. */
-                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
+                type?: ("created" | "running" | "adopted" | "paused" | "resumed" | "stopped" | "failed" | "deleted" | "exec_started" | "exec_ended" | "approved" | "undone" | "approve_recovered" | "approve_kept" | "rejected" | "refreshed" | "checkpoint_made" | "checkpoint_restored" | "checkpoint_reverted" | "manifest_invalid" | "process_ready" | "process_unhealthy" | "process_ended" | "process_given_up" | "build_checked" | "egress_denied" | "credential_echoed" | "credential_expired" | "config_changed" | "app_created" | "app_cloned" | "app_updated" | "app_deleted" | "sandbox_replaced" | "disk_warning" | "disk_exceeded" | "data_disk_low" | "total_disk_warning" | "quota_warning" | "lease_ending" | "webhook_disabled" | "task_queued" | "task_started" | "task_waiting" | "task_finished")[];
             };
             header?: {
                 "Last-Event-ID"?: string;
