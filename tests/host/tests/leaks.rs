@@ -122,7 +122,7 @@ fn plant(server: &Server, name: &str) -> Secrets {
 }
 
 #[test]
-fn sec1_what_is_planted_is_in_none_of_the_places_where_secrets_leak() {
+fn sec1_case_72_what_is_planted_is_in_none_of_the_places_where_secrets_leak() {
     let mut server = Server::start();
     server.kill();
     server.set_env("SANDBAR_LOG", "trace");

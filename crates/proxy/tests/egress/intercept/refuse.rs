@@ -1,14 +1,14 @@
 //! What is refused, and how it is said.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::RootCertStore;
 use sandbar_proxy::egress::{Credential, CredentialSet};
 use tokio::io::AsyncWriteExt as _;
 
 use super::world::{
-    Certificate, HOST, SECRET, Upstream, World, bearer, credential, mirror, read_all, remembering,
-    rule,
+    Certificate, HOST, SECRET, Upstream, World, bearer, credential, head, mirror, read_all,
+    remembering, rule,
 };
 
 #[tokio::test]
@@ -144,4 +144,36 @@ async fn a_client_that_goes_within_a_request_ends_the_connection_to_the_upstream
     read_all(&mut stream).await;
     drop(stream);
     assert_eq!(world.fixture.closed(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn case_64_where_an_answer_leads_is_decided_anew_and_the_value_is_not_sent_there() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heads);
+    let upstream = Upstream::new(Certificate::Good, move |mut stream| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let asked = head(&mut stream).await;
+            kept.lock().unwrap().push(asked);
+            let redirect = "HTTP/1.1 302 Found\r\nLocation: https://evil.example/v1\r\n\
+                Content-Length: 0\r\nConnection: close\r\n\r\n";
+            drop(stream.write_all(redirect.as_bytes()).await);
+        }
+    })
+    .await;
+    let world = World::new(upstream).await;
+    let said = world.fetch("/v1/moved", "").await;
+    assert!(said.starts_with("HTTP/1.1 302 Found\r\n"), "{said}");
+    assert!(said.contains("location: https://evil.example/v1"), "{said}");
+    for elsewhere in ["evil.example:443", "10.0.0.1:443", "169.254.169.254:80"] {
+        let (_tunnel, refusal) = world.fixture.tunnel(elsewhere).await;
+        assert!(refusal.starts_with("HTTP/1.1 403 "), "{elsewhere}: {refusal}");
+    }
+    // The same host without TLS: never with the value.
+    let plain = format!("http://{}/v1", world.target());
+    let ask = format!("GET {plain} HTTP/1.1\r\nHost: {}\r\n\r\n", world.target());
+    assert!(!world.fixture.ask(&ask).await.contains(SECRET));
+    let heads = heads.lock().unwrap();
+    assert_eq!(heads.len(), 1, "{heads:?}");
+    assert!(heads[0].contains(SECRET), "{heads:?}");
 }

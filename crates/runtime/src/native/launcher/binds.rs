@@ -7,17 +7,14 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, major, minor, openat, openat2},
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, major, minor, openat2},
     io::Errno,
     mount::{OpenTreeFlags, open_tree},
 };
 use sandbar_linux::mount::{MountAttributes, NODEV, NOEXEC, NOSUID, RDONLY, Reach, set_attributes};
 
 use super::layers::{Idmaps, home, toolchain};
-use crate::native::{
-    etc_files::CERTIFICATES,
-    plan::{Mount, Plan, What},
-};
+use crate::native::plan::{Mount, Plan, What};
 
 /// Opens the tree of every mount of `plan` that has one and is not ground, with its index in `plan.mounts`.
 pub(super) fn open_own(
@@ -94,7 +91,6 @@ fn open_one(
 ) -> io::Result<Option<OwnedFd>> {
     let tree = match &mount.what {
         What::Home => home(plan, state)?,
-        What::Certificates => certificates(plan, state)?,
         What::Toolchain { host, is_writable, .. } => {
             // Every link was resolved when the plan was made; one that is there now was put there since.
             let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -116,26 +112,12 @@ fn open_one(
         | What::Pts
         | What::Workspace { .. }
         | What::Scope
+        | What::Certificates
         | What::System { .. }
         | What::Data { .. }
         | What::Device { .. } => return Ok(None),
     };
     Ok(Some(tree))
-}
-
-/// A file beside those of the sandbox, with what its `/etc` has: a file of a tree that is not attached yet cannot be bound.
-fn certificates(plan: &Plan, state: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let content = plan.etc.iter().find(|file| file.path == CERTIFICATES);
-    let content = content.ok_or(io::ErrorKind::NotFound)?.content.as_bytes();
-    let name = "ca-bundle.crt";
-    let flags =
-        OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(state, name, flags, Mode::from_raw_mode(0o644))?;
-    std::io::Write::write_all(&mut std::fs::File::from(file), content)?;
-    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(state, name, clone)?;
-    restrict(tree.as_fd(), Reach::Mount, RDONLY | NOSUID | NODEV | NOEXEC)?;
-    Ok(tree)
 }
 
 fn restrict(tree: BorrowedFd<'_>, reach: Reach, set: u64) -> io::Result<()> {

@@ -23,7 +23,10 @@ use sandbar_linux::mount::{MountAttributes, NODEV, NOEXEC, NOSUID, RDONLY, Reach
 use sandbar_types::HostPath;
 
 use super::{binds::with_place, init::own_mounts};
-use crate::native::plan::{AGENT, Ids, Link, MaskKind, Mount, Plan, What};
+use crate::native::{
+    etc_files::CERTIFICATES,
+    plan::{AGENT, Ids, Link, MaskKind, Mount, Plan, What},
+};
 
 /// Where the host has a directory that the new root can be attached to until it is the root.
 const STAGE: &str = "/usr";
@@ -113,12 +116,13 @@ impl Root {
     /// Attaches what `plan` has beyond the ground, in order, then makes read-only what nothing is added to any more.
     pub(super) fn attach_own(&mut self, plan: &Plan, trees: Trees) -> io::Result<()> {
         let Trees { merged, binds } = trees;
-        self.attach_each(&plan.mounts, binds, Some(Own { plan, merged: &merged }))?;
+        // Before what is a view of one of them.
         if let Some(etc) = &self.etc {
             for file in &plan.etc {
                 write_below(etc.as_fd(), Path::new(&file.path), file.content.as_bytes())?;
             }
         }
+        self.attach_each(&plan.mounts, binds, Some(Own { plan, merged: &merged }))?;
         for tree in [&self.etc, &self.dev].into_iter().flatten().chain([&self.tree]) {
             set_attributes(
                 tree.as_fd(),
@@ -159,7 +163,6 @@ impl Root {
             What::System { .. }
             | What::Data { .. }
             | What::Device { .. }
-            | What::Certificates
             | What::Home
             | What::Toolchain { .. } => {
                 let tree = bind.ok_or_else(|| {
@@ -167,6 +170,7 @@ impl Root {
                 })?;
                 self.put(own, tree.as_fd(), at)?;
             }
+            What::Certificates => self.put_certificates(own, at)?,
             What::Etc => {
                 let tree = tmpfs(4 << 20, 4096, 0o755, nothing_runs)?;
                 self.put(own, tree.as_fd(), at)?;
@@ -256,6 +260,19 @@ impl Root {
             tree.as_fd(),
             Reach::Mount,
             MountAttributes { clear: RDONLY, ..MountAttributes::default() },
+        )?;
+        self.put(own, tree.as_fd(), at)
+    }
+
+    /// The file of `/etc` once more, so that its mount names no place of the host.
+    fn put_certificates(&self, own: Option<Own<'_>>, at: &HostPath) -> io::Result<()> {
+        let etc = self.etc.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
+        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = open_tree(etc, CERTIFICATES, clone)?;
+        set_attributes(
+            tree.as_fd(),
+            Reach::Mount,
+            MountAttributes { set: RDONLY | NOSUID | NODEV | NOEXEC, ..MountAttributes::default() },
         )?;
         self.put(own, tree.as_fd(), at)
     }
