@@ -289,7 +289,8 @@ build: {command: 'test ! -e broken || { echo it is broken; exit 3; }'}
     let empty = Project::new();
     let bare = server.create(&empty);
     let result = over(&server, &sh(&server, &bare, "true"))["result"].clone();
-    for absent in ["build_status", "app_healthy", "preview_ok", "files_changed", "usage"] {
+    assert_eq!((&result["files_changed"], &result["files_changed_count"]), (&json!([]), &json!(0)));
+    for absent in ["build_status", "app_healthy", "preview_ok", "usage"] {
         assert!(result.get(absent).is_none(), "nobody looked at {absent}: {result}");
     }
 }

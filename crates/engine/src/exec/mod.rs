@@ -22,6 +22,8 @@ pub use self::{
 };
 use crate::{Engine, Error, ErrorKind, Result, actor::Ordinary, trace::TRACES};
 
+/// How long a supervisor may take until it has heard a signal.
+const SIGNAL_HEARD_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// LIMIT: execs of one list.
 const LIST_MAX: u32 = 200;
 
@@ -172,7 +174,13 @@ impl Engine {
             }
             Err(err) => Err(refusal(err)),
             Ok(mut stream) => {
-                match stream.send(sandbar_runtime::client::Input::Signal(signal)).await {
+                let sent = stream.send(sandbar_runtime::client::Input::Signal(signal)).await;
+                // A supervisor that finds us gone while it sends us the log would never look at what we sent.
+                self.inner.tasks.spawn(async move {
+                    tokio::time::sleep(SIGNAL_HEARD_WITHIN).await;
+                    drop(stream);
+                });
+                match sent {
                     Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                     sent => sent.map_err(refusal),
                 }
