@@ -3845,7 +3845,7 @@ export interface components {
             /** @description The host, exactly: a name in lower case, or an address. No pattern is taken. */
             host: string;
             /**
-             * Format: int64
+             * Format: int32
              * @description The port; 443 when absent.
              */
             port?: number;

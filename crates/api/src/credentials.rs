@@ -153,6 +153,7 @@ pub struct CredentialWhyQuery {
     #[param(min_length = 1)]
     pub host: String,
     /// The port; 443 when absent.
+    #[param(maximum = 65535)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The method; `GET` when absent.

@@ -34,6 +34,7 @@ pub struct InjectionRule {
     /// The host, exactly: a name in lower case, or an address. No pattern is taken.
     pub host: String,
     /// The port; 443 when absent.
+    #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
     #[serde(default = "https")]
     pub port: u16,
     /// The methods, in capitals; every one where there is none.

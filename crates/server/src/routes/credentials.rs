@@ -148,6 +148,9 @@ async fn credential_why(
     Sandbox(id): Sandbox,
     Query(query): Query<CredentialWhyQuery>,
 ) -> Result<Answer<CredentialWhyAnswer>, ApiError> {
+    if query.host.is_empty() {
+        return Err(ApiError::new(ErrorCode::InvalidQuery, "`host` says no host"));
+    }
     let request = WhyRequest {
         host: query.host.to_ascii_lowercase(),
         port: query.port.unwrap_or(443),
