@@ -1,25 +1,25 @@
 //! What a request holds, parsed at the door; whatever cannot be parsed is a problem document.
 
+mod segment;
+
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, Request},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sandbar_api::ErrorCode;
-use sandbar_engine::AppRef;
-use sandbar_types::{
-    ApiKeyId, ApproveId, CheckpointId, CredentialId, EnvName, ExecId, ProcessName, SandboxId,
-    TaskId, UserId, WebhookId, WorkspacePath,
-};
+use sandbar_types::WorkspacePath;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{
-    asker, audit::Notes, error::ApiError, integers, json, objects::Objects, state::AppState,
+pub(crate) use self::segment::{
+    App, Approve, Checkpoint, ConfigKey, Credential, Exec, Key, Port, Process, Sandbox, Task,
+    TenantName, User, Webhook,
 };
+use crate::{audit::Notes, error::ApiError, integers, json, objects::Objects};
 
 /// LIMIT: bytes of a body that is not an upload.
 pub(crate) const LIMIT_BODY_BYTES: usize = 1 << 20;
@@ -129,236 +129,6 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryWithLists<T> {
         }
         serde_html_form::from_str(query).map(Self).map_err(unreadable)
     }
-}
-
-/// The sandbox that `{sandbox}` in the path names: by id, unique beginning of one, name, or that of its app.
-///
-/// Of the tenant of who asks, always: a handler has no other way to an id.
-#[derive(Debug)]
-pub(crate) struct Sandbox(pub(crate) SandboxId);
-
-impl FromRequestParts<AppState> for Sandbox {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let tenant = asker::identity(parts)?.principal.tenant;
-        let text = segment(parts, state, "sandbox").await?;
-        let id = state.engine.sandbox_resolve(tenant, &text).await?;
-        if let Some(notes) = parts.extensions.get::<Notes>() {
-            notes.is_about(id);
-        }
-        Ok(Self(id))
-    }
-}
-
-/// The app that `{app}` in the path names, by id or name. Of the tenant of who asks, always.
-#[derive(Debug)]
-pub(crate) struct App(pub(crate) AppRef);
-
-impl FromRequestParts<AppState> for App {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let tenant = asker::identity(parts)?.principal.tenant;
-        let text = segment(parts, state, "app").await?;
-        Ok(Self(state.engine.app_resolve(tenant, &text).await?))
-    }
-}
-
-/// The exec that `{exec}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Exec(pub(crate) ExecId);
-
-impl FromRequestParts<AppState> for Exec {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "exec").await?;
-        // A text that is no id names no exec: the same answer as for an id that nobody has.
-        text.parse().map(Self).map_err(|error| {
-            ApiError::new(ErrorCode::ExecNotFound, "the sandbox has no such exec")
-                .hint(format!("{error}; `GET …/execs` lists them"))
-        })
-    }
-}
-
-/// The port that `{port}` in the path names, from 1.
-#[derive(Debug)]
-pub(crate) struct Port(pub(crate) u16);
-
-impl FromRequestParts<AppState> for Port {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "port").await?;
-        let port = text.parse().ok().filter(|port| *port != 0);
-        port.map(Self).ok_or_else(|| {
-            ApiError::new(ErrorCode::InvalidName, "a port is a number from 1 to 65535")
-        })
-    }
-}
-
-/// The process that `{process}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Process(pub(crate) ProcessName);
-
-impl FromRequestParts<AppState> for Process {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "process").await?;
-        text.parse().map(Self).map_err(|error: sandbar_types::InvalidProcessName| {
-            ApiError::new(ErrorCode::InvalidName, error.to_string())
-                .hint("`GET …/app` lists the processes")
-        })
-    }
-}
-
-/// The setting or secret that `{key}` of a configuration in the path names.
-#[derive(Debug)]
-pub(crate) struct ConfigKey(pub(crate) EnvName);
-
-impl FromRequestParts<AppState> for ConfigKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "key").await?;
-        text.parse().map(Self).map_err(|error: sandbar_types::InvalidEnvName| {
-            ApiError::new(ErrorCode::InvalidName, error.to_string())
-                .hint("`GET …/config` lists what there is")
-        })
-    }
-}
-
-/// The approve that `{approve}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Approve(pub(crate) ApproveId);
-
-impl FromRequestParts<AppState> for Approve {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "approve").await?;
-        text.parse().map(Self).map_err(|error| {
-            ApiError::new(ErrorCode::ApproveNotFound, "there is no such approve")
-                .hint(format!("{error}; `GET /v1/approves` lists them"))
-        })
-    }
-}
-
-/// The checkpoint that `{checkpoint}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Checkpoint(pub(crate) CheckpointId);
-
-impl FromRequestParts<AppState> for Checkpoint {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "checkpoint").await?;
-        text.parse().map(Self).map_err(|error| {
-            ApiError::new(ErrorCode::CheckpointNotFound, "there is no such checkpoint")
-                .hint(format!("{error}; `GET …/checkpoints` lists them"))
-        })
-    }
-}
-
-/// The user that `{user}` in the path names.
-#[derive(Debug)]
-pub(crate) struct User(pub(crate) UserId);
-
-impl FromRequestParts<AppState> for User {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "user").await?;
-        text.parse().map(Self).map_err(|error| {
-            ApiError::new(ErrorCode::UserNotFound, "there is no such user")
-                .hint(format!("{error}; `GET /v1/users` lists them"))
-        })
-    }
-}
-
-/// The API key that `{key}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Key(pub(crate) ApiKeyId);
-
-impl FromRequestParts<AppState> for Key {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "key").await?;
-        text.parse().map(Self).map_err(|error| {
-            ApiError::new(ErrorCode::ApiKeyNotFound, "there is no such API key")
-                .hint(format!("{error}; `GET /v1/api-keys` lists them"))
-        })
-    }
-}
-
-/// The webhook that `{webhook}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Webhook(pub(crate) WebhookId);
-
-impl FromRequestParts<AppState> for Webhook {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "webhook").await?;
-        text.parse().map(Self).map_err(|_: sandbar_types::InvalidId| {
-            ApiError::new(ErrorCode::WebhookNotFound, "there is no such webhook")
-                .hint("`GET /v1/webhooks` lists them")
-        })
-    }
-}
-
-/// The credential that `{credential}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Credential(pub(crate) CredentialId);
-
-impl FromRequestParts<AppState> for Credential {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "credential").await?;
-        text.parse().map(Self).map_err(|_: sandbar_types::InvalidId| {
-            ApiError::new(ErrorCode::CredentialNotFound, "there is no such credential")
-                .hint("`GET /v1/credentials` lists them")
-        })
-    }
-}
-
-/// The task that `{task}` in the path names.
-#[derive(Debug)]
-pub(crate) struct Task(pub(crate) TaskId);
-
-impl FromRequestParts<AppState> for Task {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = segment(parts, state, "task").await?;
-        text.parse().map(Self).map_err(|error: sandbar_types::InvalidId| {
-            ApiError::new(ErrorCode::TaskNotFound, "there is no such task")
-                .hint(format!("{error}; `GET …/tasks` lists those of a sandbox"))
-        })
-    }
-}
-
-/// The name of the tenant in the path.
-#[derive(Debug)]
-pub(crate) struct TenantName(pub(crate) String);
-
-impl FromRequestParts<AppState> for TenantName {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        segment(parts, state, "tenant").await.map(Self)
-    }
-}
-
-async fn segment(parts: &mut Parts, state: &AppState, name: &str) -> Result<String, ApiError> {
-    let unreadable = || ApiError::new(ErrorCode::InvalidRequest, "the address is not UTF-8");
-    let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
-    let text = params.iter().find(|(key, _)| *key == name).map(|(_, text)| text.to_owned());
-    text.ok_or_else(unreadable)
 }
 
 /// Reads a path of the workspace from `path` or `path_b64`; `None` is the root.

@@ -1,8 +1,17 @@
 //! One instruction to a coding agent: what is asked, what happens, what comes of it.
 
+mod event;
+mod question;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointId, ExitStatus, SandboxId, TaskId, word::word};
+pub use self::{
+    event::{AgentEvent, TaskEvent, TaskEventPayload, ToolState},
+    question::{
+        Answer, AnsweredBy, InvalidQuestionId, Question, QuestionId, QuestionKind, QuestionOption,
+    },
+};
+use crate::{CheckpointId, SandboxId, TaskId, word::word};
 
 /// The name of an agent: `[a-z0-9-]`, at most 32 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,23 +29,6 @@ fn is_agent_name(name: &str) -> bool {
 }
 
 word!(AgentName, is_agent_name, InvalidAgentName, InvalidAgentName);
-
-/// Names a question of one task: unique in it, the same after a restart of the server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct QuestionId(String);
-
-/// A text that is not the name of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a name of a question: letters, digits, `-` and `_`, at most 64 bytes")]
-pub struct InvalidQuestionId;
-
-fn is_question_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-word!(QuestionId, is_question_id, InvalidQuestionId, InvalidQuestionId);
 
 /// What an agent may do inside without asking. Questions in words are always asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,219 +163,6 @@ pub struct TaskUsage {
     /// What it cost, in US dollars, as the agent says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
-}
-
-/// What an agent asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum QuestionKind {
-    /// Leave to do something inside the sandbox.
-    Permission,
-    /// An answer in words.
-    Question,
-    /// Leave to reach a host that the policy refuses.
-    Network,
-}
-
-/// One answer that may be chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct QuestionOption {
-    /// What is sent to choose it.
-    pub id: String,
-    /// What people read.
-    pub label: String,
-    /// Whether it lets the agent do what it asked for; `None` where it is no permission.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allows: Option<bool>,
-}
-
-/// A question of an agent to a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Question {
-    /// Its name.
-    pub id: QuestionId,
-    /// What it is about.
-    pub kind: QuestionKind,
-    /// The question, for people.
-    pub text: String,
-    /// What may be chosen; empty where only words answer.
-    #[serde(default)]
-    pub options: Vec<QuestionOption>,
-    /// Whether words may answer in place of an option.
-    #[serde(default)]
-    pub free_text: bool,
-}
-
-/// The answer to a question: one of its options, or words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Answer {
-    /// The `id` of an option.
-    Option(String),
-    /// Words.
-    Text(String),
-}
-
-/// Who answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum AnsweredBy {
-    /// A person, or a program with their key.
-    Person,
-    /// The policy of the sandbox.
-    Policy,
-    /// Nobody in time: the answer that lets nothing happen.
-    Deadline,
-    /// Nobody before the task was over: the question was taken back, and nothing happened.
-    Withdrawn,
-}
-
-/// How far a tool of an agent is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ToolState {
-    /// It was begun.
-    Running,
-    /// It did what it was asked.
-    Completed,
-    /// It failed, or was not let.
-    Failed,
-}
-
-/// What an agent says or does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum AgentEvent {
-    /// It says something; messages in pieces are told piece by piece.
-    Message {
-        /// The words.
-        text: String,
-    },
-    /// It thinks aloud.
-    Thought {
-        /// The words.
-        text: String,
-    },
-    /// It uses a tool, or a tool is further than it was.
-    ToolCall {
-        /// The same for every event of one use.
-        id: String,
-        /// The tool, as the agent names it.
-        tool: String,
-        /// What is done, in one line.
-        title: String,
-        /// How far it is.
-        state: ToolState,
-        /// What came of it, cut where it is long.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        output: Option<String>,
-    },
-    /// It says that it changes a file. What really changed is told by the layer.
-    FileChange {
-        /// The path, as it names it.
-        path: String,
-    },
-    /// It waits for its model, tries again, or says how it is.
-    Status {
-        /// The words.
-        text: String,
-    },
-}
-
-/// One line of a task's history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TaskEvent {
-    /// Counted from 1 in each task, without gaps: what `Last-Event-ID` takes.
-    pub seq: u64,
-    /// When, by the server's clock.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
-    pub at: jiff::Timestamp,
-    /// What.
-    #[serde(flatten)]
-    pub payload: TaskEventPayload,
-}
-
-/// What happened in a task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum TaskEventPayload {
-    /// It is in another state.
-    State {
-        /// Which.
-        state: TaskState,
-    },
-    /// The agent said or did something.
-    Agent {
-        /// What.
-        agent: AgentEvent,
-    },
-    /// The agent wrote to its standard error.
-    Stderr {
-        /// A line.
-        text: String,
-    },
-    /// A checkpoint was made.
-    Checkpoint {
-        /// Which.
-        checkpoint: CheckpointId,
-        /// Whether it is the one before the agent began.
-        is_before: bool,
-    },
-    /// The agent asks.
-    Question {
-        /// What.
-        question: Question,
-        /// When the policy answers in place of a person.
-        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deadline: Option<jiff::Timestamp>,
-    },
-    /// A question was answered.
-    Answered {
-        /// Which.
-        question: QuestionId,
-        /// How.
-        answer: Answer,
-        /// By whom.
-        by: AnsweredBy,
-    },
-    /// The agent's process ended.
-    Ended {
-        /// How.
-        exit: ExitStatus,
-    },
-    /// It was tried whether the app builds.
-    Build {
-        /// `passed`, `failed`, `skipped`.
-        status: String,
-        /// The last lines, where it failed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        message: Option<String>,
-    },
-    /// It was looked whether the app is well.
-    Health {
-        /// Whether it is.
-        app_healthy: bool,
-        /// Whether the preview answers; absent where there is none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        preview_ok: Option<bool>,
-    },
-    /// It is over; nothing follows.
-    Done {
-        /// What came of it.
-        result: Box<TaskResult>,
-    },
 }
 
 /// What came of a task. A field that nobody looked at is absent.

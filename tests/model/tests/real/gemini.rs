@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use sandbar_types::{QuestionKind, ToolState};
-
 use crate::{
     drive::{Place, installed},
+    scenario::{Says, behaves},
     subject::Subject,
 };
 
@@ -24,107 +23,27 @@ fn subject() -> Option<Subject> {
     )
 }
 
-#[test]
-fn it_edits() {
-    let Some(it) = subject() else { return };
-    let ran = it.run("EDIT please");
-    assert!(ran.succeeded().starts_with("I am done"), "{ran:#?}");
-    assert!(ran.message().contains(ran.succeeded()), "{ran:#?}");
-    assert_eq!(it.place.made().as_deref(), Some("made by the agent\n"));
-    assert!(ran.has_tool(ToolState::Running) && ran.has_tool(ToolState::Completed), "{ran:#?}");
-    assert!(ran.changed().iter().any(|path| path.ends_with("made-by-agent.txt")), "{ran:#?}");
-    let usage = ran.usage.unwrap_or_default();
-    assert!(usage.input_tokens > Some(0) && usage.output_tokens > Some(0), "{ran:#?}");
-    assert!(ran.session.is_some() && ran.questions.is_empty(), "{ran:#?}");
-    let carried = |request: &sandbar_test_model::Record| {
-        request.header("x-goog-api-key") == Some("sandbar-placeholder")
-    };
-    assert!(it.model.requests().iter().any(carried), "{:#?}", it.model.requests());
-}
-
-#[test]
-fn it_offers_no_question() {
-    let Some(it) = subject() else { return };
-    // Its tool `ask_user` is for its own terminal alone.
-    assert!(it.run("ASK me").succeeded().starts_with("I have no tool for that"));
-}
-
-#[test]
-fn a_permission_that_is_given_lets_it_edit() {
-    let Some(it) = subject() else { return };
-    let ran = it.run_asked("EDIT please", true);
-    assert_eq!(ran.questions.len(), 1, "{ran:#?}");
-    assert_eq!(ran.questions[0].kind, QuestionKind::Permission);
-    assert!(ran.succeeded().starts_with("I am done"), "{ran:#?}");
-    assert!(it.place.made().is_some());
-}
-
-#[test]
-fn a_permission_that_is_refused_does_not() {
-    let Some(it) = subject() else { return };
-    let ran = it.run_asked("EDIT please", false);
-    assert_eq!(ran.questions.len(), 1, "{ran:#?}");
-    assert!(it.place.made().is_none());
-    assert!(ran.has_tool(ToolState::Failed), "{ran:#?}");
-    assert!(ran.changed().is_empty());
-}
-
-#[test]
-fn it_tries_again_after_a_rate_limit() {
-    let Some(it) = subject() else { return };
-    let ran = it.run("RATE then");
-    assert!(ran.succeeded().starts_with("I am done"), "{ran:#?}");
-    assert!(it.place.made().is_some());
-}
-
-#[test]
-fn an_error_of_the_model_is_the_error_of_the_task() {
-    let Some(it) = subject() else { return };
-    let ran = it.run("ERROR then");
-    assert!(ran.failed().contains("The model refused, as the test wanted it."), "{ran:#?}");
-}
-
-#[test]
-fn it_goes_on_after_a_cut() {
-    let Some(it) = subject() else { return };
-    let ran = it.run("CUT then");
-    assert!(ran.succeeded().starts_with("I am done"), "{ran:#?}");
-    assert!(it.place.made().is_some());
-}
-
-#[test]
-fn it_stops_when_it_is_cancelled() {
-    let Some(it) = subject() else { return };
-    let ran = it.run_cancelled("SLOW please");
-    assert_eq!(ran.failed(), "cancelled", "{ran:#?}");
-    assert!(ran.finished.is_some(), "it says itself that it is done: {ran:#?}");
+behaves! {
+    it_edits(("x-goog-api-key", "sandbar-placeholder")),
+    it_offers_no_question(),
+    a_permission_that_is_given_lets_it_edit(),
+    a_permission_that_is_refused_does_not(),
+    it_tries_again_after_a_rate_limit(Says::Nothing),
+    an_error_of_the_model_is_the_error_of_the_task(),
+    it_goes_on_after_a_cut(),
+    it_stops_when_it_is_cancelled(),
+    it_goes_on_with_a_session as it_goes_on_with_a_session_of_another_minute(another_minute),
+    a_session_that_is_not_there_is_an_error("7a7e2b5e-3c1c-4f43-9d4e-2f2f4b6f0c11"),
 }
 
 /// It names the file of a session by the minute, and one that is gone on with in the same minute is overwritten before
 /// it is read. So the file of the first run is made an older one here.
-#[test]
-fn it_goes_on_with_a_session_of_another_minute() {
-    let Some(it) = subject() else { return };
-    let (ran, sent) = it.run_on("remember the word lighthouse", "what was it?", |place| {
-        let dir = place.home().join(".gemini/tmp/work/chats");
-        for entry in fs::read_dir(&dir).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let id = name.rsplit('-').next().unwrap();
-            fs::rename(dir.join(&name), dir.join(format!("session-2026-01-01T00-00-{id}")))
-                .unwrap();
-        }
-    });
-    ran.succeeded();
-    assert!(!ran.message().contains("28 bytes"), "the past is not told again: {ran:#?}");
-    assert!(sent.contains("remember the word lighthouse"), "{sent}");
-}
-
-#[test]
-fn a_session_that_is_not_there_is_an_error() {
-    let Some(it) = subject() else { return };
-    let mut order = it.order("go on");
-    order.session = Some("7a7e2b5e-3c1c-4f43-9d4e-2f2f4b6f0c11".to_owned());
-    let ran = it.run_order(&order);
-    ran.failed();
-    assert!(ran.message().is_empty(), "{ran:#?}");
+fn another_minute(place: &Place) {
+    // Where it keeps the sessions of a workspace named `work`.
+    let dir = place.home().join(".gemini").join("tmp").join("work").join("chats");
+    for entry in fs::read_dir(&dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let id = name.rsplit('-').next().unwrap();
+        fs::rename(dir.join(&name), dir.join(format!("session-2026-01-01T00-00-{id}"))).unwrap();
+    }
 }

@@ -9,6 +9,7 @@
 
 mod drive;
 mod model;
+mod scenario;
 mod subject;
 
 mod acp;
