@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use sandbar_engine::{
     Counter, Counters, Egress, EgressClosed, EgressCounts, EgressDenied, EgressEntry,
     EgressSockets, Network, NetworkQuestion, NetworkReader, TokenAnswer, TokenRequest, Trust,
-    WireCredential,
 };
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
@@ -25,11 +24,14 @@ use sandbar_proxy::egress::{
 use sandbar_types::{EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId};
 use tokio::{
     net::{TcpListener, UdpSocket},
-    sync::{mpsc, watch},
+    sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{credentials::Credentials, renewal::endpoint};
+use self::{
+    credentials::{Credentials, Feeding},
+    renewal::endpoint,
+};
 use crate::config::{Config, Network as Allowed};
 
 /// The way out through the server's own network, as the host's configuration has it.
@@ -50,8 +52,8 @@ pub struct ServerNetwork {
 struct Live {
     proxy: Arc<EgressProxy>,
     rules: NetworkReader,
-    /// What credentials are put in for, and where; `None` where none are.
-    bound: Option<watch::Receiver<Arc<Vec<WireCredential>>>>,
+    /// What is put in, as the engine says; `None` where nothing is.
+    credentials: Option<Feeding>,
     /// Held while rules are read and set, so that older ones never come last.
     setting: tokio::sync::Mutex<()>,
 }
@@ -109,14 +111,23 @@ impl ServerNetwork {
             NetworkMode::Open => Mode::Open,
         };
         let policy = self.found.extend(self.config.policy().with_mode(mode));
-        // Checked when the sandbox was made; a rule that a later version no longer reads allows nothing.
-        let rules = |texts: &[String]| -> Vec<HostPattern> {
-            texts.iter().filter_map(|rule| rule.parse().ok()).collect()
-        };
         let bound = bound.iter().filter_map(|(host, port)| endpoint(host, *port));
         let policy = bound.map(HostPattern::exact).fold(policy, Policy::allow);
-        let policy = rules(&spec.allow).into_iter().fold(policy, Policy::allow);
-        rules(&spec.deny).into_iter().fold(policy, Policy::deny)
+        // Checked when they were made; one that a later version no longer reads allows nothing, and refuses everything.
+        let allowed = spec.allow.iter().filter_map(|rule| rule.parse().ok());
+        let policy = allowed.fold(policy, Policy::allow);
+        let denied: Result<Vec<HostPattern>, _> =
+            spec.deny.iter().map(|rule| rule.parse::<HostPattern>()).collect();
+        match denied {
+            Ok(denied) => denied.into_iter().fold(policy, Policy::deny),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a rule that refuses cannot be read: nothing is reached"
+                );
+                Policy::new(Mode::None)
+            }
+        }
     }
 }
 
@@ -174,13 +185,12 @@ impl Network for ServerNetwork {
             .with_resolver(Arc::clone(&self.resolver))
             .with_upstreams(Arc::clone(&self.upstreams))
             .with_sandbox_name(name.to_string());
-        let bound = wire.as_ref().map(|wire| wire.credentials.clone());
-        let (proxy, feeding) = self.credentials.put_into(proxy, (sandbox, wire));
+        let (proxy, credentials) = self.credentials.put_into(proxy, (sandbox, wire));
         let proxy = Arc::new(proxy);
         let live = Arc::new(Live {
             proxy: Arc::clone(&proxy),
             rules,
-            bound: bound.filter(|_| !feeding.is_empty()),
+            credentials,
             setting: Default::default(),
         });
         // Known before its rules are read: a change meanwhile is one that it hears of.
@@ -223,24 +233,16 @@ impl Network for ServerNetwork {
 impl ServerNetwork {
     async fn set_rules(&self, live: &Live) {
         let _setting = live.setting.lock().await;
-        let bound: Vec<(String, u16)> = match &live.bound {
-            Some(credentials) => credentials
-                .borrow()
-                .iter()
-                .flat_map(|credential| &credential.rules)
-                .map(|rule| (rule.host.clone(), rule.port))
-                .collect(),
-            None => Vec::new(),
-        };
+        // First what is put in: a host that may be reached because a value is bound to it never gets a request without.
+        let bound = live.credentials.as_ref().map(Feeding::renew).unwrap_or_default();
         live.proxy.set_policy(self.policy(&live.rules.now(), &bound));
     }
 
     /// What is bound may be reached, and what is bound no more is not reached by that any more.
     async fn follow_credentials(&self, live: &Live) {
-        let Some(mut bound) = live.bound.clone() else { return };
-        // It may have changed before its rules were set first.
-        bound.mark_changed();
-        while bound.changed().await.is_ok() {
+        let Some(feeding) = &live.credentials else { return };
+        let mut told = feeding.told.clone();
+        while told.changed().await.is_ok() {
             self.set_rules(live).await;
         }
     }

@@ -14,7 +14,7 @@ use std::{
 use sandbar_runtime::LaunchSpec;
 use sandbar_secrets::{ExposeSecret as _, SecretString};
 use sandbar_store::SandboxRow;
-use sandbar_types::{EnvName, NetworkMode, SandboxId};
+use sandbar_types::{EnvName, SandboxId};
 
 use crate::engine::Inner;
 
@@ -72,11 +72,8 @@ pub(super) fn key(inner: &Inner, id: SandboxId) -> io::Result<Option<SecretStrin
 
 /// Tells a sandbox that is to be launched whom to believe. Without a key nothing is ended, and it believes the host.
 ///
-/// The directory of the sandbox is there.
+/// Also one without a network, which may get one while it runs. The directory of the sandbox is there.
 pub(crate) fn prepare(inner: &Inner, row: &SandboxRow, launch: &mut LaunchSpec) {
-    if row.spec.network.mode == NetworkMode::None {
-        return;
-    }
     let id = row.id;
     match trusted(inner, id) {
         Ok(Some(certificates)) => {

@@ -1,6 +1,6 @@
 //! What the way out of a sandbox gets of its credentials, for as long as it is served.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sandbar_secrets::SecretString;
@@ -15,6 +15,8 @@ use super::{
 };
 use crate::{Error, Result, engine::Inner, event::EventPayload};
 
+/// Before the store is asked again that did not answer.
+const AGAIN: Duration = Duration::from_secs(1);
 /// LIMIT: reports that wait to be written; more are dropped, for an upstream can say a value back as often as it likes.
 const TOLD_MAX: usize = 64;
 /// LIMIT: requests that wait for a new value to be asked for; more wait for a place.
@@ -104,9 +106,9 @@ pub(crate) async fn begin(inner: &Inner, id: SandboxId) -> Option<(Wire, Feed)> 
         }
     };
     // Before they are read: what changes in between is read again.
-    let mut changed = inner.credentials.told.subscribe();
-    changed.mark_unchanged();
-    let sender = watch::Sender::new(Arc::new(load_or_none(inner, id).await));
+    let changed = inner.credentials.told.subscribe();
+    // Nothing is let out before it is known what would get a value.
+    let sender = watch::Sender::new(Arc::new(loaded(inner, id).await));
     let (told, reports) = mpsc::channel(TOLD_MAX);
     let (renewals, asks) = mpsc::channel(ASKS_MAX);
     let wire = Wire { key, credentials: sender.subscribe(), told, renewals };
@@ -119,7 +121,15 @@ impl Feed {
         let Self { id, sender, mut told, mut asks, mut changed } = self;
         let follow = async {
             while changed.changed().await.is_ok() {
-                sender.send_replace(Arc::new(load_or_none(inner, id).await));
+                let next = match load(inner, id).await {
+                    Ok(found) => found,
+                    Err(err) => {
+                        unreadable(id, &err);
+                        sender.send_modify(|known| *known = without_values(known));
+                        loaded(inner, id).await
+                    }
+                };
+                sender.send_replace(Arc::new(next));
             }
         };
         let record = async {
@@ -137,22 +147,42 @@ impl Feed {
     }
 }
 
-/// None at all is what is safe where the store does not answer: no request gets what may have been taken back.
-async fn load_or_none(inner: &Inner, id: SandboxId) -> Vec<WireCredential> {
-    load(inner, id).await.unwrap_or_else(|err| {
-        tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "the credentials of a sandbox cannot be read");
-        Vec::new()
-    })
+/// What there is, once the store answers.
+async fn loaded(inner: &Inner, id: SandboxId) -> Vec<WireCredential> {
+    loop {
+        match load(inner, id).await {
+            Ok(found) => return found,
+            Err(err) => unreadable(id, &err),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn unreadable(id: SandboxId, err: &Error) {
+    tracing::warn!(sandbox.id = %id, error = err as &dyn std::error::Error, "the credentials of a sandbox cannot be read");
+}
+
+/// No request gets what may have been taken back, and none that is to get something goes out without it.
+fn without_values(known: &[WireCredential]) -> Arc<Vec<WireCredential>> {
+    let closed =
+        |credential: &WireCredential| WireCredential { secret: None, ..credential.clone() };
+    Arc::new(known.iter().map(closed).collect())
 }
 
 async fn load(inner: &Inner, id: SandboxId) -> Result<Vec<WireCredential>> {
     // The keys first, then the rows: a rotation in between would seal them with another one.
-    let ring = inner.secrets.to_open().await?;
+    let ring = inner.secrets.to_open().await;
+    if let Err(err) = &ring {
+        tracing::warn!(sandbox.id = %id, error = err as &dyn std::error::Error, "the values of credentials cannot be opened");
+    }
     let mut found = Vec::new();
     let rows = rows(inner, id).await?;
     let mut conn = inner.store.read().await?;
     for row in rows {
-        let secret = values::open(&mut conn, &ring, (&row, Part::Value)).await?;
+        let secret = match &ring {
+            Ok(ring) => values::open(&mut conn, ring, (&row, Part::Value)).await?,
+            Err(_) => None,
+        };
         let renewal = row.renewal.as_ref().and_then(Renewal::of).and_then(|it| it.on_wire());
         let CredentialRow { name, placeholder, rules, .. } = row;
         found.push(WireCredential { name, secret, placeholder, rules, renewal });

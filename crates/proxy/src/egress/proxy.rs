@@ -128,7 +128,14 @@ impl EgressProxy {
 
     /// Sets another policy. Connections whose target it refuses are ended.
     pub fn set_policy(&self, policy: Policy) {
-        self.policy.send_replace(Arc::new(policy));
+        // Every open connection looks at a change.
+        self.policy.send_if_modified(|known| {
+            let is_other = **known != policy;
+            if is_other {
+                *known = Arc::new(policy);
+            }
+            is_other
+        });
     }
 
     /// Serves what `listener` accepts until `cancel`; connections that are open then are ended.

@@ -15,10 +15,7 @@ use sandbar_proxy::egress::{
     Interception, Passage, Renewal, outside,
 };
 use sandbar_types::SandboxId;
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::renewal::{Renewer, endpoint};
 
@@ -109,41 +106,51 @@ impl Credentials {
         Some(Trust { key: key.into(), certificates })
     }
 
-    /// Has `proxy` put in what `sandbox` has; the tasks feed it until they are dropped.
+    /// Has `proxy` put in what `sandbox` has, as far as what is returned says it.
     pub(super) fn put_into(
         &self,
         proxy: EgressProxy,
         (sandbox, wire): (SandboxId, Option<Wire>),
-    ) -> (EgressProxy, JoinSet<()>) {
-        let mut feeding = JoinSet::new();
-        let Some(Wire { key, mut credentials, told, renewals }) = wire else {
-            return (proxy, feeding);
+    ) -> (EgressProxy, Option<Feeding>) {
+        let Some(Wire { key, credentials, told, renewals }) = wire else {
+            return (proxy, None);
         };
         let Some(outside) = self.host().outside.clone() else {
             tracing::warn!(sandbox.id = %sandbox, "this host has no certificates: no credential is put into anything");
-            return (proxy, feeding);
+            return (proxy, None);
         };
         let authority = match Authority::new(&sandbox.to_string(), expose(&key)) {
             Ok(authority) => Arc::new(authority),
             Err(error) => {
                 tracing::error!(sandbox.id = %sandbox, error = &error as &dyn std::error::Error, "the key of a sandbox's certificates cannot be used");
-                return (proxy, feeding);
+                return (proxy, None);
             }
         };
-        let sender = watch::Sender::new(set(&credentials.borrow_and_update()));
-        let receiver = sender.subscribe();
-        feeding.spawn(async move {
-            while credentials.changed().await.is_ok() {
-                let next = set(&credentials.borrow_and_update());
-                sender.send_replace(next);
-            }
-            // Nobody says any more what there is: what was said last is not taken back.
-            std::future::pending::<()>().await;
-        });
+        let put_in = watch::Sender::new(Arc::default());
+        let receiver = put_in.subscribe();
         let log = Arc::new(Told { told, lately: Mutex::default() });
         let renewer: Option<Arc<dyn CredentialRenewer>> = Some(Arc::new(Renewer(renewals)));
         let interception = Interception { authority, credentials: receiver, outside, log, renewer };
-        (proxy.with_interceptor(Arc::new(interception)), feeding)
+        let proxy = proxy.with_interceptor(Arc::new(interception));
+        (proxy, Some(Feeding { told: credentials, put_in }))
+    }
+}
+
+/// What a proxy puts in, between who says it and who does it.
+#[derive(Debug)]
+pub(super) struct Feeding {
+    /// What the engine says that there is. Once it says no more, what it said last is not taken back.
+    pub(super) told: watch::Receiver<Arc<Vec<WireCredential>>>,
+    put_in: watch::Sender<Arc<CredentialSet>>,
+}
+
+impl Feeding {
+    /// Has put in what there is now, and returns the hosts and ports that it is bound to.
+    pub(super) fn renew(&self) -> Vec<(String, u16)> {
+        let credentials = Arc::clone(&self.told.borrow());
+        self.put_in.send_replace(set(&credentials));
+        let rules = credentials.iter().flat_map(|credential| &credential.rules);
+        rules.map(|rule| (rule.host.clone(), rule.port)).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     renewal::{IsUsable, Renewal, is_due},
     response::Refusal,
 };
-use crate::egress::policy::Target;
+use crate::egress::policy::{Host, Target};
 
 /// Headers that carry credentials with the services that people use. A request that gets a credential of ours has no
 /// other one: with a key of somebody else's, what the sandbox holds could be sent to their account.
@@ -207,9 +207,15 @@ impl Bound {
         renewals.any(|it| it.endpoint == *target && it.path.trim_end_matches('/') == path)
     }
 
-    /// Takes out what the program inside sent where a credential would be, whether this request gets one or not.
-    pub(super) fn strip(&self, headers: &mut HeaderMap) {
-        for rule in self.credentials.iter().flat_map(|credential| &credential.rules) {
+    /// Takes out what the program inside sent where a credential of `target` would be, whether this request gets one or
+    /// not.
+    pub(super) fn strip(&self, target: &Target, headers: &mut HeaderMap) {
+        let is_of = |rule: &&InjectionRule| {
+            rule.port == target.port
+                && rule.host.parse().is_ok_and(|host: Host| host == target.host)
+        };
+        let rules = self.credentials.iter().flat_map(|credential| &credential.rules);
+        for rule in rules.filter(is_of) {
             if let Some(name) = header_name(&rule.place) {
                 headers.remove(name);
             }

@@ -75,7 +75,7 @@ pub(super) async fn outgoing(
     };
     // What is compressed cannot be looked into on its way back, and would have to be kept until it can.
     parts.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    bound.strip(&mut parts.headers);
+    bound.strip(target, &mut parts.headers);
     let injection = bound.injection(target, (parts.method.as_str(), &path))?;
     let mut injected: Vec<String> =
         injection.put(&mut parts.headers).into_iter().map(str::to_owned).collect();

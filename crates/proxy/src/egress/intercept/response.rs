@@ -163,10 +163,16 @@ pub(super) fn incoming(
     mut response: Response<Incoming>,
     told: Told,
 ) -> Result<Response<AnyBody>, Refusal> {
+    // Words of the upstream's own beside the status, which nothing searches.
+    response.extensions_mut().remove::<hyper::ext::ReasonPhrase>();
     let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     // A program that wants them gets them only where they are announced.
     let trailers = headers.get(header::TRAILER).cloned();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !headers.get_all(header::TRANSFER_ENCODING).iter().all(is_chunked) {
+        return Err(Refusal::Encoded);
+    }
     strip(headers);
     if let Some(trailers) = trailers {
         headers.insert(header::TRAILER, trailers);

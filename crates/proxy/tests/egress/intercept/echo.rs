@@ -56,3 +56,29 @@ async fn what_is_compressed_unasked_is_refused() {
     let said = World::new(upstream).await.fetch("/v1", "").await;
     assert!(said.starts_with("HTTP/1.1 502 ") && said.contains("upstream_encoding"), "{said}");
 }
+
+#[tokio::test]
+async fn case_68_the_words_beside_a_status_are_not_passed_on_nor_what_is_packed() {
+    for (head_of_answer, wanted) in [
+        (format!("HTTP/1.1 401 bad key {SECRET}\r\nContent-Length: 0\r\n\r\n"), "HTTP/1.1 401 "),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            "HTTP/1.1 502 ",
+        ),
+    ] {
+        let upstream = Upstream::new(Certificate::Good, move |mut stream| {
+            let answer = head_of_answer.clone();
+            async move {
+                head(&mut stream).await;
+                drop(stream.write_all(answer.as_bytes()).await);
+                drop(stream.flush().await);
+                head(&mut stream).await;
+            }
+        })
+        .await;
+        let world = World::new(upstream).await;
+        let said = world.fetch("/v1", "").await;
+        assert!(said.starts_with(wanted), "{said}");
+        assert!(!said.contains(SECRET), "{said}");
+    }
+}
