@@ -145,7 +145,7 @@ Answer: TypeAlias = 'Answer1 | Answer2'
 
 
 # Who answered.
-AnsweredBy: TypeAlias = "Literal['person', 'policy', 'deadline', 'withdrawn']"
+AnsweredBy: TypeAlias = "Literal['person', 'deadline', 'withdrawn']"
 
 
 # An API key, without the key.

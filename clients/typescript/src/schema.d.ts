@@ -2119,7 +2119,7 @@ export interface components {
          * @description Who answered.
          * @enum {string}
          */
-        AnsweredBy: "person" | "policy" | "deadline" | "withdrawn";
+        AnsweredBy: "person" | "deadline" | "withdrawn";
         /** @description An API key, without the key. */
         ApiKey: {
             /** @description Its id. */
@@ -6027,7 +6027,7 @@ export interface components {
             timeout_ms?: number | null;
             /** @description Goes on with the conversation of the last task of the same agent in this sandbox. */
             continue?: boolean;
-            /** @description For the agent `command`: the program and its arguments. It gets the prompt as standard input. */
+            /** @description For the agents `command`, which gets the prompt as standard input, and `acp`: the program and its arguments. */
             command?: string[];
             /** @description Whether a person is asked for leave before what the agent itself would ask for. */
             permissions?: components["schemas"]["Permissions"];

@@ -44,8 +44,6 @@ pub struct Credential {
     pub hosts: &'static [&'static str],
     /// The headers that carry it; which one depends on the kind of key.
     pub headers: &'static [KeyHeader],
-    /// The variable that names another server for the model, where there is one.
-    pub base_url_env: Option<&'static str>,
     /// The file that a login on the host leaves, below the home.
     pub login_file: Option<&'static str>,
 }
@@ -63,7 +61,6 @@ const TABLE: &[Credential] = &[
         env: &["ANTHROPIC_API_KEY"],
         hosts: &["api.anthropic.com"],
         headers: &[X_API_KEY],
-        base_url_env: Some("ANTHROPIC_BASE_URL"),
         login_file: None,
     },
     // A subscription: a token of `claude setup-token`, or the login.
@@ -75,7 +72,6 @@ const TABLE: &[Credential] = &[
         env: &["CLAUDE_CODE_OAUTH_TOKEN"],
         hosts: &["api.anthropic.com"],
         headers: &[BEARER],
-        base_url_env: Some("ANTHROPIC_BASE_URL"),
         login_file: Some(".claude/.credentials.json"),
     },
     Credential {
@@ -86,7 +82,6 @@ const TABLE: &[Credential] = &[
         env: &["OPENAI_API_KEY", "CODEX_API_KEY"],
         hosts: &["api.openai.com"],
         headers: &[BEARER],
-        base_url_env: None,
         login_file: None,
     },
     Credential {
@@ -97,7 +92,6 @@ const TABLE: &[Credential] = &[
         env: &[],
         hosts: &["chatgpt.com", "auth.openai.com"],
         headers: &[BEARER],
-        base_url_env: None,
         login_file: Some(".codex/auth.json"),
     },
     Credential {
@@ -108,7 +102,6 @@ const TABLE: &[Credential] = &[
         env: &["ANTHROPIC_API_KEY"],
         hosts: &["api.anthropic.com"],
         headers: &[X_API_KEY],
-        base_url_env: None,
         login_file: Some(".local/share/opencode/auth.json"),
     },
     Credential {
@@ -119,7 +112,6 @@ const TABLE: &[Credential] = &[
         env: &["OPENAI_API_KEY"],
         hosts: &["api.openai.com"],
         headers: &[BEARER],
-        base_url_env: None,
         login_file: Some(".local/share/opencode/auth.json"),
     },
     Credential {
@@ -130,7 +122,6 @@ const TABLE: &[Credential] = &[
         env: &["GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"],
         hosts: &["generativelanguage.googleapis.com"],
         headers: &[GOOGLE],
-        base_url_env: None,
         login_file: Some(".local/share/opencode/auth.json"),
     },
     Credential {
@@ -141,7 +132,6 @@ const TABLE: &[Credential] = &[
         env: &["OPENCODE_API_KEY"],
         hosts: &["opencode.ai"],
         headers: &[BEARER, X_API_KEY, GOOGLE],
-        base_url_env: None,
         login_file: Some(".local/share/opencode/auth.json"),
     },
     Credential {
@@ -152,7 +142,6 @@ const TABLE: &[Credential] = &[
         env: &["OPENROUTER_API_KEY"],
         hosts: &["openrouter.ai"],
         headers: &[BEARER],
-        base_url_env: None,
         login_file: Some(".local/share/opencode/auth.json"),
     },
     Credential {
@@ -163,7 +152,6 @@ const TABLE: &[Credential] = &[
         env: &["GEMINI_API_KEY"],
         hosts: &["generativelanguage.googleapis.com"],
         headers: &[GOOGLE],
-        base_url_env: Some("GOOGLE_GEMINI_BASE_URL"),
         login_file: None,
     },
     Credential {
@@ -174,7 +162,6 @@ const TABLE: &[Credential] = &[
         env: &[],
         hosts: &["cloudcode-pa.googleapis.com", "oauth2.googleapis.com"],
         headers: &[BEARER],
-        base_url_env: None,
         login_file: Some(".gemini/oauth_creds.json"),
     },
 ];

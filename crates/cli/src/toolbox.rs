@@ -120,6 +120,11 @@ impl Toolbox {
         Self(home.join(BELOW_HOME))
     }
 
+    /// Where its programs are.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.0.join("bin")
+    }
+
     /// Installs an agent, or leaves it where that very version is there. What was there before is replaced whole, or, where
     /// it fails, kept.
     ///
@@ -175,11 +180,11 @@ impl Toolbox {
     }
 
     fn link(&self, pinned: Pinned) -> PathBuf {
-        self.0.join("bin").join(pinned.program)
+        self.programs().join(pinned.program)
     }
 
     fn stage(&self, pinned: Pinned, staged: &Path) -> io::Result<()> {
-        fs::create_dir_all(self.0.join("bin"))?;
+        fs::create_dir_all(self.programs())?;
         // Of an install that was killed.
         if staged.exists() {
             fs::remove_dir_all(staged)?;
@@ -195,7 +200,7 @@ impl Toolbox {
             fs::remove_dir_all(&place)?;
         }
         fs::rename(staged, place)?;
-        let staged_link = self.0.join("bin").join(format!(".{}.new", pinned.program));
+        let staged_link = self.programs().join(format!(".{}.new", pinned.program));
         drop(fs::remove_file(&staged_link));
         symlink(Path::new("..").join(pinned.agent).join(path), &staged_link)?;
         fs::rename(staged_link, self.link(pinned))

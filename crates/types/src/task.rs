@@ -72,7 +72,7 @@ pub struct TaskSpec {
     /// Goes on with the conversation of the last task of the same agent in this sandbox.
     #[serde(default, rename = "continue")]
     pub continues: bool,
-    /// For the agent `command`: the program and its arguments. It gets the prompt as standard input.
+    /// For the agents `command`, which gets the prompt as standard input, and `acp`: the program and its arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// Whether a person is asked for leave before what the agent itself would ask for.

@@ -24,8 +24,8 @@ const MADE: &str = "made-by-agent.txt";
 fn home() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let toolbox = Path::new(".local/share/sandbar-toolbox");
-    let home = fs::canonicalize(root.join("target/agents")).ok()?;
-    if home.join(toolbox).join("bin").is_dir() {
+    let home = fs::canonicalize(root.join("target/agents"));
+    if let Some(home) = home.ok().filter(|home| home.join(toolbox).join("bin").is_dir()) {
         return Some(home);
     }
     eprintln!("SKIPPED: no agents are installed (scripts/setup agents)");

@@ -27,7 +27,7 @@ use crate::{
 /// Keep the files of a sandbox as they are, compare such points, and go back to one.
 ///
 /// A checkpoint holds what the sandbox changed, not your directory, and nothing that is in memory. The newest 50 are
-/// kept, and for as long as the sandbox lives those with a label and those of tasks.
+/// kept, and for as long as the sandbox lives those that you gave a label and those of tasks.
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,

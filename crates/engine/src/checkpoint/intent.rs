@@ -151,9 +151,14 @@ async fn sweep(inner: &Inner, id: SandboxId) -> Result<()> {
 
 /// Ends what was begun in the workspace of `id`, unless somebody is at it now.
 pub(crate) async fn recover(inner: &Arc<Inner>, id: SandboxId) -> Result<()> {
-    let Some(_alone) = inner.checkpoints.try_alone(id) else {
-        return Ok(());
-    };
+    match inner.checkpoints.try_alone(id) {
+        Some(_alone) => end_intent(inner, id).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends what was begun in the workspace of `id`. Whoever asks is alone there.
+pub(super) async fn end_intent(inner: &Arc<Inner>, id: SandboxId) -> Result<()> {
     let place = Place::of(&inner.layout, id);
     let looked = place.clone();
     let Some(intent) = blocking(move || looked.intent()).await?.map_err(Error::internal)? else {

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use sandbar_types::{CheckpointId, SandboxId};
 
-use super::{CheckpointPoint, RestoreOutcome, intent::Intent, make::keep_now};
+use super::{
+    CheckpointPoint, RestoreOutcome,
+    intent::{Intent, end_intent},
+    make::keep_now,
+};
 use crate::{Engine, Error, Result, actor::Ordinary, engine::Inner, source};
 
 impl Engine {
@@ -27,10 +31,10 @@ impl Engine {
 }
 
 async fn restore(inner: Arc<Inner>, id: SandboxId, to: CheckpointId) -> Result<RestoreOutcome> {
-    // What a crash left half done is ended first.
-    super::recover(&inner, id).await?;
     let _alone = inner.checkpoints.alone(id).await;
     inner.actor(id)?;
+    // What a crash left half done is ended first.
+    end_intent(&inner, id).await?;
     inner.checkpoint_row(id, to).await?;
     let still = inner.hold_still(id).await?;
     source::check(&still.row).await?;

@@ -12,7 +12,7 @@ use sandbar_workspace::{
 use super::{
     CheckpointPoint, RevertOutcome,
     changes::{Compared, merged},
-    intent::{Intent, Written},
+    intent::{Intent, Written, end_intent},
     make::keep_now,
     points::Opened,
 };
@@ -48,10 +48,10 @@ async fn revert(
     id: SandboxId,
     (before, after): (CheckpointId, CheckpointId),
 ) -> Result<RevertOutcome> {
-    // What a crash left half done is ended first: perhaps this very revert.
-    super::recover(&inner, id).await?;
     let _alone = inner.checkpoints.alone(id).await;
     inner.actor(id)?;
+    // What a crash left half done is ended first: perhaps this very revert.
+    end_intent(&inner, id).await?;
     for point in [before, after] {
         inner.checkpoint_row(id, point).await?;
     }

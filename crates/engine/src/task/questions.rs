@@ -31,7 +31,7 @@ pub(super) fn admit(
     match past.answers.get(id) {
         Some((_, AnsweredBy::Deadline)) => Err(expired("it was answered when its time was over")),
         Some((_, AnsweredBy::Withdrawn)) => Err(expired("the task is over")),
-        Some((_, AnsweredBy::Person | AnsweredBy::Policy)) => {
+        Some((_, AnsweredBy::Person)) => {
             let message = format!("the question `{id}` is answered already");
             Err(Error::new(ErrorKind::Conflict, "question_answered", message))
         }

@@ -173,7 +173,7 @@ impl Page<'_> {
         text.begin(counter(
             "sandbar_egress_denied_total",
             &["reason"],
-            "Connections of sandboxes to the outside that were refused.",
+            "Refusals of connections and names to the outside, as far as they were told: the same one once a minute.",
         ))
         .values(denied.iter().map(|(reason, count)| (*reason, *count)));
     }

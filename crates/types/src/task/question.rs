@@ -85,8 +85,6 @@ pub enum Answer {
 pub enum AnsweredBy {
     /// A person, or a program with their key.
     Person,
-    /// The policy of the sandbox.
-    Policy,
     /// Nobody in time: the answer that lets nothing happen.
     Deadline,
     /// Nobody before the task was over: the question was taken back, and nothing happened.

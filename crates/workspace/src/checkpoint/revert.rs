@@ -168,11 +168,10 @@ impl Points<'_> {
             return Ok(true);
         };
         if let Some(parent) = change.path.parent() {
+            // They are ordered by path, and a whole tree may be among them.
+            let above = set.changes.binary_search_by(|above| above.path.cmp(&parent));
             let is_made = deeds.contains_key(&parent)
-                && set
-                    .changes
-                    .iter()
-                    .any(|above| above.path == parent && is_directory(above.old.as_ref()));
+                && above.is_ok_and(|at| is_directory(set.changes[at].old.as_ref()));
             if !is_made && !is_directory(entry::read_below(self.now, &parent)?.as_ref()) {
                 return Ok(false);
             }

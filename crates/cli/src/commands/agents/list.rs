@@ -12,14 +12,12 @@ use sandbar_agents::{Credential, Login, login, version, version_argv};
 use sandbar_api::KnownAgent;
 use tokio::process::Command;
 
-use crate::{context::Context, failure::Failure, output::table::Table};
+use crate::{context::Context, failure::Failure, output::table::Table, toolbox::Toolbox};
 
 /// How long a program may take to say its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(5);
 /// LIMIT: bytes of a login that is looked at.
 const LOGIN_BYTES_MAX: u64 = 1 << 20;
-/// The toolbox, below the home.
-const TOOLBOX_BIN: &str = ".local/share/sandbar-toolbox/bin";
 
 /// An agent, and what this host knows of it.
 #[derive(Debug, serde::Serialize)]
@@ -77,7 +75,7 @@ fn program_path(name: &str, home: &Path) -> Option<PathBuf> {
     let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let path = env::var_os("PATH").filter(|_| is_name)?;
     let dirs = env::split_paths(&path).filter(|dir| dir.is_absolute());
-    let mut paths = dirs.chain([home.join(TOOLBOX_BIN)]).map(|dir| dir.join(name));
+    let mut paths = dirs.chain([Toolbox::of_home(home).programs()]).map(|dir| dir.join(name));
     paths.find(|path| path.is_file())
 }
 
@@ -115,7 +113,7 @@ mod tests {
         assert!(has_login("codex", home.path()));
         fs::write(&file, "{}").unwrap();
         assert!(!has_login("codex", home.path()));
-        let bin = home.path().join(TOOLBOX_BIN);
+        let bin = Toolbox::of_home(home.path()).programs();
         fs::create_dir_all(&bin).unwrap();
         fs::write(bin.join("no-such-agent-anywhere"), "").unwrap();
         let found = program_path("no-such-agent-anywhere", home.path());
@@ -125,9 +123,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_version_is_what_the_program_says_and_a_program_that_is_none_has_none() {
-        // Of every system, and with a version since long ago.
-        let said = version_of(Path::new("/bin/ls")).await;
-        assert!(said.is_none_or(|version| version.contains('.')));
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("agent");
+        fs::write(&program, "#!/bin/sh\n[ \"$1\" = --version ] && echo '2.1.3 (An Agent)'\n")
+            .unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!(version_of(&program).await.as_deref(), Some("2.1.3"));
         assert_eq!(version_of(Path::new("/no/such/program")).await, None);
         assert_eq!(version_of(Path::new("/etc/passwd")).await, None);
     }

@@ -210,7 +210,6 @@ fn answered(answer: &Answer, by: AnsweredBy) -> String {
     let (Answer::Option(text) | Answer::Text(text)) = answer;
     match by {
         AnsweredBy::Person => format!("answered: {text}"),
-        AnsweredBy::Policy => format!("answered by policy: {text}"),
         AnsweredBy::Withdrawn => "nobody answered before the task was over".to_owned(),
         AnsweredBy::Deadline => format!("nobody answered in time; the answer is: {text}"),
     }

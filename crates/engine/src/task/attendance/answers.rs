@@ -90,7 +90,7 @@ impl Attendance<'_> {
         let state = if self.open.is_empty() { TaskState::Running } else { TaskState::Waiting };
         let asked = self.open.first().map(|open| &open.question);
         let question = asked.or_else(|| self.run.past.network.open().next()).cloned();
-        self.measure(false);
+        self.measure();
         if self.run.past.state == Some(state) {
             self.run.sync().await?;
         } else {

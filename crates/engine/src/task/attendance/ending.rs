@@ -31,7 +31,7 @@ impl Attendance<'_> {
         // First, so that what it says about it does not begin another end.
         self.stop = Some(Stop::begin(why, grace, now));
         self.open.clear();
-        self.measure(false);
+        self.measure();
         Box::pin(self.carry_out(asked)).await
     }
 

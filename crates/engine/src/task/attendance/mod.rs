@@ -161,7 +161,7 @@ impl<'r> Attendance<'r> {
     }
 
     async fn until_end(&mut self) -> Result<Ended> {
-        self.meter.go(Instant::now());
+        self.measure();
         let begin = self.talk.begin();
         self.carry_out(begin).await?;
         let cancel = self.run.wishes.cancel.clone();
@@ -192,8 +192,7 @@ impl<'r> Attendance<'r> {
                     }
                 }
                 Ok(()) = published.changed(), if is_live => {
-                    let is_paused = published.borrow_and_update().state == SandboxState::Paused;
-                    self.measure(is_paused);
+                    self.measure();
                 }
                 denied = denials.next(), if is_live => self.on_denied(&denied).await?,
                 item = self.feed.next() => {
@@ -311,8 +310,11 @@ impl<'r> Attendance<'r> {
         self.run.tell(payload)
     }
 
-    fn measure(&mut self, is_paused: bool) {
+    /// Whether it works now is seen anew: it does not while it waits for an answer, or is frozen.
+    fn measure(&mut self) {
         let now = Instant::now();
+        let sandbox = self.run.engine.inner.actor(self.run.row.sandbox_id);
+        let is_paused = sandbox.is_ok_and(|handle| handle.row().state == SandboxState::Paused);
         if is_paused || !self.open.is_empty() {
             self.meter.rest(now);
         } else {
