@@ -124,7 +124,7 @@ fn a_checkpoint_is_of_one_instant_while_the_sandbox_writes() {
     let ids: Vec<_> = (0..6).map(|_| make(&server, &sandbox, None)).collect();
     let dir = checkpoints_dir(&server, &sandbox);
     let number = |id: &str, name: &str| -> u64 {
-        let text = fs::read(dir.join(id).join("upper").join(name)).expect("it is there");
+        let text = fs::read(dir.join(id).join("held").join(name)).expect("it is there");
         String::from_utf8_lossy(&text[..12]).parse().expect("a number")
     };
     let mut last = 0;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sandbar_runtime::View;
 use sandbar_store::SandboxRow;
-use sandbar_types::{ChangeSet, SandboxId, Selection};
+use sandbar_types::{ChangeSet, CheckpointId, SandboxId, Selection};
 use sandbar_workspace::{ChangeLimits, Layers, changes_between, diff, proposal::Proposal};
 
 use super::{CheckpointChanges, CheckpointPoint, points::Opened};
@@ -61,9 +61,21 @@ impl Inner {
     }
 
     async fn compared(&self, held: &Held, points: [CheckpointPoint; 2]) -> Result<Compared> {
+        if let [CheckpointPoint::Checkpoint(old), CheckpointPoint::Checkpoint(new)] = points {
+            return self.compare_two(&held.row, [old, new]).await;
+        }
         let [old, new] = points;
         let old = Arc::new(self.point(&held.row, old).await?);
         let new = Arc::new(self.point(&held.row, new).await?);
+        self.compare(old, new).await
+    }
+
+    pub(super) async fn compare_two(
+        &self,
+        row: &SandboxRow,
+        points: [CheckpointId; 2],
+    ) -> Result<Compared> {
+        let [old, new] = self.two_points(row, points).await?.map(Arc::new);
         self.compare(old, new).await
     }
 }

@@ -48,7 +48,7 @@ impl Intent {
             Self::Restore { to, .. } => vec![to],
             Self::Revert { before, after, kept } => vec![before, after, kept],
         };
-        needed.into_iter().all(|id| place.upper(id).is_dir())
+        needed.into_iter().all(|id| place.has(id))
     }
 
     fn event(self, paths: u64) -> EventPayload {
@@ -137,9 +137,8 @@ async fn sweep(inner: &Inner, id: SandboxId) -> Result<()> {
     let rows = checkpoint_list(&mut inner.store.read().await?, id).await?;
     let known: Vec<_> = rows.into_iter().map(|row| row.id).collect();
     let place = Place::of(&inner.layout, id);
-    let (looked, swept) = (place.clone(), known.clone());
-    let there = blocking(move || looked.sweep(&swept).and_then(|()| looked.list()));
-    let there = there.await?.map_err(Error::internal)?;
+    let kept = known.clone();
+    let there = blocking(move || place.sweep(&kept)).await?.map_err(Error::internal)?;
     // A database that is older than the files, or newer: what has no files is no checkpoint.
     for lost in known.into_iter().filter(|id| !there.contains(id)) {
         let mut txn = inner.store.begin().await?;

@@ -7,11 +7,12 @@ use sandbar_store::{
     event_insert_of_sandbox_in_txn,
 };
 use sandbar_types::{CheckpointId, CheckpointKind, SandboxId};
-use sandbar_workspace::checkpoint::{
-    CaptureError, Captured, Manifest, Previous, capture, write_out,
-};
+use sandbar_workspace::checkpoint::{CaptureError, Captured, Manifest, capture, write_out};
 
-use super::{Checkpoint, CheckpointMakeParams, keep, place::Place};
+use super::{
+    Checkpoint, CheckpointMakeParams, keep,
+    place::{Place, failed},
+};
 use crate::{
     Engine, Error, ErrorKind, Result, actor::Ordinary, engine::Inner, event::EventPayload, upkeep,
     workspace_view::blocking,
@@ -90,35 +91,34 @@ async fn begin(inner: &Inner, row: &SandboxRow, source: Source) -> Result<Begun>
         Ok(captured) => Ok(Begun { id, captured }),
         Err(err) => {
             give_up(&place, id).await;
-            Err(failed(err))
+            Err(refused(err))
         }
     }
 }
 
-/// What a capture may share, and what it is a capture of.
+/// What is captured, and the checkpoint of which the capture need not have what is the same.
 #[derive(Debug)]
 struct Source {
     upper: File,
-    last: Option<(File, Manifest)>,
+    last: Option<(CheckpointId, Manifest)>,
 }
 
 impl Source {
     fn open(place: &Place, last: Option<CheckpointId>) -> io::Result<Self> {
-        // One that cannot be read, or is being removed, is no one to share with.
-        let last = last
-            .and_then(|last| Some((File::open(place.upper(last)).ok()?, place.manifest(last)?)));
+        // After one that cannot be read the next is whole.
+        let last = last.filter(|last| place.has(*last));
+        let last = last.and_then(|last| Some((last, place.manifest(last).ok()?)));
         Ok(Self { upper: File::open(place.living())?, last })
     }
 
-    fn previous(&self) -> Option<Previous<'_>> {
-        let last = self.last.as_ref();
-        last.map(|(upper, manifest)| Previous { upper: upper.as_fd(), manifest })
+    fn previous(&self) -> Option<&Manifest> {
+        self.last.as_ref().map(|(_, manifest)| manifest)
     }
 }
 
 fn copy(place: &Place, id: CheckpointId, source: &Source) -> Result<Captured, CaptureError> {
-    let failed = |source| CaptureError { path: ".".to_owned(), source };
-    let into = File::open(place.begin(id).map_err(failed)?).map_err(failed)?;
+    let last = source.last.as_ref().map(|(last, _)| *last);
+    let into = place.begin(id, last).and_then(File::open).map_err(failed)?;
     capture(source.upper.as_fd(), into.as_fd(), source.previous())
 }
 
@@ -144,7 +144,7 @@ async fn finish(
     let synced = blocking(move || syncing.finish(id, &begun.captured)).await?;
     if let Err(err) = synced {
         give_up(&place, id).await;
-        return Err(failed(err));
+        return Err(refused(err));
     }
     if let Err(err) = record(inner, &new).await {
         drop(blocking(move || place.remove(id)).await);
@@ -185,7 +185,7 @@ pub(super) async fn keep_now(
     Ok(finish(inner, row, begun, params).await?.id)
 }
 
-fn failed(err: CaptureError) -> Error {
+fn refused(err: CaptureError) -> Error {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ResourceBusy, StorageFull};
 
     let kind = err.source.kind();

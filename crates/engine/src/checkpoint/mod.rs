@@ -1,11 +1,12 @@
 //! Points of a sandbox's past: made around tasks and on request, compared, gone back to, taken back one by one.
 //!
-//! The files of a checkpoint are a copy of the writable layer, below `checkpoints/` of the sandbox's directory; its row
-//! is written once they are whole, and what has no row is removed at the next start. To be looked at it is stacked over
-//! the source in a mount of its own, which is in no mount table and ends with its descriptors.
+//! A checkpoint holds a copy of what its writable layer had otherwise than at the one before, below `checkpoints/` of the
+//! sandbox's directory, so it costs what changed; its row is written once it is whole, and what has no row is removed at
+//! the next start. To be looked at its layer is put together, by other names of the files that it and those before it
+//! hold, and stacked over the source in a mount of its own, which is in no mount table and ends with its descriptors.
 //!
 //! ```text
-//! freeze ─► copy beside ─► thaw ─► sync ─► rename ─► row                               make
+//! freeze ─► copy what changed ─► thaw ─► sync ─► rename ─► row                           make
 //! freeze ─► what is there is kept ─► intent ─► written path by path ─► no intent ─► thaw    restore, revert
 //! ```
 //!
@@ -19,6 +20,7 @@ mod changes;
 mod history;
 mod intent;
 mod keep;
+mod lineage;
 mod make;
 mod model;
 mod place;

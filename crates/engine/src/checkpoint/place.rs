@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! <data>/sandboxes/<id>/checkpoints/
-//!   cp_…/upper      the layer, exactly
-//!   cp_…/manifest   which of its files the next capture may share
-//!   cp_….new/       being made, or torn
-//!   views/…/        what a mount needs as long as somebody looks
+//!   cp_…/held       what it has otherwise than the checkpoint that it was made after
+//!   cp_…/manifest   what its layer consists of
+//!   cp_…/after      a link that names that checkpoint; absent for one that holds its whole layer
+//!   cp_….new/       being made, being removed, or torn
+//!   views/…/        a layer put together, and what its mount needs, as long as somebody looks
 //!   intent.json     a restore or a revert that is under way
 //! ```
 
@@ -18,9 +19,11 @@ use std::{
 
 use sandbar_runtime::SandboxDir;
 use sandbar_types::{CheckpointId, SandboxId};
-use sandbar_workspace::checkpoint::{CaptureError, Captured, Log, Manifest, make_durable, save};
+use sandbar_workspace::checkpoint::{
+    CaptureError, Captured, Log, Manifest, Paths, assemble, make_durable, save,
+};
 
-use super::intent::Intent;
+use super::{intent::Intent, lineage};
 use crate::layout::{Layout, remove_tree};
 
 const INTENT: &str = "intent.json";
@@ -44,38 +47,48 @@ impl Place {
         self.sandbox.join("upper")
     }
 
-    /// A checkpoint, as the runtime takes it for something to begin with.
-    pub(super) fn checkpoint(&self, id: CheckpointId) -> SandboxDir {
-        SandboxDir(self.dir.join(id.to_string()))
+    pub(super) fn checkpoint(&self, id: CheckpointId) -> PathBuf {
+        self.dir.join(id.to_string())
     }
 
-    pub(super) fn upper(&self, id: CheckpointId) -> PathBuf {
-        self.checkpoint(id).0.join("upper")
+    pub(super) fn held(&self, id: CheckpointId) -> PathBuf {
+        self.checkpoint(id).join("held")
     }
 
-    fn fresh(&self, id: CheckpointId) -> PathBuf {
+    /// Whether its files are there.
+    pub(super) fn has(&self, id: CheckpointId) -> bool {
+        self.held(id).is_dir()
+    }
+
+    pub(super) fn fresh(&self, id: CheckpointId) -> PathBuf {
         self.dir.join(format!("{id}.new"))
     }
 
-    /// Makes the directory of a new checkpoint beside where it will be, and returns that of its layer.
-    pub(super) fn begin(&self, id: CheckpointId) -> io::Result<PathBuf> {
+    /// Makes the directory of a new checkpoint beside where it will be, and returns that of what it holds.
+    pub(super) fn begin(
+        &self,
+        id: CheckpointId,
+        after: Option<CheckpointId>,
+    ) -> io::Result<PathBuf> {
         // By itself on btrfs: what is kept of the past does not count for what the sandbox holds now.
         match sandbar_runtime::native::disk::make_directory(&self.dir) {
             Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
             Ok(()) | Err(_) => {}
         }
-        let upper = self.fresh(id).join("upper");
-        DirBuilder::new().mode(0o700).recursive(true).create(&upper)?;
-        Ok(upper)
+        let fresh = self.fresh(id);
+        let held = fresh.join("held");
+        DirBuilder::new().mode(0o700).recursive(true).create(&held)?;
+        if let Some(after) = after {
+            lineage::put_after(&fresh, after)?;
+        }
+        Ok(held)
     }
 
     /// Brings a checkpoint to the disk, and gives it its name.
     pub(super) fn finish(&self, id: CheckpointId, captured: &Captured) -> Result<(), CaptureError> {
-        let failed = |source| CaptureError { path: ".".to_owned(), source };
-        let fresh = self.fresh(id);
-        let upper = File::open(fresh.join("upper")).map_err(failed)?;
-        let log = Log::of(&upper).map_err(failed)?;
-        make_durable(upper.as_fd(), captured, log)?;
+        let held = File::open(self.fresh(id).join("held")).map_err(failed)?;
+        let log = Log::of(&held).map_err(failed)?;
+        make_durable(held.as_fd(), captured, log)?;
         self.name(id, &captured.manifest, log).map_err(failed)
     }
 
@@ -85,8 +98,8 @@ impl Place {
         if log == Log::Each {
             File::open(&fresh)?.sync_all()?;
         }
-        fs::rename(fresh, self.checkpoint(id).0)?;
-        File::open(&self.dir)?.sync_all()
+        fs::rename(fresh, self.checkpoint(id))?;
+        log.wait(&File::open(&self.dir)?)
     }
 
     /// Removes what was begun and will not be finished.
@@ -94,20 +107,29 @@ impl Place {
         remove(&self.fresh(id))
     }
 
-    /// What the living layer was when the checkpoint was made; `None` where nothing can be shared with it.
-    pub(super) fn manifest(&self, id: CheckpointId) -> Option<Manifest> {
-        let file = File::open(self.checkpoint(id).0.join("manifest")).ok()?;
-        Manifest::read(BufReader::new(file)).ok()
+    /// What the layer of a checkpoint consists of.
+    pub(super) fn manifest(&self, id: CheckpointId) -> io::Result<Manifest> {
+        Manifest::read(BufReader::new(File::open(self.checkpoint(id).join("manifest"))?))
     }
 
-    /// Removes a checkpoint, out of sight first, so that a crash leaves no half of one.
-    pub(super) fn remove(&self, id: CheckpointId) -> io::Result<()> {
-        let gone = self.fresh(id);
-        match fs::rename(self.checkpoint(id).0, &gone) {
-            Ok(()) => remove(&gone),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => remove(&gone),
-            Err(err) => Err(err),
-        }
+    /// Puts the layer of a checkpoint together in a directory of `view`, or what is `wanted` of it.
+    pub(super) fn assemble(
+        &self,
+        id: CheckpointId,
+        wanted: Option<&Paths>,
+        view: &SandboxDir,
+    ) -> Result<SandboxDir, CaptureError> {
+        let manifest = self.manifest(id).map_err(failed)?;
+        let before = self.lineage(id).map_err(failed)?;
+        let opened = before.iter().map(|id| File::open(self.held(*id)));
+        let held: Vec<_> = opened.collect::<io::Result<_>>().map_err(failed)?;
+        let held: Vec<_> = held.iter().map(AsFd::as_fd).collect();
+        let assembled = SandboxDir(view.0.join("layer"));
+        let upper = assembled.0.join("upper");
+        DirBuilder::new().mode(0o700).recursive(true).create(&upper).map_err(failed)?;
+        let upper = File::open(upper).map_err(failed)?;
+        assemble(&manifest, wanted, &held, upper.as_fd())?;
+        Ok(assembled)
     }
 
     /// A directory for one view.
@@ -134,7 +156,16 @@ impl Place {
     }
 
     /// Removes what a server that was killed left: what was being made or removed, views, and what is not among `known`.
-    pub(super) fn sweep(&self, known: &[CheckpointId]) -> io::Result<()> {
+    /// Says which are left.
+    pub(super) fn sweep(&self, known: &[CheckpointId]) -> Result<Vec<CheckpointId>, CaptureError> {
+        self.sweep_torn().map_err(failed)?;
+        let (kept, unknown): (Vec<_>, Vec<_>) =
+            self.list().map_err(failed)?.into_iter().partition(|id| known.contains(id));
+        unknown.into_iter().try_for_each(|id| self.remove(id))?;
+        Ok(kept)
+    }
+
+    fn sweep_torn(&self) -> io::Result<()> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -144,7 +175,7 @@ impl Place {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_str().unwrap_or_default();
-            let is_kept = name == INTENT || name.parse().is_ok_and(|id| known.contains(&id));
+            let is_kept = name == INTENT || name.parse::<CheckpointId>().is_ok();
             if !is_kept {
                 remove(&entry.path())?;
             }
@@ -180,6 +211,11 @@ impl Place {
     }
 }
 
+/// What failed was no single path of a layer.
+pub(super) fn failed(source: io::Error) -> CaptureError {
+    CaptureError { path: ".".to_owned(), source }
+}
+
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => remove_tree(path),
@@ -201,14 +237,14 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let id = SandboxId::generate();
         let place = Place::of(&Layout(data.path().to_owned()), id);
-        place.sweep(&[]).unwrap();
+        assert_eq!(place.sweep(&[]).unwrap(), []);
         DirBuilder::new()
             .recursive(true)
             .create(data.path().join("sandboxes").join(id.to_string()))
             .unwrap();
         let [kept, stray, torn, gone] = std::array::from_fn(|_| CheckpointId::generate());
         for id in [kept, stray, torn, gone] {
-            fs::write(place.begin(id).unwrap().join("file"), "x").unwrap();
+            fs::write(place.begin(id, None).unwrap().join("file"), "x").unwrap();
         }
         for id in [kept, stray, gone] {
             place.finish(id, &Captured::default()).unwrap();
@@ -218,10 +254,10 @@ mod tests {
         fs::create_dir_all(place.view_dir().unwrap().0.join("work")).unwrap();
         let intent = Intent::Restore { to: kept, kept };
         place.intend(&intent).unwrap();
-        place.sweep(&[kept]).unwrap();
+        assert_eq!(place.sweep(&[kept]).unwrap(), [kept]);
         assert_eq!(place.list().unwrap(), [kept]);
         assert_eq!(fs::read_dir(&place.dir).unwrap().count(), 2);
-        assert_eq!(place.manifest(kept), Some(Manifest::default()));
+        assert_eq!(place.manifest(kept).unwrap(), Manifest::default());
         assert_eq!(place.intent().unwrap(), Some(intent));
         place.intended().unwrap();
         place.intended().unwrap();

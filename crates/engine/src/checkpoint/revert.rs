@@ -81,10 +81,8 @@ pub(super) async fn decide(
     (before, after): (CheckpointId, CheckpointId),
     now: &Arc<Opened>,
 ) -> Result<(Written, Vec<WorkspacePath>)> {
-    let before = Arc::new(inner.point(row, CheckpointPoint::Checkpoint(before)).await?);
-    let after = Arc::new(inner.point(row, CheckpointPoint::Checkpoint(after)).await?);
-    let Compared { old, new, set } = inner.compare(Arc::clone(&before), after).await?;
-    let now = Arc::clone(now);
+    let Compared { old, new, set } = inner.compare_two(row, [before, after]).await?;
+    let (now, before) = (Arc::clone(now), Arc::clone(&old));
     let decided = blocking(move || {
         let points = (merged(&old.view), merged(&new.view));
         plan(points, merged(&now.view), &set, &ChangeLimits::default())

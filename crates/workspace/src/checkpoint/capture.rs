@@ -1,20 +1,21 @@
-//! Copying a writable layer as it is at this instant. The sandbox must be frozen or stopped.
+//! Copying what a writable layer has otherwise than at the capture before. The sandbox must be frozen or stopped.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     os::fd::{AsFd, BorrowedFd},
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, Stat},
+    fs::{FileType, Mode, Stat},
     io::Errno,
 };
 use sandbar_linux::writeback;
 
 use super::{
-    copy::{self, Attributes},
-    manifest::Manifest,
+    copy::{self, Attributes, Content, blocks},
+    manifest::{Held, Manifest},
+    path::{ancestors, split},
 };
 use crate::{
     beneath,
@@ -25,37 +26,27 @@ use crate::{
 /// A file that was written in the last moments before a capture is copied again by the next one: the kernel's clock of
 /// files moves in ticks of up to 10 ms, and a write in the same tick moves no mark.
 const TICK_NS: i64 = 20_000_000;
-/// LIMIT: files that are written out before a sandbox is held still.
-const WRITTEN_OUT_MAX: usize = 10_000;
 const TMPFS: i64 = 0x0102_1994;
-
-/// The checkpoint before: what did not change since is linked from it, never from the living layer, whose files change
-/// in place.
-#[derive(Debug, Clone, Copy)]
-pub struct Previous<'a> {
-    /// Its layer.
-    pub upper: BorrowedFd<'a>,
-    /// What the living layer was then.
-    pub manifest: &'a Manifest,
-}
 
 /// What a capture did.
 #[derive(Debug, Default)]
 pub struct Captured {
-    /// Bytes on disk of what was copied; what is shared with the checkpoint before does not count.
+    /// Bytes on disk of what was copied; what the captures before have does not count.
     pub bytes: u64,
     /// Files that were copied.
     pub copied: u64,
-    /// Files that are shared with the checkpoint before.
+    /// Files that a capture before has.
     pub shared: u64,
     /// Sockets and devices, which are left out: only the program that made a socket can make it again.
     pub left_out: u64,
-    /// For the next capture.
+    /// Everything that the layer consists of, for the next capture and for putting it together again.
     pub manifest: Manifest,
-    /// What [`super::make_durable`] has to bring to the disk: files.
-    pub(super) fresh: Vec<Vec<u8>>,
+    /// What [`super::make_durable`] has to bring to the disk: files whose content was written.
+    pub(super) written: Vec<Vec<u8>>,
+    /// The same: files that share their content with the living ones, which is on the disk.
+    pub(super) cloned: Vec<Vec<u8>>,
     /// The same: directories, the top included.
-    pub(super) directories: Vec<Vec<u8>>,
+    pub(super) directories: BTreeSet<Vec<u8>>,
 }
 
 /// Why a layer could not be captured. Nothing is ever left out instead.
@@ -69,101 +60,43 @@ pub struct CaptureError {
     pub source: io::Error,
 }
 
-/// Copies the layer `upper` into the empty directory `into`.
+impl CaptureError {
+    /// For `map_err`: the error at `path`.
+    pub(super) fn at(path: &[u8]) -> impl FnOnce(io::Error) -> Self {
+        let path = if path.is_empty() { b"." } else { path };
+        move |source| Self { path: String::from_utf8_lossy(path).into_owned(), source }
+    }
+}
+
+/// Copies into the empty directory `into` what the layer `upper` has otherwise than `previous`, with the directories on
+/// the way. A living file is never shared, because it changes in place.
 ///
 /// # Errors
 /// See [`CaptureError`]; what was copied until then is left to the caller.
 pub fn capture(
     upper: BorrowedFd<'_>,
     into: BorrowedFd<'_>,
-    previous: Option<Previous<'_>>,
+    previous: Option<&Manifest>,
 ) -> Result<Captured, CaptureError> {
-    let failed = |source| CaptureError { path: ".".to_owned(), source };
-    let mut capture = Capture::new(upper, into, previous).map_err(failed)?;
+    let mut capture = Capture::new(upper, into, previous).map_err(CaptureError::at(b""))?;
     let mut pending = vec![Vec::new()];
-    // Dressed last, because bits may forbid to fill them, and the deepest first, because filling moves times.
-    let mut directories = Vec::new();
     while let Some(path) = pending.pop() {
         capture.directory(&path, &mut pending)?;
-        directories.push(path);
     }
+    // Dressed last, because bits may forbid to fill them.
+    let directories = std::mem::take(&mut capture.captured.directories);
     for path in directories.iter().rev() {
-        let dressed = capture.dress_directory(path);
-        dressed.map_err(|source| CaptureError { path: shown(path), source })?;
+        capture.dress_directory(path).map_err(CaptureError::at(path))?;
     }
-    capture.captured.directories = directories;
-    Ok(capture.captured)
-}
-
-/// Writes out what changed in the layer `upper`, which may be in use: so that a capture, while the sandbox is held still,
-/// finds little to wait for. What cannot be opened is left to the capture.
-pub fn write_out(upper: BorrowedFd<'_>, previous: Option<Previous<'_>>) {
-    let mut begun = Vec::new();
-    // What is not possible now is what the capture has to say.
-    let _best_effort = begin_to_write(upper, previous, &mut begun);
-    // All of them are under way before one is waited for.
-    let _best_effort = finish_to_write(upper, &begun);
-}
-
-/// Writes the directory and the name of each file that it began with to `begun`.
-fn begin_to_write(
-    upper: BorrowedFd<'_>,
-    previous: Option<Previous<'_>>,
-    begun: &mut Vec<(Vec<u8>, Vec<u8>)>,
-) -> io::Result<()> {
-    let mut tree = Tree::new(upper)?;
-    let mut pending = vec![Vec::new()];
-    while let Some(path) = pending.pop() {
-        let Some(dir) = tree.dir(&path)? else {
-            continue;
-        };
-        for name in beneath::list(dir)? {
-            let (full, Some(stat)) = (tree::join(&path, &name), beneath::stat(dir, &name)?) else {
-                continue;
-            };
-            let is_same = previous
-                .is_some_and(|previous| previous.manifest.is_same(&full, &Stamp::of(&stat)));
-            match beneath::file_type(&stat) {
-                FileType::Directory => pending.push(full),
-                FileType::RegularFile
-                    if !is_same && stat.st_size > 0 && begun.len() < WRITTEN_OUT_MAX =>
-                {
-                    writeback::begin(beneath::open_file(dir, &name)?.0.as_fd())?;
-                    begun.push((path.clone(), name));
-                }
-                FileType::RegularFile
-                | FileType::Symlink
-                | FileType::Fifo
-                | FileType::Socket
-                | FileType::CharacterDevice
-                | FileType::BlockDevice
-                | FileType::Unknown => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-fn finish_to_write(upper: BorrowedFd<'_>, begun: &[(Vec<u8>, Vec<u8>)]) -> io::Result<()> {
-    let mut tree = Tree::new(upper)?;
-    for (path, name) in begun {
-        if let Some(dir) = tree.dir(path)? {
-            writeback::finish(beneath::open_file(dir, name)?.0.as_fd())?;
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn shown(path: &[u8]) -> String {
-    if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
+    Ok(Captured { directories, ..capture.captured })
 }
 
 struct Capture<'a> {
     from: Tree,
     to: Tree,
     into: BorrowedFd<'a>,
-    before: Option<(Tree, &'a Manifest)>,
-    /// Files with several names, by inode, and where the first of them is.
+    previous: Option<&'a Manifest>,
+    /// Files with several names, by inode, and where the first of them was copied to.
     linked: BTreeMap<u64, Vec<u8>>,
     /// What is newer is not surely told from what comes next.
     settled_ns: i64,
@@ -176,7 +109,7 @@ impl<'a> Capture<'a> {
     fn new(
         upper: BorrowedFd<'_>,
         into: BorrowedFd<'a>,
-        previous: Option<Previous<'a>>,
+        previous: Option<&'a Manifest>,
     ) -> io::Result<Self> {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         let now_ns = now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec);
@@ -185,107 +118,125 @@ impl<'a> Capture<'a> {
             reason = "the kernel's word has another size elsewhere"
         )]
         let kind = i64::from(rustix::fs::fstatfs(upper)?.f_type);
-        let before = previous
-            .map(|previous| Ok::<_, io::Error>((Tree::new(previous.upper)?, previous.manifest)))
-            .transpose()?;
-        Ok(Self {
+        let mut this = Self {
             from: Tree::new(upper)?,
             to: Tree::new(into)?,
             into,
-            before,
+            previous,
             linked: BTreeMap::new(),
             settled_ns: now_ns - TICK_NS,
             // tmpfs moves no time when a mapping of a file is written to.
             has_marks: kind != TMPFS,
             captured: Captured::default(),
-        })
+        };
+        this.captured.directories.insert(Vec::new());
+        let top = this.held(&rustix::fs::fstat(upper)?);
+        this.captured.manifest.add(Vec::new(), top);
+        Ok(this)
+    }
+
+    fn held(&self, stat: &Stat) -> Held {
+        let stamp = Stamp::of(stat);
+        let has_marks = self.has_marks || stamp.file_type() != FileType::RegularFile;
+        Held { stamp, is_sure: has_marks && stamp.ctime_ns < self.settled_ns }
     }
 
     fn directory(&mut self, path: &[u8], pending: &mut Vec<Vec<u8>>) -> Result<(), CaptureError> {
-        let failed = |source| CaptureError { path: shown(path), source };
-        let dir = self.from.dir(path).map_err(failed)?;
-        let dir = dir.ok_or_else(|| failed(Errno::NOENT.into()))?;
-        for name in beneath::list(dir).map_err(failed)? {
+        let dir = self.from.dir(path).map_err(CaptureError::at(path))?;
+        let dir = dir.ok_or_else(|| CaptureError::at(path)(Errno::NOENT.into()))?;
+        for name in beneath::list(dir).map_err(CaptureError::at(path))? {
             let full = tree::join(path, &name);
-            let is_directory = self.object(path, &name, &full);
-            if is_directory.map_err(|source| CaptureError { path: shown(&full), source })? {
-                pending.push(full);
+            let held = self.object(path, &name, &full).map_err(CaptureError::at(&full))?;
+            if held.is(FileType::Directory) {
+                pending.push(full.clone());
             }
+            self.captured.manifest.add(full, held);
         }
         Ok(())
     }
 
-    /// Copies one object; whether it is a directory, which has to be filled.
-    fn object(&mut self, parent: &[u8], name: &[u8], path: &[u8]) -> io::Result<bool> {
+    /// Copies one object, unless a capture before has it.
+    fn object(&mut self, parent: &[u8], name: &[u8], path: &[u8]) -> io::Result<Held> {
         let from = self.from.dir(parent)?.ok_or(Errno::NOENT)?;
         let stat = beneath::stat(from, name)?.ok_or(Errno::NOENT)?;
         let kind = beneath::file_type(&stat);
-        let to = self.to.dir(parent)?.ok_or(Errno::NOENT)?;
-        match kind {
-            FileType::Directory => {
-                rustix::fs::mkdirat(to, beneath::as_path(name), Mode::RWXU)?;
-                self.captured.bytes += blocks(&stat);
-                return Ok(true);
-            }
-            FileType::RegularFile => self.file(parent, name, path, &stat)?,
-            FileType::Symlink | FileType::Fifo => {
-                copy::special((from, name), (to, name), &stat)?;
-                copy::dress((from, name), (to, name), &stat, Attributes::Raw)?;
-            }
-            // The kernel's mark of a deletion.
-            FileType::CharacterDevice if stat.st_rdev == 0 => {
-                copy::special((from, name), (to, name), &stat)?;
-            }
+        let held = match kind {
+            FileType::CharacterDevice if stat.st_rdev == 0 => Held::DELETION,
+            // In its place a mark of a deletion, or what it hides would be there.
             FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice => {
-                // In its place a mark of a deletion, or what it hides would be there.
-                let mode = Mode::empty();
-                rustix::fs::mknodat(
-                    to,
-                    beneath::as_path(name),
-                    FileType::CharacterDevice,
-                    mode,
-                    0,
-                )?;
                 self.captured.left_out += 1;
+                Held::DELETION
             }
             FileType::Unknown => return Err(io::ErrorKind::Unsupported.into()),
+            FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Fifo => {
+                self.held(&stat)
+            }
+        };
+        if self.previous.is_some_and(|previous| previous.is_same(path, &held.stamp)) {
+            self.captured.shared += u64::from(kind == FileType::RegularFile);
+            return Ok(held);
         }
-        Ok(false)
+        if kind == FileType::Directory {
+            self.make(path)?;
+            return Ok(held);
+        }
+        self.make(parent)?;
+        if kind == FileType::RegularFile {
+            self.file(parent, name, path, &stat)?;
+        } else {
+            self.special(parent, name, &stat, held)?;
+        }
+        Ok(held)
     }
 
-    fn file(&mut self, parent: &[u8], name: &[u8], path: &[u8], stat: &Stat) -> io::Result<()> {
-        let stamp = Stamp::of(stat);
-        let has_names = stat.st_nlink > 1;
-        let first = if has_names { self.linked.get(&stat.st_ino).cloned() } else { None };
-        let to = self.to.dir(parent)?.ok_or(Errno::NOENT)?;
-        let is_shared = if let Some(first) = &first {
-            let cut = first.iter().rposition(|byte| *byte == b'/');
-            let dir = beneath::open_dir(self.into, &first[..cut.unwrap_or(0)])?;
-            link((dir.as_fd(), &first[cut.map_or(0, |cut| cut + 1)..]), (to, name))?
-        } else if let Some((before, manifest)) = &mut self.before
-            && manifest.is_same(path, &stamp)
-            && let Some(before) = before.dir(parent)?
-        {
-            let is_shared = link((before, name), (to, name))?;
-            self.captured.shared += u64::from(is_shared);
-            is_shared
-        } else {
-            false
-        };
-        if !is_shared {
-            self.copy(parent, name, stat)?;
-            self.captured.fresh.push(path.to_vec());
-        }
-        if self.has_marks && stamp.ctime_ns < self.settled_ns {
-            self.captured.manifest.add(path.to_vec(), stamp);
-        }
-        if has_names && first.is_none() {
-            self.linked.insert(stat.st_ino, path.to_vec());
+    /// Makes the directory `path` of what this capture holds, with those above it.
+    fn make(&mut self, path: &[u8]) -> io::Result<()> {
+        let made = &mut self.captured.directories;
+        let mut missing: Vec<_> = std::iter::once(path)
+            .chain(ancestors(path))
+            .take_while(|path| !made.contains(*path))
+            .collect();
+        while let Some(path) = missing.pop() {
+            let (parent, name) = split(path);
+            let to = self.to.dir(parent)?.ok_or(Errno::NOENT)?;
+            rustix::fs::mkdirat(to, beneath::as_path(name), Mode::RWXU)?;
+            made.insert(path.to_vec());
         }
         Ok(())
     }
 
-    fn copy(&mut self, parent: &[u8], name: &[u8], stat: &Stat) -> io::Result<()> {
+    fn special(&mut self, parent: &[u8], name: &[u8], stat: &Stat, held: Held) -> io::Result<()> {
+        let from = self.from.dir(parent)?.ok_or(Errno::NOENT)?;
+        let to = self.to.dir(parent)?.ok_or(Errno::NOENT)?;
+        if held == Held::DELETION {
+            return copy::deletion(to, name);
+        }
+        copy::special((from, name), (to, name), stat)?;
+        copy::dress((from, name), (to, name), stat, Attributes::Raw)
+    }
+
+    fn file(&mut self, parent: &[u8], name: &[u8], path: &[u8], stat: &Stat) -> io::Result<()> {
+        let has_names = stat.st_nlink > 1;
+        if has_names && let Some(first) = self.linked.get(&stat.st_ino) {
+            let (dir, first) = split(first);
+            let dir = beneath::open_dir(self.into, dir)?;
+            let to = self.to.dir(parent)?.ok_or(Errno::NOENT)?;
+            if copy::link((dir.as_fd(), first), (to, name))? {
+                return Ok(());
+            }
+        }
+        let fresh = match self.copy(parent, name, stat)? {
+            Content::Written => &mut self.captured.written,
+            Content::Cloned => &mut self.captured.cloned,
+        };
+        fresh.push(path.to_vec());
+        if has_names {
+            self.linked.entry(stat.st_ino).or_insert_with(|| path.to_vec());
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, parent: &[u8], name: &[u8], stat: &Stat) -> io::Result<Content> {
         let from = self.from.dir(parent)?.ok_or(Errno::NOENT)?;
         let to = self.to.dir(parent)?.ok_or(Errno::NOENT)?;
         let (source, opened) = beneath::open_file(from, name)?;
@@ -300,33 +251,17 @@ impl<'a> Capture<'a> {
             // again without a fault, so the next capture would not see it.
             writeback::finish(source.as_fd())?;
         }
-        let target = copy::create(to, name)?;
-        copy::content(&source, stat, &target)?;
-        drop(target);
-        copy::dress((from, name), (to, name), stat, Attributes::Raw)?;
+        let content = copy::file((&source, stat), (from, name), (to, name))?;
         self.captured.bytes += blocks(stat);
         self.captured.copied += 1;
-        Ok(())
+        Ok(content)
     }
 
     fn dress_directory(&mut self, path: &[u8]) -> io::Result<()> {
         let from = self.from.dir(path)?.ok_or(Errno::NOENT)?;
         let to = self.to.dir(path)?.ok_or(Errno::NOENT)?;
         let stat = rustix::fs::fstat(from)?;
+        self.captured.bytes += blocks(&stat);
         copy::dress((from, b"."), (to, b"."), &stat, Attributes::Raw)
     }
-}
-
-/// Gives a file another name; `false` where it cannot have one more.
-fn link(from: (BorrowedFd<'_>, &[u8]), to: (BorrowedFd<'_>, &[u8])) -> io::Result<bool> {
-    let (old, new) = (beneath::as_path(from.1), beneath::as_path(to.1));
-    match rustix::fs::linkat(from.0, old, to.0, new, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(Errno::MLINK | Errno::XDEV | Errno::PERM | Errno::NOENT) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-fn blocks(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_blocks).unwrap_or(0) * 512
 }

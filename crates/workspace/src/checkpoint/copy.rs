@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid},
     io::Errno,
 };
 
@@ -22,20 +22,89 @@ pub(super) enum Attributes {
     Shown,
 }
 
+/// Gives a file another name; `false` where it cannot have one more.
+pub(super) fn link(from: (BorrowedFd<'_>, &[u8]), to: (BorrowedFd<'_>, &[u8])) -> io::Result<bool> {
+    let (old, new) = (beneath::as_path(from.1), beneath::as_path(to.1));
+    match rustix::fs::linkat(from.0, old, to.0, new, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::MLINK | Errno::XDEV | Errno::PERM) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Copies what is at `from`, and is no directory, between two layers.
+pub(super) fn object(from: (BorrowedFd<'_>, &[u8]), to: (BorrowedFd<'_>, &[u8])) -> io::Result<()> {
+    let stat = beneath::stat(from.0, from.1)?.ok_or(Errno::NOENT)?;
+    match beneath::file_type(&stat) {
+        FileType::RegularFile => {
+            let (source, stat) = beneath::open_file(from.0, from.1)?;
+            file((&source, &stat), from, to).map(drop)
+        }
+        FileType::CharacterDevice => deletion(to.0, to.1),
+        FileType::Symlink
+        | FileType::Fifo
+        | FileType::Directory
+        | FileType::Socket
+        | FileType::BlockDevice
+        | FileType::Unknown => {
+            special(from, to, &stat)?;
+            dress(from, to, &stat, Attributes::Raw)
+        }
+    }
+}
+
+/// Copies the file `source` of `from` between two layers.
+pub(super) fn file(
+    (source, stat): (&File, &Stat),
+    from: (BorrowedFd<'_>, &[u8]),
+    to: (BorrowedFd<'_>, &[u8]),
+) -> io::Result<Content> {
+    let content = content(source, stat, &create(to.0, to.1)?)?;
+    dress(from, to, stat, Attributes::Raw)?;
+    Ok(content)
+}
+
+/// Marks `name` of a layer as deleted.
+pub(super) fn deletion(to: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    let path = beneath::as_path(name);
+    Ok(rustix::fs::mknodat(to, path, FileType::CharacterDevice, Mode::empty(), 0)?)
+}
+
+/// Bytes on disk.
+pub(super) fn blocks(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or(0) * 512
+}
+
+/// Says another time of the last modification, in nanoseconds since 1970.
+pub(super) fn set_modified(stat: &mut Stat, mtime_ns: i64) {
+    stat.st_mtime = mtime_ns.div_euclid(1_000_000_000);
+    stat.st_mtime_nsec = mtime_ns.rem_euclid(1_000_000_000).cast_unsigned();
+}
+
+/// How content came into a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Byte by byte.
+    Written,
+    /// By reference, or there is none: nothing has to reach the disk that is not there.
+    Cloned,
+}
+
 /// Copies the content of `from` to the new and empty `to`: by reference where the file system can.
-pub(super) fn content(from: &File, stat: &Stat, to: &File) -> io::Result<()> {
+pub(super) fn content(from: &File, stat: &Stat, to: &File) -> io::Result<Content> {
     if stat.st_size == 0 {
-        return Ok(());
+        return Ok(Content::Cloned);
     }
     match rustix::fs::ioctl_ficlone(to, from) {
-        Ok(()) => return Ok(()),
+        Ok(()) => return Ok(Content::Cloned),
         Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::PERM) => {}
         Err(errno) => return Err(errno.into()),
     }
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     let has_holes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < size;
     if !has_holes {
-        return range(from, to, 0..size);
+        range(from, to, 0..size)?;
+        return Ok(Content::Written);
     }
     let mut at = 0;
     while at < size {
@@ -49,7 +118,8 @@ pub(super) fn content(from: &File, stat: &Stat, to: &File) -> io::Result<()> {
         range(from, to, start..end)?;
         at = end;
     }
-    Ok(rustix::fs::ftruncate(to, size)?)
+    rustix::fs::ftruncate(to, size)?;
+    Ok(Content::Written)
 }
 
 fn range(from: &File, to: &File, range: std::ops::Range<u64>) -> io::Result<()> {
@@ -94,7 +164,7 @@ pub(super) fn dress(
 ) -> io::Result<()> {
     own((to, name), stat)?;
     self::attributes((from, name_from), (to, name), attributes)?;
-    let is_link = beneath::file_type(stat) == rustix::fs::FileType::Symlink;
+    let is_link = beneath::file_type(stat) == FileType::Symlink;
     if !is_link {
         let bits = Mode::from_raw_mode(stat.st_mode & 0o7777);
         rustix::fs::chmodat(to, beneath::as_path(name), bits, AtFlags::empty())?;
@@ -156,7 +226,7 @@ pub(super) fn special(
 ) -> io::Result<()> {
     let path = beneath::as_path(name);
     let kind = beneath::file_type(stat);
-    if kind == rustix::fs::FileType::Symlink {
+    if kind == FileType::Symlink {
         let target = beneath::read_link(from.0, from.1)?;
         return Ok(rustix::fs::symlinkat(beneath::as_path(&target), to.as_fd(), path)?);
     }

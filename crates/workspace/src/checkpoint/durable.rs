@@ -2,7 +2,8 @@
 //!
 //! XFS and ext4 with a journal have one log: what waits for its last record has waited for every one before (jbd2 flushes
 //! the disk's cache before the record, so data that was written out is there, too). There one `fsync` at the end is
-//! enough, and everything else is only written out. Anywhere else each object is waited for.
+//! enough, and everything else is only written out. btrfs commits everything that was done in one transaction, and what
+//! shares its extents has no data of its own to write. Anywhere else each object is waited for.
 
 use std::{
     fs::File,
@@ -12,11 +13,12 @@ use std::{
 };
 
 use rustix::io::Errno;
-use sandbar_linux::writeback;
+use sandbar_linux::{btrfs, writeback};
 
 use super::{
-    capture::{CaptureError, Captured, shown},
+    capture::{CaptureError, Captured},
     manifest::Manifest,
+    path::split,
 };
 use crate::beneath;
 
@@ -30,6 +32,8 @@ const SYNCED_MAX: usize = 512;
 pub enum Log {
     /// The last thing that was done: it brings everything before to the disk.
     One,
+    /// The transaction, and data that was written.
+    Transaction,
     /// Each object by itself.
     Each,
 }
@@ -45,12 +49,23 @@ impl Log {
             reason = "the kernel's word has another size elsewhere"
         )]
         let kind = i64::from(rustix::fs::fstatfs(&dir)?.f_type);
-        let has_one = match kind {
-            XFS => true,
-            EXT4 => has_journal(rustix::fs::fstat(&dir)?.st_dev),
-            _ => false,
-        };
-        Ok(if has_one { Self::One } else { Self::Each })
+        Ok(match kind {
+            XFS => Self::One,
+            EXT4 if has_journal(rustix::fs::fstat(&dir)?.st_dev) => Self::One,
+            _ if btrfs::is_on(&dir)? => Self::Transaction,
+            _ => Self::Each,
+        })
+    }
+
+    /// Waits until everything that was done is on the disk, the last of it in `dir`.
+    ///
+    /// # Errors
+    /// What waiting says.
+    pub fn wait(self, dir: &File) -> io::Result<()> {
+        match self {
+            Self::One | Self::Each => dir.sync_all(),
+            Self::Transaction => btrfs::commit(dir),
+        }
     }
 }
 
@@ -62,8 +77,8 @@ fn has_journal(dev: u64) -> bool {
     name.is_some_and(|name| Path::new("/sys/fs/ext4").join(name).join("journal_task").exists())
 }
 
-/// Brings what was captured into `into` to the disk; with [`Log::One`] it is there once the caller has waited for what
-/// it does next. The sandbox may run on meanwhile.
+/// Brings what was captured into `into` to the disk; but for [`Log::Each`] it is there once the caller has waited for
+/// what it does next, with [`Log::wait`]. The sandbox may run on meanwhile.
 ///
 /// # Errors
 /// See [`CaptureError`].
@@ -72,29 +87,32 @@ pub fn make_durable(
     captured: &Captured,
     log: Log,
 ) -> Result<(), CaptureError> {
-    let failed = |path: &[u8]| {
-        let path = shown(path);
-        move |source| CaptureError { path, source }
-    };
-    if log == Log::Each && captured.fresh.len() + captured.directories.len() > SYNCED_MAX {
-        let top = beneath::open_dir(into, b"").map_err(failed(b"."))?;
-        return rustix::fs::syncfs(&top).map_err(|errno| failed(b".")(errno.into()));
+    let failed = CaptureError::at;
+    let Captured { written, cloned, directories, .. } = captured;
+    if log == Log::Each && written.len() + cloned.len() + directories.len() > SYNCED_MAX {
+        let top = beneath::open_dir(into, b"").map_err(failed(b""))?;
+        return rustix::fs::syncfs(&top).map_err(|errno| failed(b"")(errno.into()));
     }
     // All of them are under way before one is waited for.
-    for step in [writeback::begin, writeback::finish] {
-        for path in &captured.fresh {
-            open(into, path).and_then(|file| step(file.as_fd())).map_err(failed(path))?;
-        }
+    each(into, written, |file| writeback::begin(file.as_fd()))?;
+    match log {
+        Log::One => each(into, written, |file| writeback::finish(file.as_fd())),
+        Log::Transaction => each(into, written, File::sync_all),
+        Log::Each => each(into, written.iter().chain(cloned).chain(directories), File::sync_all),
     }
-    if log == Log::One {
-        return Ok(());
-    }
-    captured.fresh.iter().chain(&captured.directories).try_for_each(|path| {
-        open(into, path).and_then(|file| Ok(rustix::fs::fsync(&file)?)).map_err(failed(path))
+}
+
+fn each<'a>(
+    into: BorrowedFd<'_>,
+    paths: impl IntoIterator<Item = &'a Vec<u8>>,
+    step: fn(&File) -> io::Result<()>,
+) -> Result<(), CaptureError> {
+    paths.into_iter().try_for_each(|path| {
+        open(into, path).and_then(|file| step(&file)).map_err(CaptureError::at(path))
     })
 }
 
-/// Writes `manifest` to the new and empty `file`, for the next wait to be for it as well or, with [`Log::Each`], waits.
+/// Writes `manifest` to the new and empty `file`, as [`make_durable`] does.
 ///
 /// # Errors
 /// What writing says.
@@ -102,15 +120,22 @@ pub fn save(manifest: &Manifest, file: &File, log: Log) -> io::Result<()> {
     manifest.write(file)?;
     match log {
         Log::One => writeback::finish(file.as_fd()),
-        Log::Each => file.sync_all(),
+        Log::Transaction | Log::Each => file.sync_all(),
     }
+}
+
+/// Waits until everything that was done in the file system of `dir` is on the disk.
+///
+/// # Errors
+/// What waiting says.
+pub fn settle(dir: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(dir)?)
 }
 
 /// A regular file or a directory of ours.
 fn open(into: BorrowedFd<'_>, path: &[u8]) -> io::Result<File> {
-    let cut = path.iter().rposition(|byte| *byte == b'/');
-    let dir = beneath::open_dir(into, &path[..cut.unwrap_or(0)])?;
-    let name = &path[cut.map_or(0, |cut| cut + 1)..];
+    let (dir, name) = split(path);
+    let dir = beneath::open_dir(into, dir)?;
     match beneath::open_dir(&dir, name) {
         Ok(dir) => Ok(File::from(dir)),
         Err(error) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {

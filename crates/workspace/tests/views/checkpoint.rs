@@ -4,9 +4,12 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{Seek, SeekFrom, Write},
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
-        net::UnixListener,
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
+            net::UnixListener,
+        },
     },
     path::Path,
 };
@@ -15,12 +18,12 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use sandbar_types::WorkspacePath;
 use sandbar_workspace::{
     ChangeLimits, OverlayMarks, changes_between,
-    checkpoint::{Deed, RevertError, RevertPlan, bring, revert},
+    checkpoint::{Deed, Log, RevertError, RevertPlan, bring, hand_over, make_durable, revert},
 };
 
 use crate::{
     fidelity::snapshot,
-    overlay::{Overlay, Taken, path, paths},
+    overlay::{Assembled, Overlay, Taken, path, paths},
 };
 
 fn fill(source: &Path) {
@@ -229,7 +232,6 @@ fn act(root: &Path, act: &Act) {
 }
 
 proptest! {
-    // Each case waits for a disk that others may keep busy.
     #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
     #[test]
@@ -255,6 +257,46 @@ proptest! {
         restore(&overlay, &two);
         prop_assert_eq!(snapshot(&overlay.inside()), now);
         prop_assert_eq!(snapshot(&one.inside()), seen);
+    }
+
+    #[test]
+    fn a5_layers_are_put_together_of_what_changed_also_when_captures_go(
+        rounds in vec(vec(acts(), 0..8), 3..6), is_user in any::<bool>(), goes in any::<prop::sample::Index>()
+    ) {
+        let marks = if is_user { OverlayMarks::User } else { OverlayMarks::Trusted };
+        let overlay = Overlay::with(marks, fill);
+        let layer = |taken: &Taken| raw(&proc(&taken.layer));
+        let mut all: Vec<(Taken, _)> = Vec::new();
+        for (round, acts) in rounds.iter().enumerate() {
+            acts.iter().for_each(|one| act(&overlay.inside(), one));
+            settle(&overlay);
+            let seen = raw(&overlay.beside("upper"));
+            let taken = overlay.checkpoint(&round.to_string(), all.last().map(|(taken, _)| taken));
+            prop_assert_eq!(layer(&taken), seen.clone());
+            all.push((taken, seen));
+        }
+        // What is enough to compare two of them says the same as all of them.
+        let (first, last) = (&all[0].0, &all[all.len() - 1].0);
+        let limits = ChangeLimits::default();
+        let whole = changes_between(first.point(), last.point(), marks, &limits).unwrap();
+        let wanted = first.captured.manifest.differing(&last.captured.manifest);
+        let few = [("few first", first), ("few last", last)].map(|(name, taken)| {
+            overlay.assembled(name, (&taken.captured.manifest, Some(&wanted)), &taken.held)
+        });
+        let [one, other] = few.each_ref().map(Assembled::point);
+        prop_assert_eq!(changes_between(one, other, marks, &limits).unwrap(), whole);
+        // One goes, and those after it are put together without it.
+        let gone = goes.index(all.len() - 1);
+        let (old, next) = (&all[gone].0, &all[gone + 1].0);
+        for _ in 0..2 {
+            hand_over(old.held[0].as_fd(), (next.held[0].as_fd(), &next.captured.manifest)).unwrap();
+        }
+        for (at, (taken, seen)) in all.iter().enumerate().skip(gone + 1) {
+            let mut held: Vec<_> = taken.held.iter().map(|held| held.try_clone().unwrap()).collect();
+            held.remove(at - gone);
+            let again = overlay.assembled(&format!("{at} again"), (&taken.captured.manifest, None), &held);
+            prop_assert_eq!(&raw(&proc(&again.layer)), seen);
+        }
     }
 
     #[test]
@@ -322,6 +364,9 @@ fn what_did_not_change_is_shared_and_a_write_in_place_is_seen() {
     settle(&overlay);
     let one = overlay.checkpoint("one", None);
     assert_eq!((one.captured.copied, one.captured.shared), (50, 0));
+    for log in [Log::of(&one.held[0]).unwrap(), Log::Each] {
+        make_durable(one.held[0].as_fd(), &one.captured, log).unwrap();
+    }
     // As long as before, and with the time of before.
     let before = file.metadata().unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"in place", 0).unwrap();
@@ -338,9 +383,11 @@ fn what_did_not_change_is_shared_and_a_write_in_place_is_seen() {
     assert_ne!(living, shared(&one), "a living file is never shared");
     let set = changes_between(one.point(), two.point(), overlay.marks(), &ChangeLimits::default());
     assert_eq!(paths(&set.unwrap()), ["new7"]);
-    // Gone with one, it is still there for the other.
-    fs::remove_dir_all(overlay.beside("one").join("checkpoint")).unwrap();
-    assert_eq!(fs::read(two.inside().join("new8")).unwrap().len(), 1000);
+    // Handed over, it is still there when the first one is gone.
+    hand_over(one.held[0].as_fd(), (two.held[0].as_fd(), &two.captured.manifest)).unwrap();
+    fs::remove_dir_all(overlay.beside("one").join("held")).unwrap();
+    assert_eq!(fs::read(overlay.beside("two/held/new8")).unwrap().len(), 1000);
+    assert!(fs::read(overlay.beside("two/held/new7")).unwrap().starts_with(b"in place"));
 }
 
 #[test]

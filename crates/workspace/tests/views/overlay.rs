@@ -16,7 +16,7 @@ use rustix::{
 use sandbar_types::{Change, ChangeSet, WorkspacePath};
 use sandbar_workspace::{
     Base, ChangeLimits, Layers, OverlayMarks, Point, changes,
-    checkpoint::{Captured, Log, Previous, capture, make_durable, write_out},
+    checkpoint::{Captured, Manifest, Paths, assemble, capture, write_out},
 };
 
 /// A source with a workspace on it.
@@ -77,25 +77,39 @@ impl Overlay {
         }
     }
 
-    /// Captures the workspace as it is, beside it.
+    /// Captures the workspace as it is, beside it, and puts the capture together.
     pub(crate) fn checkpoint(&self, name: &str, previous: Option<&Taken>) -> Taken {
         let dir = self.beside(name);
-        for part in ["checkpoint", "upper", "work"] {
+        fs::create_dir_all(dir.join("held")).unwrap();
+        let own = directory(&dir.join("held"));
+        let manifest = previous.map(|before| &before.captured.manifest);
+        write_out(self.upper.as_fd(), manifest);
+        let captured = capture(self.upper.as_fd(), own.as_fd(), manifest).unwrap();
+        let mut held = vec![own];
+        held.extend(
+            previous.iter().flat_map(|before| &before.held).map(|held| held.try_clone().unwrap()),
+        );
+        let assembled = self.assembled(name, (&captured.manifest, None), &held);
+        Taken { captured, held, assembled }
+    }
+
+    /// Puts a capture together, or what is wanted of it, of what it and those before it hold, in the directory `name`.
+    pub(crate) fn assembled(
+        &self,
+        name: &str,
+        (manifest, wanted): (&Manifest, Option<&Paths>),
+        held: &[OwnedFd],
+    ) -> Assembled {
+        let dir = self.beside(name);
+        for part in ["layer", "upper", "work"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let layer = directory(&dir.join("checkpoint"));
-        let previous = previous.map(|before| Previous {
-            upper: before.layer.as_fd(),
-            manifest: &before.captured.manifest,
-        });
-        write_out(self.upper.as_fd(), previous);
-        let captured = capture(self.upper.as_fd(), layer.as_fd(), previous).unwrap();
-        for log in [Log::of(&layer).unwrap(), Log::Each] {
-            make_durable(layer.as_fd(), &captured, log).unwrap();
-        }
-        let lowers = format!("{}:{}", dir.join("checkpoint").display(), self.source().display());
+        let layer = directory(&dir.join("layer"));
+        let held: Vec<_> = held.iter().map(AsFd::as_fd).collect();
+        assemble(manifest, wanted, &held, layer.as_fd()).unwrap();
+        let lowers = format!("{}:{}", dir.join("layer").display(), self.source().display());
         let merged = stack(&lowers, &dir.join("upper"), self.marks);
-        Taken { captured, layer, merged }
+        Assembled { layer, merged }
     }
 
     pub(crate) fn point(&self) -> Point<'_> {
@@ -114,11 +128,26 @@ impl Overlay {
 /// A checkpoint with a view of it.
 pub(crate) struct Taken {
     pub(crate) captured: Captured,
+    /// What it holds, and what those before it hold.
+    pub(crate) held: Vec<OwnedFd>,
+    assembled: Assembled,
+}
+
+impl std::ops::Deref for Taken {
+    type Target = Assembled;
+
+    fn deref(&self) -> &Assembled {
+        &self.assembled
+    }
+}
+
+/// A layer that was put together, with a view of it.
+pub(crate) struct Assembled {
     pub(crate) layer: OwnedFd,
     merged: OwnedFd,
 }
 
-impl Taken {
+impl Assembled {
     pub(crate) fn point(&self) -> Point<'_> {
         Point { merged: self.merged.as_fd(), upper: self.layer.as_fd() }
     }
