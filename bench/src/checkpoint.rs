@@ -69,31 +69,45 @@ fn of(
         if old > 0 {
             exec(&mut client, &sandbox, &["sh", "-c", MAKE_OLD])?;
         }
-        let (mut changed, mut unchanged) = (Samples::default(), Samples::default());
+        let [mut changed, mut unchanged, mut restored] = <[Samples; 3]>::default();
         for round in 0..rounds.min(40) + 2 {
             exec(&mut client, &sandbox, &["sh", "-c", CHANGE])?;
-            let first = made(&mut client, &sandbox)?;
-            let second = made(&mut client, &sandbox)?;
-            // The first ones have no other to share with.
+            let (first, _) = made(&mut client, &sandbox)?;
+            let (second, id) = made(&mut client, &sandbox)?;
+            exec(&mut client, &sandbox, &["sh", "-c", CHANGE])?;
+            let back = restore(&mut client, &sandbox, &id)?;
+            // The first one holds everything.
             if round >= 2 {
                 changed.add(first);
                 unchanged.add(second);
+                restored.add(back);
             }
         }
         let more = if old > 0 { ", 5,000 more of before" } else { "" };
         table.add(&format!("{what}{more} ({name})"), &changed, None);
         table.add(&format!("  again, nothing changed since{more}"), &unchanged, None);
+        table.add(&format!("  back to it, 20 changed since{more}"), &restored, None);
     }
     delete(&mut client, &sandbox)
 }
 
-fn made(client: &mut Client, sandbox: &str) -> Result<Duration> {
+fn made(client: &mut Client, sandbox: &str) -> Result<(Duration, String)> {
     let start = Instant::now();
     let made = client.ask("POST", &format!("/v1/sandboxes/{sandbox}/checkpoints"), None)?;
     let took = start.elapsed();
-    if made["left_out"] == 0 {
-        Ok(took)
-    } else {
-        Err(format!("not a whole checkpoint: {made}").into())
+    match made["id"].as_str().filter(|_| made["left_out"] == 0) {
+        Some(id) => Ok((took, id.to_owned())),
+        None => Err(format!("not a whole checkpoint: {made}").into()),
+    }
+}
+
+fn restore(client: &mut Client, sandbox: &str, id: &str) -> Result<Duration> {
+    let start = Instant::now();
+    let path = format!("/v1/sandboxes/{sandbox}/checkpoints/{id}/restore");
+    let restored = client.ask("POST", &path, None)?;
+    let took = start.elapsed();
+    match restored["paths"].as_array().map(Vec::len) {
+        Some(20) => Ok(took),
+        Some(_) | None => Err(format!("not what was changed: {restored}").into()),
     }
 }

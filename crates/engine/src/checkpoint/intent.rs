@@ -3,11 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use sandbar_store::{SandboxRow, checkpoint_list};
-use sandbar_types::{CheckpointId, SandboxId, WorkspacePath};
+use sandbar_types::{ChangeSet, CheckpointId, SandboxId, WorkspacePath};
 use sandbar_workspace::checkpoint::{BringError, Deed, bring};
 use serde::{Deserialize, Serialize};
 
-use super::{CheckpointPoint, changes::merged, place::Place, points::Opened, revert};
+use super::{
+    CheckpointPoint,
+    changes::{Compared, merged},
+    place::Place,
+    points::Opened,
+    revert,
+};
 use crate::{
     Error, ErrorKind, Result,
     engine::Inner,
@@ -45,7 +51,7 @@ impl Intent {
     /// Whether everything that it is decided from is there.
     fn is_possible(self, place: &Place) -> bool {
         let needed = match self {
-            Self::Restore { to, .. } => vec![to],
+            Self::Restore { to, kept } => vec![to, kept],
             Self::Revert { before, after, kept } => vec![before, after, kept],
         };
         needed.into_iter().all(|id| place.has(id))
@@ -63,19 +69,35 @@ impl Intent {
     }
 }
 
+impl Written {
+    /// All of `set`, as `from` has it.
+    fn all(set: &ChangeSet, from: Arc<Opened>) -> Self {
+        let deeds = set.changes.iter().map(|change| (change.path.clone(), Deed::Take)).collect();
+        Self { deeds, from }
+    }
+}
+
 impl Inner {
-    /// What the workspace has otherwise than `to`.
-    pub(super) async fn written(
+    /// What has to be written for a workspace that is as `kept`, or on its way from there, to become as `to`.
+    pub(super) async fn way_to(
         &self,
         row: &SandboxRow,
-        to: CheckpointId,
+        (to, kept): (CheckpointId, CheckpointId),
+    ) -> Result<Written> {
+        let Compared { old, set, .. } = self.compare_two(row, [to, kept]).await?;
+        Ok(Written::all(&set, old))
+    }
+
+    /// What has to be written over `now`, whatever it is, for it to become as `kept`.
+    async fn way_back(
+        &self,
+        row: &SandboxRow,
+        kept: CheckpointId,
         now: &Arc<Opened>,
     ) -> Result<Written> {
-        let to = Arc::new(self.point(row, CheckpointPoint::Checkpoint(to)).await?);
-        let compared = self.compare(Arc::clone(&to), Arc::clone(now)).await?;
-        let deeds =
-            compared.set.changes.iter().map(|change| (change.path.clone(), Deed::Take)).collect();
-        Ok(Written { deeds, from: to })
+        let kept = Arc::new(self.point(row, CheckpointPoint::Checkpoint(kept)).await?);
+        let Compared { old, set, .. } = self.compare(kept, Arc::clone(now)).await?;
+        Ok(Written::all(&set, old))
     }
 
     /// Does `written` to the workspace `now`, which is held still, under `intent`: all of it, or nothing.
@@ -92,7 +114,7 @@ impl Inner {
         blocking(move || intending.intend(&intent)).await?.map_err(Error::internal)?;
         if let Err(err) = write(now, written).await? {
             // What was there is put back; should that fail as well, the intent is carried out later.
-            let back = self.written(&still.row, intent.kept(), now).await?;
+            let back = self.way_back(&still.row, intent.kept(), now).await?;
             if write(now, back).await?.is_err() {
                 return Err(unwritten(err, "it is tried again"));
             }
@@ -171,7 +193,7 @@ pub(super) async fn end_intent(inner: &Arc<Inner>, id: SandboxId) -> Result<()> 
     let still = inner.hold_still(id).await?;
     let now = Arc::new(inner.point(&still.row, CheckpointPoint::Now).await?);
     let written = match intent {
-        Intent::Restore { to, .. } => inner.written(&still.row, to, &now).await?,
+        Intent::Restore { to, kept } => inner.way_to(&still.row, (to, kept)).await?,
         Intent::Revert { before, after, kept } => {
             let kept = CheckpointPoint::Checkpoint(kept);
             let kept = Arc::new(inner.point(&still.row, kept).await?);

@@ -40,7 +40,7 @@ async fn restore(inner: Arc<Inner>, id: SandboxId, to: CheckpointId) -> Result<R
     source::check(&still.row).await?;
     let kept = keep_now(&inner, &still.row, format!("before {to} was restored")).await?;
     let now = Arc::new(inner.point(&still.row, CheckpointPoint::Now).await?);
-    let written = inner.written(&still.row, to, &now).await?;
+    let written = inner.way_to(&still.row, (to, kept)).await?;
     let paths = written.deeds.keys().cloned().collect();
     inner.carry_out(&still, &now, Intent::Restore { to, kept }, written).await?;
     drop(still);
