@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbar_engine::{Caller, Engine, EngineConfig, SettingsReader, StartError};
 use sandbar_proxy::preview::{AccessKey, PreviewProxy};
 use tokio::signal::unix::{SignalKind, signal};
@@ -158,6 +159,7 @@ impl ServeError {
 /// # Errors
 /// The server did not start; see [`ServeError`].
 pub fn serve(config: impl FnOnce() -> ServeConfig) -> Result<(), ServeError> {
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -174,6 +176,13 @@ pub fn serve(config: impl FnOnce() -> ServeConfig) -> Result<(), ServeError> {
     // The engine had its time to finish; a blocking call that still hangs must not keep the process, and its lock.
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     served
+}
+
+/// One sandbox may have 256 connections out, of three descriptors each; the usual limit of a shell is 1024, which two of
+/// them could use up for all the others. Best effort: what the limit may be is for whoever starts us to say.
+fn raise_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _refused = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 fn stop_on_signal() -> io::Result<impl Future<Output = ()> + Send> {

@@ -23,7 +23,7 @@ use super::{
 /// LIMIT: connections that are told at once that there are too many; beyond it, they wait to be accepted.
 const TURNED_AWAY_MAX: usize = 32;
 
-/// How many failures to accept in a row end a proxy: the socket is gone.
+/// How many failures to accept in a row end a proxy: the socket is gone. Those of [`is_scarcity`] are none of the socket's.
 const ACCEPT_FAILURES_MAX: u32 = 100;
 
 /// What one sandbox may use of the proxy.
@@ -174,10 +174,9 @@ impl EgressProxy {
             };
             let (stream, spare) = match accepted {
                 Ok(accepted) => accepted,
-                Err(error) if failures < ACCEPT_FAILURES_MAX => {
-                    failures += 1;
+                Err(error) if is_scarcity(&error) || failures < ACCEPT_FAILURES_MAX => {
+                    failures += u32::from(!is_scarcity(&error));
                     tracing::debug!(sandbox.id = %sandbox, error = &error as &dyn std::error::Error, "accept failed");
-                    // Out of descriptors, most likely: some are given back by and by.
                     sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -207,6 +206,14 @@ impl EgressProxy {
         }
         connections.shutdown().await;
     }
+}
+
+/// Whether the process or the host is out of something, which is given back by and by. Others may have taken it, and for
+/// as long as they like: it ends nothing.
+fn is_scarcity(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| scarce.contains(&errno))
 }
 
 /// Accepts, once there is room to turn somebody away.
