@@ -3,8 +3,10 @@
 
 mod doors;
 mod fixture;
+mod flood;
 mod intercept;
 mod limits;
+mod matrix;
 mod plain;
 mod policy;
 mod tunnel;

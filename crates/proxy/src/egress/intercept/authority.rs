@@ -148,6 +148,8 @@ fn holds_for(params: &mut CertificateParams, life: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+
     use super::*;
 
     #[test]
@@ -160,5 +162,18 @@ mod tests {
         assert!(authority.speak_as(&"[::1]".parse().unwrap()).is_ok());
         assert!(authority.certificate().starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(!format!("{authority:?}").contains("PRIVATE"));
+    }
+    #[test]
+    fn case_69_early_data_is_neither_taken_nor_sent() {
+        let key = Authority::generate_key().unwrap();
+        let authority = Authority::new("sb_1", &key).unwrap();
+        let inside = authority.speak_as(&"api.example".parse().unwrap()).unwrap();
+        // It can be sent again by whoever saw it, and a value would be put into it each time.
+        assert_eq!(inside.max_early_data_size, 0);
+        let mut roots = rustls::RootCertStore::empty();
+        let pem = authority.certificate().as_bytes();
+        let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap();
+        roots.add(certificate).unwrap();
+        assert!(!super::super::outside(roots).unwrap().enable_early_data);
     }
 }

@@ -2,7 +2,10 @@
 
 mod bodies;
 mod echo;
+mod elsewhere;
+mod handshake;
 mod inject;
+mod large;
 mod odd;
 mod refuse;
 mod renew;

@@ -231,15 +231,19 @@ impl World {
         sni: &str,
         roots: RootCertStore,
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let (stream, head) = self.fixture.tunnel(&self.target()).await;
+        self.connect_to(&self.target(), (sni, Arc::new(speaking(roots)))).await
+    }
+
+    /// A connection to any target, by a program that speaks as it likes.
+    pub(crate) async fn connect_to(
+        &self,
+        target: &str,
+        (sni, config): (&str, Arc<ClientConfig>),
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let (stream, head) = self.fixture.tunnel(target).await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let name = ServerName::try_from(sni.to_owned()).unwrap();
-        timeout(SOON, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+        timeout(SOON, TlsConnector::from(config).connect(name, stream)).await.unwrap()
     }
 
     /// Sends one request, and returns everything that comes back until the connection ends.
@@ -257,6 +261,15 @@ impl World {
         ))
         .await
     }
+}
+
+/// How a program speaks that trusts `roots`.
+pub(crate) fn speaking(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 pub(crate) async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> String {
