@@ -19,6 +19,7 @@ mod planted;
 mod preview;
 mod project;
 mod server;
+mod service;
 
 use std::{
     fmt::Debug,
@@ -37,6 +38,7 @@ pub use crate::{
     preview::{Page, visit},
     project::Project,
     server::Server,
+    service::Service,
 };
 
 /// Waits until `look` says yes, and fails with what it saw last when `deadline` is over.

