@@ -1,5 +1,6 @@
 //! The project's own chores: `cargo xtask help` lists them.
 
+mod catalogue;
 mod command;
 mod layers;
 mod openapi;
@@ -12,7 +13,7 @@ use crate::command::{Failed, cargo, has_cargo_tool, note};
 const HELP: &str = "\
 usage: cargo xtask <chore>
 
-  check     everything that needs no kernel: format, lints, layers, licenses, openapi.json, file sizes
+  check     everything that needs no kernel: format, lints, layers, licenses, openapi.json, file sizes, names of tests in documents
   layers    who may import whom
   openapi   writes openapi.json from the code
   test      the tests of the crates, those of engine and server also on PostgreSQL, then (as root) those of the host
@@ -46,6 +47,7 @@ fn check() -> Result<(), Failed> {
     cargo(&["xfmt", "--check"])?;
     layers::check()?;
     style::check()?;
+    catalogue::check()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"])?;
     openapi::check()?;
     if has_cargo_tool("deny") {
