@@ -16,8 +16,8 @@ use super::{
     denial::{DENIED_HEADER, Denial, Reason},
     door::{Door, Entered},
     host::Upstream,
-    intercept,
-    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, TunnelMode, Way},
+    intercept::{self, Interception},
+    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, Way},
     policy::{Address, Host, Policy, Target, Verdict, decide},
     proxy::EgressProxy,
     resolver::ResolveError,
@@ -245,21 +245,22 @@ impl EgressProxy {
             match passage.way {
                 Way::Tunnel => {
                     let bytes = wire::opened(&mut client, received).await?;
-                    match self.interceptor.tunnel(&passage) {
-                        TunnelMode::Opaque => {
+                    let is_bound =
+                        |how: &&Interception| how.credentials.borrow().has(&passage.target);
+                    match self.interception.as_ref().filter(is_bound) {
+                        None => {
                             self.opaque((client, bytes), dialed.stream, (&passage, &meter)).await
                         }
-                        TunnelMode::Intercept(how) => {
+                        Some(how) => {
                             let client = Metered::new(wire::rewound(client, bytes), meter);
-                            let carried = intercept::carry(client, dialed.stream, (&passage, &how));
+                            let carried = intercept::carry(client, dialed.stream, (&passage, how));
                             // A tunnel that copies has no need of the room that this one takes.
                             Box::pin(carried).await.map(|()| ConnectionEnd::Done)
                         }
                     }
                 }
                 Way::Plain => {
-                    let how =
-                        Forward { passage: &passage, interceptor: &*self.interceptor, through };
+                    let how = Forward { target: &passage.target, through };
                     let client =
                         Metered::new(wire::rewound(client, received.bytes), Arc::clone(&meter));
                     wire::forward(client, dialed.stream, how).await.map(|()| ConnectionEnd::Done)

@@ -1,4 +1,4 @@
-//! Who hears of what passes, and where credentials will be put in.
+//! Who hears of what passes.
 
 use std::{
     collections::HashMap,
@@ -9,10 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::HeaderMap;
 use sandbar_types::SandboxId;
 
-use super::{denial::Denial, intercept::Interception, policy::Target};
+use super::{denial::Denial, policy::Target};
 
 /// One connection that was allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,33 +100,6 @@ pub trait EgressLog: Send + Sync + fmt::Debug {
     /// It is over.
     fn closed(&self, closed: &Closed);
 }
-
-/// What is done to an allowed request before it leaves: where credentials of the operator's will be put in.
-pub trait Interceptor: Send + Sync + fmt::Debug {
-    /// Changes the headers of a plain request, after those for proxies were taken out.
-    fn plain(&self, _passage: &Passage, _headers: &mut HeaderMap) {}
-
-    /// Decides what is done with what is in a tunnel.
-    fn tunnel(&self, _passage: &Passage) -> TunnelMode {
-        TunnelMode::Opaque
-    }
-}
-
-/// What is done with what is in a tunnel.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum TunnelMode {
-    /// The bytes are passed on, and not looked at.
-    Opaque,
-    /// It is ended here, and credentials are put in.
-    Intercept(Interception),
-}
-
-/// The interceptor that changes nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OpaqueOnly;
-
-impl Interceptor for OpaqueOnly {}
 
 /// Which refusals were told lately. A sandbox that tries a thousand times makes one event.
 #[derive(Debug)]

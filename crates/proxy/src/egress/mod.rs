@@ -40,10 +40,7 @@ pub use self::{
         Authority, AuthorityError, Credential, CredentialLog, CredentialRenewer, CredentialSet,
         Interception, Renewal, outside,
     },
-    log::{
-        Closed, Connected, ConnectionEnd, EgressLog, Interceptor, OpaqueOnly, Passage, TunnelMode,
-        Way,
-    },
+    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, Way},
     policy::{
         Address, AddressKind, Allowed, Host, HostName, HostPattern, InvalidPattern, InvalidTarget,
         Mode, Policy, Target, Verdict, WEB_PORTS, address_kind, decide, default_patterns,

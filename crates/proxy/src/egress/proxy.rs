@@ -15,7 +15,8 @@ use super::{
     door::Door,
     exchange::Refused,
     host::Upstreams,
-    log::{EgressLog, Interceptor, OpaqueOnly, ToldLately},
+    intercept::Interception,
+    log::{EgressLog, ToldLately},
     policy::{Policy, Target},
     resolver::{Resolver, SystemResolver},
 };
@@ -63,7 +64,8 @@ pub struct EgressProxy {
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) log: Arc<dyn EgressLog>,
-    pub(super) interceptor: Arc<dyn Interceptor>,
+    /// How credentials are put in; `None` where nobody inside would believe who does.
+    pub(super) interception: Option<Interception>,
     pub(super) limits: EgressLimits,
     pub(super) lookups: Semaphore,
     pub(super) told: ToldLately<(Target, &'static str)>,
@@ -84,7 +86,7 @@ impl EgressProxy {
             resolver: Arc::new(SystemResolver::default()),
             upstreams: Arc::default(),
             log,
-            interceptor: Arc::new(OpaqueOnly),
+            interception: None,
             limits,
             lookups: Semaphore::new(limits.lookups_max),
             told: ToldLately::new(limits.denial_window),
@@ -112,10 +114,10 @@ impl EgressProxy {
         Self { upstreams, ..self }
     }
 
-    /// Asks `interceptor` about every request that is allowed.
+    /// Puts credentials into what goes through tunnels to hosts that they are bound to.
     #[must_use]
-    pub fn with_interceptor(self, interceptor: Arc<dyn Interceptor>) -> Self {
-        Self { interceptor, ..self }
+    pub fn with_interception(self, interception: Interception) -> Self {
+        Self { interception: Some(interception), ..self }
     }
 
     /// Sets the limits.

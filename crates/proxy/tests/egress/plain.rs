@@ -1,7 +1,4 @@
-use std::sync::Arc;
-
-use http::{HeaderMap, HeaderValue};
-use sandbar_proxy::egress::{EgressLimits, Interceptor, Passage, Way};
+use sandbar_proxy::egress::Way;
 
 use super::fixture::{Fixture, Server, mirror, policy_for, read_all, server};
 
@@ -116,34 +113,4 @@ async fn an_upstream_that_talks_nonsense_is_told_as_such() {
     let port = nonsense.address.port();
     let answer = fixture.ask(&format!("GET http://ok.example:{port}/ HTTP/1.0\r\n\r\n")).await;
     assert!(answer.contains(" 502 Bad Gateway\r\n"), "{answer}");
-}
-
-#[derive(Debug)]
-struct Token;
-
-impl Interceptor for Token {
-    fn plain(&self, _passage: &Passage, headers: &mut HeaderMap) {
-        headers.insert("authorization", HeaderValue::from_static("Bearer real"));
-    }
-}
-
-#[tokio::test]
-async fn an_interceptor_has_the_last_word_about_headers() {
-    let mirror = server(mirror).await;
-    let port = mirror.address.port();
-    let policy = policy_for("ok.example", mirror.address);
-    let fixture = Fixture::with(policy, EgressLimits::default(), |proxy| {
-        proxy.with_interceptor(Arc::new(Token))
-    })
-    .await;
-    fixture.names.answer("ok.example", &[&["127.0.0.1"]]);
-    let answer = fixture
-        .ask(&format!(
-            "GET http://ok.example:{port}/ HTTP/1.0\r\nAuthorization: Bearer placeholder\r\n\r\n"
-        ))
-        .await;
-    assert!(
-        answer.contains("authorization: Bearer real") && !answer.contains("placeholder"),
-        "{answer}"
-    );
 }

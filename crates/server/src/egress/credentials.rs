@@ -131,7 +131,7 @@ impl Credentials {
         let log = Arc::new(Told { told, lately: Mutex::default() });
         let renewer: Option<Arc<dyn CredentialRenewer>> = Some(Arc::new(Renewer(renewals)));
         let interception = Interception { authority, credentials: receiver, outside, log, renewer };
-        let proxy = proxy.with_interceptor(Arc::new(interception));
+        let proxy = proxy.with_interception(interception);
         (proxy, Some(Feeding { told: credentials, put_in }))
     }
 }

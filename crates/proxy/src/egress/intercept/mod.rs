@@ -34,7 +34,7 @@ pub use self::{
     credential::{Credential, CredentialSet},
     renewal::{CredentialRenewer, Renewal},
 };
-use super::log::{Interceptor, Passage, TunnelMode};
+use super::log::Passage;
 
 /// The only protocol in a tunnel that is ended: what is put in is put into a head that we read.
 const ALPN: &[u8] = b"http/1.1";
@@ -62,16 +62,6 @@ pub struct Interception {
     pub log: Arc<dyn CredentialLog>,
     /// Who gets new values of those that end; `None`: nobody does.
     pub renewer: Option<Arc<dyn CredentialRenewer>>,
-}
-
-impl Interceptor for Interception {
-    fn tunnel(&self, passage: &Passage) -> TunnelMode {
-        if self.credentials.borrow().has(&passage.target) {
-            TunnelMode::Intercept(self.clone())
-        } else {
-            TunnelMode::Opaque
-        }
-    }
 }
 
 /// How upstreams are spoken to: TLS 1.2 or 1.3, verified by `roots`, HTTP/1.1. `None` where there are no roots.

@@ -18,17 +18,12 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::egress::{
-    host::Upstream,
-    log::{Interceptor, Passage},
-    policy::Target,
-};
+use crate::egress::{host::Upstream, policy::Target};
 
 /// How a request is sent on.
 #[derive(Debug)]
 pub(crate) struct Forward<'a> {
-    pub(crate) passage: &'a Passage,
-    pub(crate) interceptor: &'a dyn Interceptor,
+    pub(crate) target: &'a Target,
     /// The operator's proxy, where the connection is to it.
     pub(crate) through: Option<&'a Upstream>,
 }
@@ -96,13 +91,12 @@ async fn exchange(mut sender: SendRequest<Incoming>, request: Request<Incoming>)
 
 /// Returns the request as the upstream is to get it.
 fn outgoing(mut request: Request<Incoming>, how: &Forward<'_>) -> Option<Request<Incoming>> {
-    let target = &how.passage.target;
+    let target = how.target;
     let headers = request.headers_mut();
     strip(headers);
     // hyper has answered it already.
     headers.remove(EXPECT);
     headers.insert(HOST, HeaderValue::try_from(host_value(target)).ok()?);
-    how.interceptor.plain(how.passage, headers);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     *request.uri_mut() = match how.through {
         None => path.parse().ok()?,

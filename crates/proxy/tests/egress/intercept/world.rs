@@ -198,7 +198,7 @@ impl World {
         };
         let policy = policy_for(HOST, upstream.address());
         let fixture = Fixture::with(policy, EgressLimits::default(), |proxy| {
-            proxy.with_interceptor(Arc::new(interception))
+            proxy.with_interception(interception)
         })
         .await;
         fixture.names.answer(HOST, &[&["127.0.0.1"]]);
