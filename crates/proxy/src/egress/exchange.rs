@@ -8,17 +8,17 @@ use sandbar_types::SandboxId;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::watch,
     time::timeout,
 };
 
 use super::{
+    carriage::Carriage,
     denial::{DENIED_HEADER, Denial, Reason},
     door::{Door, Entered},
     host::Upstream,
-    intercept::{self, Interception},
+    intercept,
     log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, Way},
-    policy::{Address, Host, Policy, Target, Verdict, decide},
+    policy::{Address, Host, Target, Verdict, decide},
     proxy::EgressProxy,
     resolver::ResolveError,
     wire::{
@@ -241,29 +241,31 @@ impl EgressProxy {
         let unfinished = wire::Unfinished::begin(&client);
         let meter = Arc::clone(&passing.meter);
         let passage = passing.passage.clone();
+        let carriage = self.carriage(&passage);
         let carried = async {
-            match passage.way {
-                Way::Tunnel => {
-                    let bytes = wire::opened(&mut client, received).await?;
-                    let is_bound =
-                        |how: &&Interception| how.credentials.borrow().has(&passage.target);
-                    match self.interception.as_ref().filter(is_bound) {
-                        None => {
-                            self.opaque((client, bytes), dialed.stream, (&passage, &meter)).await
-                        }
-                        Some(how) => {
-                            let client = Metered::new(wire::rewound(client, bytes), meter);
-                            let carried = intercept::carry(client, dialed.stream, (&passage, how));
-                            // A tunnel that copies has no need of the room that this one takes.
-                            Box::pin(carried).await.map(|()| ConnectionEnd::Done)
-                        }
-                    }
-                }
-                Way::Plain => {
+            match carriage {
+                Carriage::Plain => {
                     let how = Forward { target: &passage.target, through };
                     let client =
                         Metered::new(wire::rewound(client, received.bytes), Arc::clone(&meter));
                     wire::forward(client, dialed.stream, how).await.map(|()| ConnectionEnd::Done)
+                }
+                Carriage::Opaque => {
+                    let bytes = wire::opened(&mut client, received).await?;
+                    let carried = wire::tunnel(client, bytes, dialed.stream, &meter);
+                    carried.await.map(|()| ConnectionEnd::Done)
+                }
+                Carriage::Named => {
+                    let bytes = wire::opened(&mut client, received).await?;
+                    self.named((client, bytes), dialed.stream, (&passage, &meter)).await
+                }
+                Carriage::Intercepted => {
+                    let how = self.interception.as_ref().expect("it is what something is bound by");
+                    let bytes = wire::opened(&mut client, received).await?;
+                    let client = Metered::new(wire::rewound(client, bytes), Arc::clone(&meter));
+                    let carried = intercept::carry(client, dialed.stream, (&passage, how));
+                    // A tunnel that copies has no need of the room that this one takes.
+                    Box::pin(carried).await.map(|()| ConnectionEnd::Done)
                 }
             }
         };
@@ -273,45 +275,33 @@ impl EgressProxy {
                 Err(_) => ConnectionEnd::Failed,
             },
             () = passing.meter.idle(self.limits.idle_timeout) => ConnectionEnd::Idle,
-            () = revoked(self.policy.subscribe(), &passage.target) => ConnectionEnd::Revoked,
+            () = self.revoked(&passage, carriage) => ConnectionEnd::Revoked,
         };
         unfinished.end();
     }
 }
 
 impl EgressProxy {
-    /// Passes on what is in a tunnel: of the web, only what says that it goes where it goes.
-    async fn opaque(
+    /// Passes on what is in a tunnel once it says that it goes where it goes.
+    async fn named(
         &self,
         (mut client, mut bytes): (TcpStream, BytesMut),
         upstream: wire::Stream,
         (passage, meter): (&Passage, &Arc<Meter>),
     ) -> std::io::Result<ConnectionEnd> {
         let target = &passage.target;
-        let must_be_named = self.policy.borrow().requires_name(target);
-        if must_be_named {
-            let hello = wire::hello(&mut client, &mut bytes);
-            let Ok(hello) = timeout(self.limits.head_timeout, hello).await else {
-                return Ok(ConnectionEnd::Idle);
-            };
-            if let Some(reason) = hello?.refusal(&target.host) {
-                self.tell(passage.sandbox, &Denial { target: target.clone(), reason });
-                if reason != Reason::NotTls {
-                    wire::refuse(&mut client).await;
-                }
-                return Ok(ConnectionEnd::Refused);
+        let hello = wire::hello(&mut client, &mut bytes);
+        let Ok(hello) = timeout(self.limits.head_timeout, hello).await else {
+            return Ok(ConnectionEnd::Idle);
+        };
+        if let Some(reason) = hello?.refusal(&target.host) {
+            self.tell(passage.sandbox, &Denial { target: target.clone(), reason });
+            if reason != Reason::NotTls {
+                wire::refuse(&mut client).await;
             }
+            return Ok(ConnectionEnd::Refused);
         }
         wire::tunnel(client, bytes, upstream, meter).await.map(|()| ConnectionEnd::Done)
-    }
-}
-
-/// Returns once a policy refuses `target`.
-async fn revoked(mut policy: watch::Receiver<Arc<Policy>>, target: &Target) {
-    let is_refused = |policy: &Arc<Policy>| policy.admit(target).is_err();
-    if policy.wait_for(is_refused).await.is_err() {
-        // The sender is the proxy's own, and outlives its connections.
-        std::future::pending::<()>().await;
     }
 }
 

@@ -68,7 +68,7 @@ pub enum ConnectionEnd {
     Failed,
     /// Nothing passed for as long as is allowed.
     Idle,
-    /// The policy changed, and refuses it now.
+    /// The policy or what is bound to its host changed: now it is refused, or carried in another way.
     Revoked,
     /// What was in the tunnel was not what was asked for.
     Refused,

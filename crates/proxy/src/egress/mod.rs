@@ -18,6 +18,7 @@
 //! is inside is not looked at, but where a credential is bound to its host: [`Interception`]. The tests with sockets are in
 //! `tests/egress*.rs`.
 
+mod carriage;
 mod denial;
 mod door;
 mod exchange;

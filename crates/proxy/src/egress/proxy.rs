@@ -128,7 +128,7 @@ impl EgressProxy {
         Self { limits, lookups, told: ToldLately::new(limits.denial_window), places, ..self }
     }
 
-    /// Sets another policy. Connections whose target it refuses are ended.
+    /// Sets another policy. Connections that it refuses, or would carry in another way, are ended.
     pub fn set_policy(&self, policy: Policy) {
         // Every open connection looks at a change.
         self.policy.send_if_modified(|known| {

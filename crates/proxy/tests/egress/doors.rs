@@ -349,6 +349,33 @@ async fn case_69_what_is_in_a_tunnel_of_the_web_must_be_tls_to_its_host() {
 }
 
 #[tokio::test]
+async fn a_tunnel_that_named_nobody_ends_when_a_name_is_asked_for_and_not_the_other_way() {
+    let corporate = server(corporate).await;
+    let upstream =
+        Upstream::parse(&format!("http://corporate.example:{}", corporate.address.port())).unwrap();
+    let upstreams = Arc::new(Upstreams { https: Some(upstream), ..Upstreams::default() });
+    let allowing = |rule: &str| Policy::new(Mode::AllowList).allow(rule.parse().unwrap());
+    let (opaque, named) = (allowing("opaque:ok.example"), allowing("ok.example"));
+    let fixture = Fixture::with(opaque.clone(), EgressLimits::default(), |proxy| {
+        proxy.with_upstreams(upstreams)
+    })
+    .await;
+    fixture.names.answer("corporate.example", &[&["127.0.0.1"]]);
+    let (mut tunnel, _) = fixture.tunnel("ok.example:443").await;
+    tunnel.write_all(b"x").await.unwrap();
+    assert_eq!(tunnel.read_u8().await.unwrap(), b'x');
+    fixture.proxy.set_policy(named);
+    assert_eq!(read_all(&mut tunnel).await, "");
+    assert_eq!(fixture.closed(1).await[0].end, ConnectionEnd::Revoked);
+    let (mut tunnel, _) = fixture.tunnel("ok.example:443").await;
+    let hello = client_hello("ok.example");
+    tunnel.write_all(&hello).await.unwrap();
+    timeout(SOON, tunnel.read_exact(&mut vec![0; hello.len()])).await.unwrap().unwrap();
+    fixture.proxy.set_policy(opaque);
+    assert!(is_echoed(tunnel).await);
+}
+
+#[tokio::test]
 async fn case_71_connections_of_all_doors_together_are_bounded() {
     let echo = server(echo).await;
     let port = echo.address.port();

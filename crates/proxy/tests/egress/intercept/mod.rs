@@ -7,6 +7,7 @@ mod handshake;
 mod inject;
 mod large;
 mod odd;
+mod rebound;
 mod refuse;
 mod renew;
 mod world;
