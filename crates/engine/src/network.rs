@@ -275,7 +275,7 @@ pub(crate) async fn serve(
     let row = handle.row();
     let listener = inner.config.runtime.egress(dir).await?;
     let (told, mut entries) = mpsc::channel::<EgressEntry>(ENTRIES_MAX);
-    let (wire, feed) = credential::begin(inner, row.id).await.unzip();
+    let (wire, feed) = credential::begin(inner, &row).await.unzip();
     let egress = Egress {
         sandbox: row.id,
         name: row.name.clone(),

@@ -5,6 +5,7 @@
 //! else; [`trust`] has the programs inside believe who ends their connections.
 
 mod agents;
+mod changes;
 mod model;
 mod renewal;
 mod trust;
@@ -18,11 +19,11 @@ use sandbar_store::{
     sandbox_fetch,
 };
 use sandbar_types::{CredentialId, Generation, InjectionRule, TenantId};
-use tokio::sync::watch;
 
 use self::values::Part;
 pub(crate) use self::{
     agents::of_agent,
+    changes::Changes,
     trust::prepare,
     wire::{begin, bound, placeholders},
 };
@@ -41,26 +42,6 @@ use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 
 /// LIMIT: credentials of one tenant, app or sandbox.
 const CREDENTIALS_MAX: usize = 64;
-
-/// Tells every sandbox that credentials changed.
-#[derive(Debug)]
-pub(crate) struct Changes {
-    told: watch::Sender<u64>,
-    /// Whose turn it is to renew which.
-    renewals: renewal::Turns,
-}
-
-impl Default for Changes {
-    fn default() -> Self {
-        Self { told: watch::Sender::new(0), renewals: renewal::Turns::default() }
-    }
-}
-
-impl Changes {
-    fn tell(&self) {
-        self.told.send_modify(|count| *count += 1);
-    }
-}
 
 fn not_found() -> Error {
     Error::new(ErrorKind::NotFound, "credential_not_found", "there is no such credential")
@@ -133,7 +114,7 @@ impl Engine {
         }
         txn.commit().await?;
         drop(ring);
-        self.inner.credentials.tell();
+        self.inner.credentials.tell(tenant);
         Ok(EgressCredential::of(row))
     }
 
@@ -201,7 +182,7 @@ impl Engine {
         }
         txn.commit().await?;
         drop(ring);
-        self.inner.credentials.tell();
+        self.inner.credentials.tell(row.tenant_id);
         Ok(EgressCredential::of(row))
     }
 
@@ -214,7 +195,7 @@ impl Engine {
         let row = fetch(&mut txn, which).await?;
         credential_remove_in_txn(&mut txn, row.tenant_id, row.id).await?;
         txn.commit().await?;
-        self.inner.credentials.tell();
+        self.inner.credentials.tell(row.tenant_id);
         Ok(())
     }
 }

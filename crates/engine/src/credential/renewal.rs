@@ -332,7 +332,7 @@ async fn renew(
     }
     turn.failed_at = None;
     turn.renewed_at = Some(Instant::now());
-    inner.credentials.tell();
+    inner.credentials.tell(tenant);
     tracing::info!(credential = found.name.as_str(), "a login was renewed");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sandbar_secrets::SecretString;
-use sandbar_store::{CredentialRow, credential_list_of_scopes};
+use sandbar_store::{CredentialRow, SandboxRow, credential_list_of_scopes};
 use sandbar_types::{CredentialName, EnvName, InjectionRule, SandboxId, TenantId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -93,11 +93,12 @@ pub(crate) struct Feed {
     sender: watch::Sender<Arc<Vec<WireCredential>>>,
     told: mpsc::Receiver<WireTold>,
     asks: mpsc::Receiver<RenewalAsk>,
-    changed: watch::Receiver<u64>,
+    changed: watch::Receiver<()>,
 }
 
 /// Begins to hand the credentials of a sandbox to its way out; `None` where nobody inside would believe who does.
-pub(crate) async fn begin(inner: &Inner, id: SandboxId) -> Option<(Wire, Feed)> {
+pub(crate) async fn begin(inner: &Inner, row: &SandboxRow) -> Option<(Wire, Feed)> {
+    let id = row.id;
     let key = match trust::key(inner, id) {
         Ok(key) => key?,
         Err(err) => {
@@ -106,7 +107,7 @@ pub(crate) async fn begin(inner: &Inner, id: SandboxId) -> Option<(Wire, Feed)> 
         }
     };
     // Before they are read: what changes in between is read again.
-    let changed = inner.credentials.told.subscribe();
+    let changed = inner.credentials.of(row.tenant_id);
     // Nothing is let out before it is known what would get a value.
     let sender = watch::Sender::new(Arc::new(loaded(inner, id).await));
     let (told, reports) = mpsc::channel(TOLD_MAX);
