@@ -32,13 +32,15 @@ use self::{
     credentials::{Credentials, Feeding},
     renewal::endpoint,
 };
-use crate::config::{Config, Network as Allowed};
+use crate::config::Config;
 
 /// The way out through the server's own network, as the host's configuration has it.
 #[derive(Debug)]
 pub struct ServerNetwork {
-    config: Allowed,
-    found: HostConfiguration,
+    /// What every policy begins with: the operator's rules, and what the host's configuration names.
+    rules: Policy,
+    /// Variables that lead the programs inside to what the host's configuration names.
+    environment: BTreeMap<EnvName, String>,
     upstreams: Arc<Upstreams>,
     resolver: Arc<dyn Resolver>,
     counted: Arc<Counted>,
@@ -63,7 +65,6 @@ impl ServerNetwork {
     /// out and told.
     #[must_use]
     pub fn new(settings: &Config, home: PathBuf) -> Self {
-        let config = settings.network.clone();
         let environment = std::env::vars().collect();
         let files = CallerFiles { home, etc: PathBuf::from("/etc"), environment };
         let mut found = HostConfiguration::read(&files);
@@ -76,11 +77,11 @@ impl ServerNetwork {
         }
         let system = Arc::new(SystemResolver::default());
         let resolver: Arc<dyn Resolver> =
-            if config.defaults { Arc::new(SplitHorizon::over(system)) } else { system };
+            if settings.network.defaults { Arc::new(SplitHorizon::over(system)) } else { system };
         Self {
-            config,
-            upstreams: Arc::new(found.upstreams.clone()),
-            found,
+            rules: found.extend(settings.network.policy()),
+            environment: found.environment,
+            upstreams: Arc::new(found.upstreams),
             resolver,
             counted: Arc::default(),
             credentials: Credentials::new(certificates),
@@ -110,7 +111,7 @@ impl ServerNetwork {
             NetworkMode::AllowList => Mode::AllowList,
             NetworkMode::Open => Mode::Open,
         };
-        let policy = self.found.extend(self.config.policy().with_mode(mode));
+        let policy = self.rules.clone().with_mode(mode);
         let bound = bound.iter().filter_map(|(host, port)| endpoint(host, *port));
         let policy = bound.map(HostPattern::exact).fold(policy, Policy::allow);
         // Checked when they were made; one that a later version no longer reads allows nothing, and refuses everything.
@@ -165,7 +166,7 @@ impl Network for ServerNetwork {
 
     fn environment(&self) -> BTreeMap<EnvName, String> {
         let mut all = environment(EGRESS_PORT);
-        all.extend(self.found.environment.clone());
+        all.extend(self.environment.clone());
         all
     }
 
@@ -216,7 +217,7 @@ impl Network for ServerNetwork {
     async fn ask_token(&self, request: TokenRequest) -> Result<TokenAnswer, String> {
         let named = endpoint(&request.host, request.port).ok_or("it is no host")?;
         let tls = self.credentials.outside().ok_or("this host has no certificates")?;
-        let policy = self.found.extend(self.config.policy()).allow(HostPattern::exact(named));
+        let policy = self.rules.clone().allow(HostPattern::exact(named));
         let proxy = EgressProxy::new(policy, Arc::new(Unheard))
             .with_resolver(Arc::clone(&self.resolver))
             .with_upstreams(Arc::clone(&self.upstreams));
