@@ -217,21 +217,25 @@ impl Network for ServerNetwork {
     async fn ask_token(&self, request: TokenRequest) -> Result<TokenAnswer, String> {
         let named = endpoint(&request.host, request.port).ok_or("it is no host")?;
         let tls = self.credentials.outside().ok_or("this host has no certificates")?;
-        let policy = self.rules.clone().allow(HostPattern::exact(named));
-        let proxy = EgressProxy::new(policy, Arc::new(Unheard))
-            .with_resolver(Arc::clone(&self.resolver))
-            .with_upstreams(Arc::clone(&self.upstreams));
+        let proxy = self.unserved(self.rules.clone().allow(HostPattern::exact(named)));
         renewal::ask(&proxy, tls, request).await
     }
 
     async fn why(&self, question: NetworkQuestion<'_>) -> Result<NetworkWhy, String> {
         let NetworkQuestion { sandbox, spec, bound, host, port } = question;
-        let policy = self.policy(spec, bound);
-        why::why(&policy, &*self.resolver, (host, port), sandbox.as_str()).await
+        let proxy = self.unserved(self.policy(spec, bound));
+        why::why(&proxy, (host, port), sandbox.as_str()).await
     }
 }
 
 impl ServerNetwork {
+    /// A proxy on the way of all others that serves no sandbox: it is asked by the server itself.
+    fn unserved(&self, policy: Policy) -> EgressProxy {
+        EgressProxy::new(policy, Arc::new(Unheard))
+            .with_resolver(Arc::clone(&self.resolver))
+            .with_upstreams(Arc::clone(&self.upstreams))
+    }
+
     async fn set_rules(&self, live: &Live) {
         let _setting = live.setting.lock().await;
         // First what is put in: a host that may be reached because a value is bound to it never gets a request without.

@@ -1,6 +1,6 @@
 //! One connection from inside: what it asks for, whether it may, and who carries it.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use http::StatusCode;
@@ -18,9 +18,9 @@ use super::{
     host::Upstream,
     intercept,
     log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, Way},
-    policy::{Address, Host, Target, Verdict, decide},
+    policy::Target,
     proxy::EgressProxy,
-    resolver::ResolveError,
+    route::{Route, Unrouted},
     wire::{
         self, BadHead, DialError, Forward, Head, Meter, Metered, Received, Reply, socks::BadSocks,
     },
@@ -81,14 +81,6 @@ impl Refused {
     }
 }
 
-/// Where an allowed request goes.
-#[derive(Debug)]
-struct Route<'a> {
-    rule: String,
-    addresses: Vec<IpAddr>,
-    through: Option<&'a Upstream>,
-}
-
 impl EgressProxy {
     /// Serves one connection to its end.
     pub(super) async fn exchange(&self, sandbox: SandboxId, mut stream: TcpStream, door: Door) {
@@ -141,7 +133,14 @@ impl EgressProxy {
         way: Way,
         target: &Target,
     ) -> Result<(wire::Dialed, String, Option<&Upstream>), Refused> {
-        let Route { rule, addresses, through } = self.route(way, target).await?;
+        let routed = self.route(way, target).await;
+        let Route { rule, addresses, through } = routed.map_err(|unrouted| match unrouted {
+            Unrouted::Denied(denial) => Refused::Denied(denial),
+            Unrouted::Unresolved(name) => Refused::Unresolved { name },
+            Unrouted::ProxyUnresolved => {
+                Refused::Unreachable { target: target.clone(), why: DialError::UpstreamUnresolved }
+            }
+        })?;
         let limit = self.limits.connect_timeout;
         let dialed = match through {
             None => wire::dial(&addresses, target.port, limit).await,
@@ -171,59 +170,6 @@ impl EgressProxy {
             | Refused::Busy { .. }
             | Refused::Unresolved { .. }
             | Refused::Unreachable { .. }) => other.to_string(),
-        })
-    }
-
-    async fn route(&self, way: Way, target: &Target) -> Result<Route<'_>, Refused> {
-        let policy = Arc::clone(&self.policy.borrow());
-        // INVARIANT: a name that is not allowed is not looked up; the query itself would carry it out.
-        policy.admit(target).map_err(Refused::Denied)?;
-        let upstream = match way {
-            Way::Tunnel => self.upstreams.https.as_ref(),
-            Way::Plain => self.upstreams.http.as_ref(),
-        };
-        let through = upstream.filter(|_| !self.upstreams.no_proxy.is_direct(target));
-        let seen = match (self.resolve(&target.host).await, through) {
-            (Ok(addresses), _) => match decide(&policy, target, &addresses) {
-                Verdict::Allowed(allowed) => Some(allowed),
-                Verdict::Denied(denial) => return Err(Refused::Denied(denial)),
-            },
-            // Behind a proxy, names of the internet often lead nowhere: it looks them up itself.
-            (Err(_), Some(_)) => None,
-            (Err(ResolveError { name, .. }), None) => return Err(Refused::Unresolved { name }),
-        };
-        let Some(upstream) = through else {
-            let allowed = seen.expect("without a proxy there are addresses, or it was refused");
-            return Ok(Route { rule: allowed.rule, addresses: allowed.addresses, through: None });
-        };
-        let rule = match seen {
-            Some(allowed) => allowed.rule,
-            None => policy.admit_unseen(target).map_err(Refused::Denied)?,
-        };
-        // The operator configured it; wherever it is, it is meant. Its name is nothing for the sandbox to know.
-        let addresses = self.resolve(&upstream.target().host).await.map_err(|_| {
-            Refused::Unreachable { target: target.clone(), why: DialError::UpstreamUnresolved }
-        })?;
-        Ok(Route { rule, addresses: addresses.iter().map(|address| address.ip).collect(), through })
-    }
-
-    async fn resolve(&self, host: &Host) -> Result<Vec<Address>, ResolveError> {
-        let name = match host {
-            Host::Address(ip) => {
-                return Ok(vec![Address {
-                    ip: *ip,
-                    is_this_host: self.resolver.is_this_host(*ip),
-                    is_pinned: false,
-                }]);
-            }
-            Host::Name(name) => name,
-        };
-        let looked_up = timeout(self.limits.connect_timeout, async {
-            let _place = self.lookups.acquire().await.expect("it is never closed");
-            self.resolver.resolve(name).await
-        });
-        looked_up.await.unwrap_or_else(|_| {
-            Err(ResolveError { name: name.clone(), source: std::io::ErrorKind::TimedOut.into() })
         })
     }
 

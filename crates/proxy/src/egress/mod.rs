@@ -28,6 +28,7 @@ mod log;
 mod policy;
 mod proxy;
 mod resolver;
+mod route;
 mod standin;
 mod wire;
 
@@ -48,5 +49,6 @@ pub use self::{
     },
     proxy::{EgressLimits, EgressProxy},
     resolver::{ResolveError, Resolver, SystemResolver},
+    route::{Hop, Outcome, Prospect},
     standin::{Inside, NAME_SERVER, NAMES_MAX, SOCKS},
 };
