@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddrV4,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
@@ -67,11 +67,7 @@ impl ServerNetwork {
     pub fn new(settings: &Config, home: PathBuf) -> Self {
         let environment = std::env::vars().collect();
         let files = CallerFiles { home, etc: PathBuf::from("/etc"), environment };
-        let mut found = HostConfiguration::read(&files);
-        let certificates = found.certificates.clone();
-        for path in hide_certificates(&mut found) {
-            tracing::warn!(path = %path.display(), "certificates of the host that sandboxes do not see; its variables are not handed on");
-        }
+        let found = HostConfiguration::read(&files);
         for note in &found.notes {
             tracing::warn!("the host's configuration, for sandboxes: {note}");
         }
@@ -84,7 +80,7 @@ impl ServerNetwork {
             upstreams: Arc::new(found.upstreams),
             resolver,
             counted: Arc::default(),
-            credentials: Credentials::new(certificates),
+            credentials: Credentials::new(found.certificates),
             live: Mutex::default(),
         }
     }
@@ -137,21 +133,6 @@ impl ServerNetwork {
 struct Counted {
     allowed: Counter,
     denied: Counters,
-}
-
-/// Where certificates are that every sandbox sees.
-const SHOWN: [&str; 4] = ["/etc/ssl", "/etc/pki/tls", "/etc/pki/ca-trust", "/usr"];
-
-/// Takes away variables that name certificates which are not there inside: with one, a tool trusts nobody at all.
-/// Returns those certificates.
-fn hide_certificates(found: &mut HostConfiguration) -> Vec<PathBuf> {
-    let is_shown = |path: &Path| SHOWN.iter().any(|shown| path.starts_with(shown));
-    let hidden: Vec<PathBuf> =
-        found.certificates.iter().filter(|path| !is_shown(path)).cloned().collect();
-    found.environment.retain(|_, value| {
-        !value.split(':').any(|part| hidden.iter().any(|path| path == Path::new(part)))
-    });
-    hidden
 }
 
 #[async_trait]
@@ -349,24 +330,5 @@ mod tests {
         assert!(!admits(&denied, &bound, "api.model.example:8443"));
         let none = NetworkSpec { mode: NetworkMode::None, ..list };
         assert!(!admits(&none, &bound, "api.model.example:8443"));
-    }
-
-    #[test]
-    fn a_variable_for_certificates_that_are_not_there_inside_is_not_handed_on() {
-        let set = |name: &str, value: &str| (name.parse().unwrap(), value.to_owned());
-        let mut found = HostConfiguration {
-            certificates: ["/etc/ssl/certs/all.crt", "/opt/site/ca.pem"].map(PathBuf::from).into(),
-            environment: [
-                set("SSL_CERT_FILE", "/etc/ssl/certs/all.crt"),
-                set("CURL_CA_BUNDLE", "/opt/site/ca.pem"),
-                set("SSL_CERT_DIR", "/etc/ssl/certs:/opt/site/ca.pem"),
-                set("npm_config_registry", "https://npm.example.org/"),
-            ]
-            .into(),
-            ..HostConfiguration::default()
-        };
-        assert_eq!(hide_certificates(&mut found), [PathBuf::from("/opt/site/ca.pem")]);
-        let left: Vec<&str> = found.environment.keys().map(EnvName::as_str).collect();
-        assert_eq!(left, ["SSL_CERT_FILE", "npm_config_registry"]);
     }
 }

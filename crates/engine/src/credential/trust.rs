@@ -5,6 +5,7 @@
 //! person's own environment says wins.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -22,8 +23,8 @@ use crate::engine::Inner;
 const BUNDLE: &str = "/etc/sandbar-ca.crt";
 
 /// Variables that lead to [`BUNDLE`]: OpenSSL and what is built on it, Node, Python's requests, pip, curl, Git, Cargo,
-/// Deno, the command line of AWS.
-const VARIABLES: [&str; 9] = [
+/// Deno, the command line of AWS, and what comes from Nix.
+const VARIABLES: [&str; 10] = [
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
     "REQUESTS_CA_BUNDLE",
@@ -33,10 +34,11 @@ const VARIABLES: [&str; 9] = [
     "CARGO_HTTP_CAINFO",
     "DENO_CERT",
     "AWS_CA_BUNDLE",
+    "NIX_SSL_CERT_FILE",
 ];
 
-/// Variables that are led there where the host's configuration has them.
-const OF_HOST: [&str; 2] = ["NIX_SSL_CERT_FILE", "npm_config_cafile"];
+/// Is led there where the host's configuration has it: it would take the place of what a project says.
+const OF_NPM: &str = "npm_config_cafile";
 
 /// LIMIT: bytes of a key.
 const KEY_BYTES_MAX: u64 = 16 << 10;
@@ -77,23 +79,34 @@ pub(crate) fn prepare(inner: &Inner, row: &SandboxRow, launch: &mut LaunchSpec) 
     let id = row.id;
     match trusted(inner, id) {
         Ok(Some(certificates)) => {
-            let of_host = OF_HOST
-                .into_iter()
-                .filter(|name| launch.env.keys().any(|known| known.as_str() == *name));
-            let all: Vec<&str> = VARIABLES.into_iter().chain(of_host).collect();
-            for name in all {
-                let name: EnvName = name.parse().expect("it is a name of a variable");
-                if !row.spec.env.contains_key(&name) {
-                    launch.env.insert(name, BUNDLE.to_owned());
-                }
-            }
+            lead_to_bundle(&row.spec.env, &mut launch.env);
             launch.certificates = Some(certificates);
         }
-        Ok(None) => {}
+        Ok(None) => lead_nowhere(&row.spec.env, &mut launch.env),
         Err(err) => {
+            lead_nowhere(&row.spec.env, &mut launch.env);
             tracing::warn!(sandbox.id = %id, error = &err as &dyn std::error::Error, "a sandbox gets no credentials: its key cannot be kept");
         }
     }
+}
+
+type Variables = BTreeMap<EnvName, String>;
+
+/// Whatever the host's configuration says of certificates is in the bundle, wherever its files are.
+fn lead_to_bundle(own: &Variables, env: &mut Variables) {
+    for name in VARIABLES.into_iter().chain([OF_NPM]) {
+        let name: EnvName = name.parse().expect("it is a name of a variable");
+        let is_wanted = name.as_str() != OF_NPM || env.contains_key(&name);
+        if is_wanted && !own.contains_key(&name) {
+            env.insert(name, BUNDLE.to_owned());
+        }
+    }
+}
+
+/// A file of the host need not be there inside, and a tool that is led to none trusts nobody at all.
+fn lead_nowhere(own: &Variables, env: &mut Variables) {
+    let is_of_files = |name: &str| name == OF_NPM || VARIABLES.contains(&name);
+    env.retain(|name, _| own.contains_key(name) || !is_of_files(name.as_str()));
 }
 
 fn trusted(inner: &Inner, id: SandboxId) -> io::Result<Option<String>> {
@@ -116,4 +129,39 @@ fn keep(path: &Path, key: &SecretString) -> io::Result<()> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(key.expose_secret().as_bytes())?;
     fs::rename(new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(all: &[(&str, &str)]) -> Variables {
+        all.iter().map(|(name, value)| (name.parse().unwrap(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_variable_that_names_certificates_names_the_bundle_but_ones_own() {
+        let own = variables(&[("GIT_SSL_CAINFO", "/work/ca.pem")]);
+        let mut env = own.clone();
+        lead_to_bundle(&own, &mut env);
+        assert_eq!(env[&"GIT_SSL_CAINFO".parse().unwrap()], "/work/ca.pem");
+        assert_eq!(env[&"NIX_SSL_CERT_FILE".parse().unwrap()], BUNDLE);
+        assert!(!env.contains_key(&OF_NPM.parse().unwrap()));
+        // Also one whose file nobody sees inside.
+        env.insert(OF_NPM.parse().unwrap(), "/opt/site/ca.pem".to_owned());
+        lead_to_bundle(&own, &mut env);
+        assert_eq!(env[&OF_NPM.parse().unwrap()], BUNDLE);
+    }
+
+    #[test]
+    fn without_the_bundle_nothing_of_the_host_is_named() {
+        let own = variables(&[("CURL_CA_BUNDLE", "/work/ca.pem")]);
+        let host = [("SSL_CERT_FILE", "/opt/site/ca.pem"), (OF_NPM, "/opt/site/ca.pem")];
+        let mut env = variables(&host);
+        env.extend(variables(&[("npm_config_registry", "https://npm.example.org/")]));
+        env.extend(own.clone());
+        lead_nowhere(&own, &mut env);
+        let left: Vec<&str> = env.keys().map(EnvName::as_str).collect();
+        assert_eq!(left, ["CURL_CA_BUNDLE", "npm_config_registry"]);
+    }
 }

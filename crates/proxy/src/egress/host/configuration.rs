@@ -39,7 +39,7 @@ pub struct HostConfiguration {
     pub upstreams: Upstreams,
     /// Variables that lead the tools inside to those registries, without secrets.
     pub environment: BTreeMap<EnvName, String>,
-    /// Files and directories with certificates that must be visible inside at these paths, read-only.
+    /// Files and directories with certificates that tools of the host believe beside, or in place of, those of the system.
     pub certificates: BTreeSet<PathBuf>,
     /// What could not be taken over; for `doctor` and the log of the start.
     pub notes: Vec<Note>,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::configuration::{CallerFiles, HostConfiguration, Note};
 
-/// Variables that name a file, or a directory, with certificates. Each is handed on as it is.
-const VARIABLES: [&str; 12] = [
+/// Variables that name a file with certificates. Each is handed on as it is.
+const VARIABLES: [&str; 11] = [
     "AWS_CA_BUNDLE",
     "CARGO_HTTP_CAINFO",
     "CURL_CA_BUNDLE",
@@ -17,18 +17,11 @@ const VARIABLES: [&str; 12] = [
     "npm_config_cafile",
     "PIP_CERT",
     "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 ];
 
-/// Of a bundle that one tool was given, the others learn by these, unless they were given one.
-const OF_A_BUNDLE: [&str; 5] = [
-    "CARGO_HTTP_CAINFO",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "NODE_EXTRA_CA_CERTS",
-    "REQUESTS_CA_BUNDLE",
-];
+/// One that names directories. Their certificates are the host's, and nobody is led to them.
+const DIRECTORIES: &str = "SSL_CERT_DIR";
 
 pub(super) fn read(files: &CallerFiles, found: &mut HostConfiguration) {
     for variable in VARIABLES {
@@ -36,14 +29,8 @@ pub(super) fn read(files: &CallerFiles, found: &mut HostConfiguration) {
             found.certificates(variable, value, &[variable]);
         }
     }
-    // `SSL_CERT_FILE` is what whoever knows one variable knows; it names a whole bundle.
-    let bundle =
-        "SSL_CERT_FILE".parse().ok().and_then(|name| found.environment.get(&name)).cloned();
-    let Some(bundle) = bundle else { return };
-    for variable in OF_A_BUNDLE {
-        if let Ok(name) = variable.parse() {
-            found.environment.entry(name).or_insert_with(|| bundle.clone());
-        }
+    if let Some(value) = files.environment.get(DIRECTORIES).filter(|value| !value.is_empty()) {
+        found.certificates(DIRECTORIES, value, &[]);
     }
 }
 

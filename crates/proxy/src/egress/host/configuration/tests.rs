@@ -165,16 +165,19 @@ fn proxies_are_the_servers_and_no_variable_of_a_sandbox() {
 fn certificates_are_handed_on_with_their_files() {
     let caller = Caller::new().file("etc/ssl/corp.pem", "x").file("etc/ssl/other.pem", "x");
     let (bundle, other) = (caller.path("etc/ssl/corp.pem"), caller.path("etc/ssl/other.pem"));
+    let directory = caller.path("etc/ssl");
     let caller = caller
         .variable("SSL_CERT_FILE", &bundle)
         .variable("GIT_SSL_CAINFO", &other)
         .variable("AWS_CA_BUNDLE", "/nowhere/at/all.pem")
+        .variable("SSL_CERT_DIR", &directory)
         .file("home/.npmrc", &format!("cafile={other}\n"));
     let found = caller.read();
     let paths: Vec<_> =
         found.certificates.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    assert_eq!(paths, [bundle.clone(), other.clone()]);
-    assert_eq!(variable(&found, "NODE_EXTRA_CA_CERTS"), Some(bundle.as_str()));
+    assert_eq!(paths, [directory, bundle.clone(), other.clone()]);
+    assert_eq!(variable(&found, "SSL_CERT_FILE"), Some(bundle.as_str()));
+    assert_eq!(variable(&found, "SSL_CERT_DIR"), None);
     assert_eq!(variable(&found, "GIT_SSL_CAINFO"), Some(other.as_str()));
     assert_eq!(variable(&found, "npm_config_cafile"), Some(other.as_str()));
     assert!(matches!(&found.notes[..], [Note::CertificatesMissing { .. }]), "{:?}", found.notes);
