@@ -9,7 +9,9 @@ use std::{collections::BTreeMap, fmt, io, net::SocketAddrV4, sync::Arc, time::Du
 use async_trait::async_trait;
 use sandbar_runtime::{LaunchSpec, Runtime, SandboxDir};
 use sandbar_store::SandboxRow;
-use sandbar_types::{EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, SandboxName};
+use sandbar_types::{
+    EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, SandboxName, Target,
+};
 use tokio::{
     net::{TcpListener, UdpSocket},
     sync::{mpsc, watch},
@@ -139,8 +141,8 @@ pub struct NetworkQuestion<'a> {
     pub sandbox: &'a SandboxName,
     /// What it may reach.
     pub spec: &'a NetworkSpec,
-    /// What it has credentials for, which it may reach as well: hosts and ports.
-    pub bound: &'a [(String, u16)],
+    /// What it has credentials for, which it may reach as well.
+    pub bound: &'a [Target],
     /// Whom: its name or address, which may have a port with it.
     pub host: &'a str,
     /// The port; `None`: the usual one.

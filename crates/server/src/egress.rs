@@ -21,7 +21,9 @@ use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
     Inside, Mode, Policy, Resolver, SplitHorizon, SystemResolver, Upstreams, environment,
 };
-use sandbar_types::{EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId};
+use sandbar_types::{
+    EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, Target,
+};
 use tokio::{
     net::{TcpListener, UdpSocket},
     sync::mpsc,
@@ -101,15 +103,14 @@ impl ServerNetwork {
     }
 
     /// Whom a sandbox may reach: by rules, and what it has credentials for, exactly. Who bound one meant it to be asked.
-    fn policy(&self, spec: &NetworkSpec, bound: &[(String, u16)]) -> Policy {
+    fn policy(&self, spec: &NetworkSpec, bound: &[Target]) -> Policy {
         let mode = match spec.mode {
             NetworkMode::None => return Policy::new(Mode::None),
             NetworkMode::AllowList => Mode::AllowList,
             NetworkMode::Open => Mode::Open,
         };
         let policy = self.rules.clone().with_mode(mode);
-        let bound = bound.iter().filter_map(|(host, port)| endpoint(host, *port));
-        let policy = bound.map(HostPattern::exact).fold(policy, Policy::allow);
+        let policy = bound.iter().cloned().map(HostPattern::exact).fold(policy, Policy::allow);
         // Checked when they were made; one that a later version no longer reads allows nothing, and refuses everything.
         let allowed = spec.allow.iter().filter_map(|rule| rule.parse().ok());
         let policy = allowed.fold(policy, Policy::allow);
@@ -307,16 +308,14 @@ impl EgressLog for Log {
 
 #[cfg(test)]
 mod tests {
-    use sandbar_proxy::egress::Target;
-
     use super::*;
 
     #[test]
     fn what_a_credential_is_bound_to_is_reached_exactly_and_no_rule_that_refuses_is_undone() {
         let home = tempfile::tempdir().unwrap();
         let network = ServerNetwork::new(&Config::default(), home.path().to_owned());
-        let bound = [("api.model.example".to_owned(), 8443)];
-        let admits = |spec: &NetworkSpec, bound: &[(String, u16)], target: &str| {
+        let bound = [Target::parse("api.model.example:8443", None).unwrap()];
+        let admits = |spec: &NetworkSpec, bound: &[Target], target: &str| {
             let target = Target::parse(target, None).unwrap();
             network.policy(spec, bound).admit(&target).is_ok()
         };

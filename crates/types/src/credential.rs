@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::word::word;
+use crate::{Target, word::word};
 
 /// What a credential is called: `[a-z0-9._-]`, at most 64 bytes, beginning with a letter or a digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ word!(CredentialName, is_credential_name, InvalidCredentialName, InvalidCredenti
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InjectionRule {
-    /// The host, exactly: a name in lower case, or an address. No pattern is taken.
+    /// The host, exactly: a name, or an address. No pattern is taken. Names in other scripts are written as `xn--…`.
     pub host: String,
     /// The port; 443 when absent.
     #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
@@ -80,7 +80,9 @@ pub enum InjectionPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRule {
     /// Not an exact host.
-    #[error("`host` is one host in lower case, without a pattern, a port or a scheme")]
+    #[error(
+        "`host` is one host, without a pattern, a port or a scheme; names in other scripts are written as `xn--…`"
+    )]
     Host,
     /// No port.
     #[error("`port` is a number from 1 to 65535")]
@@ -130,14 +132,8 @@ impl InjectionRule {
     /// # Errors
     /// What is wrong with it first.
     pub fn check(&self) -> Result<(), InvalidRule> {
-        let is_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
-        let is_literal = self.host.starts_with('[') && self.host.ends_with(']');
-        let has_port = self.host.contains(':') && !is_literal;
-        let is_odd = self.host.starts_with('.') || self.host.ends_with('.');
-        if self.host.is_empty() || !self.host.bytes().all(is_host) || has_port || is_odd {
-            return Err(InvalidRule::Host);
-        }
-        if self.port == 0 {
+        let target = self.target().ok_or(InvalidRule::Host)?;
+        if target.port == 0 {
             return Err(InvalidRule::Port);
         }
         let is_method = |method: &String| {
@@ -155,20 +151,31 @@ impl InjectionRule {
         self.place.check()
     }
 
+    /// Returns the rule as it is kept: its host in the one way in which it is written.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub fn checked(self) -> Result<Self, InvalidRule> {
+        self.check()?;
+        let Target { host, .. } = self.target().ok_or(InvalidRule::Host)?;
+        Ok(Self { host: host.to_string(), ..self })
+    }
+
+    /// Where the credential may go; `None` where the host is none, which an earlier version may have kept.
+    #[must_use]
+    pub fn target(&self) -> Option<Target> {
+        Some(Target { host: self.host.parse().ok()?, port: self.port })
+    }
+
     /// Returns whether the rule applies to a request, else why not.
     ///
     /// # Errors
     /// The first thing that is not as the rule says.
-    pub fn admits(
-        &self,
-        (host, port): (&str, u16),
-        method: &str,
-        path: &str,
-    ) -> Result<(), RuleMiss> {
-        if self.host != host {
+    pub fn admits(&self, asked: &Target, method: &str, path: &str) -> Result<(), RuleMiss> {
+        let Some(target) = self.target().filter(|target| target.host == asked.host) else {
             return Err(RuleMiss::Host);
-        }
-        if self.port != port {
+        };
+        if target.port != asked.port {
             return Err(RuleMiss::Port);
         }
         if !self.methods.is_empty() && !self.methods.iter().any(|known| known == method) {
@@ -255,9 +262,13 @@ mod tests {
         }
     }
 
+    fn to(host: &str, port: u16) -> Target {
+        Target { host: host.parse().unwrap(), port }
+    }
+
     #[test]
     fn a_prefix_is_of_whole_segments() {
-        let at = |rule: &InjectionRule, path| rule.admits(("api.example", 443), "GET", path);
+        let at = |rule: &InjectionRule, path| rule.admits(&to("api.example", 443), "GET", path);
         for path in ["/v1", "/v1/", "/v1/messages"] {
             assert_eq!(at(&rule("/v1"), path), Ok(()), "{path}");
         }
@@ -273,15 +284,34 @@ mod tests {
     #[test]
     fn another_host_port_or_method_is_said_so() {
         let only = InjectionRule { methods: vec!["POST".to_owned()], ..rule("/") };
-        assert_eq!(only.admits(("api.example", 443), "GET", "/"), Err(RuleMiss::Method));
-        assert_eq!(only.admits(("api.example", 8443), "POST", "/"), Err(RuleMiss::Port));
-        assert_eq!(only.admits(("x.api.example", 443), "POST", "/"), Err(RuleMiss::Host));
+        assert_eq!(only.admits(&to("api.example", 443), "GET", "/"), Err(RuleMiss::Method));
+        assert_eq!(only.admits(&to("api.example", 8443), "POST", "/"), Err(RuleMiss::Port));
+        assert_eq!(only.admits(&to("x.api.example", 443), "POST", "/"), Err(RuleMiss::Host));
+    }
+
+    #[test]
+    fn one_host_is_the_same_however_it_is_written() {
+        for (written, kept) in [
+            ("API.Example.COM.", "api.example.com"),
+            ("XN--Bcher-Kva.example", "xn--bcher-kva.example"),
+            ("[2001:DB8:0::1]", "[2001:db8::1]"),
+            ("[::ffff:192.0.2.7]", "192.0.2.7"),
+        ] {
+            let rule = InjectionRule { host: written.to_owned(), ..rule("/") };
+            // Also one that was kept as it was written.
+            assert_eq!(rule.admits(&to(kept, 443), "GET", "/"), Ok(()), "{written}");
+            assert_eq!(rule.checked().unwrap().host, kept);
+        }
+        let odd = InjectionRule { host: "a..b".to_owned(), ..rule("/") };
+        assert_eq!(odd.admits(&to("a.b", 443), "GET", "/"), Err(RuleMiss::Host));
     }
 
     #[test]
     fn a_rule_that_means_more_than_one_host_or_no_header_is_refused() {
         assert_eq!(rule("/").check(), Ok(()));
-        for host in ["*.example", "https://a", "a:443", "A.example", "", "a/b", "a."] {
+        for host in
+            ["*.example", "https://a", "a:443", "", "a/b", ".a", "a..b", "bücher.example", "127.1"]
+        {
             let rule = InjectionRule { host: host.to_owned(), ..rule("/") };
             assert_eq!(rule.check(), Err(InvalidRule::Host), "{host}");
         }

@@ -29,6 +29,7 @@ mod quota;
 mod sandbox;
 #[cfg(feature = "openapi")]
 mod schema;
+mod target;
 mod task;
 mod word;
 
@@ -81,6 +82,7 @@ pub use sandbox::{
     AppStart, Expiry, FailureReason, IdlePolicy, InvalidSandboxName, Overlap, OverlapKind,
     SandboxName, SandboxSpec, SandboxState, Source, StopReason, ToolchainPolicy, Visibility,
 };
+pub use target::{Host, HostName, InvalidTarget, Target};
 pub use task::{
     AgentEvent, AgentName, Answer, AnsweredBy, InvalidAgentName, InvalidQuestionId, Permissions,
     Question, QuestionId, QuestionKind, QuestionOption, Task, TaskEvent, TaskEventPayload,

@@ -214,7 +214,8 @@ mod tests {
                     CredentialKind::Login => Login::OAuth,
                 };
                 let complete = complete(of(login)).unwrap();
-                assert!(super::super::check_rules(&complete.rules).is_ok(), "{name}");
+                let kept = super::super::checked(complete.rules.clone()).unwrap();
+                assert_eq!(kept, complete.rules, "{name}");
                 assert!(super::super::values::placeholder(way.key_prefix).is_ok(), "{name}");
                 assert_eq!(complete.env.as_ref(), Some(&name));
                 assert!(complete.rules.iter().all(|rule| way.hosts.contains(&&*rule.host)));

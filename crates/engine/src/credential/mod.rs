@@ -18,7 +18,7 @@ use sandbar_store::{
     credential_list, credential_list_of_scope, credential_remove_in_txn, credential_update_in_txn,
     sandbox_fetch,
 };
-use sandbar_types::{CredentialId, Generation, InjectionRule, TenantId};
+use sandbar_types::{CredentialId, Generation, InjectionRule, InvalidRule, TenantId};
 
 use self::values::Part;
 pub(crate) use self::{
@@ -52,13 +52,14 @@ fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, "invalid_value", message)
 }
 
-fn check_rules(rules: &[InjectionRule]) -> Result<()> {
+/// Returns rules as they are kept.
+fn checked(rules: Vec<InjectionRule>) -> Result<Vec<InjectionRule>> {
     if rules.is_empty() || rules.len() > InjectionRule::MAX {
         return Err(invalid(format!("a credential has 1 to {} rules", InjectionRule::MAX)));
     }
-    rules.iter().try_for_each(|rule| {
-        rule.check().map_err(|why| Error::new(ErrorKind::Invalid, "invalid_rule", why.to_string()))
-    })
+    let refused =
+        |why: InvalidRule| Error::new(ErrorKind::Invalid, "invalid_rule", why.to_string());
+    rules.into_iter().map(|rule| rule.checked().map_err(refused)).collect()
 }
 
 impl Engine {
@@ -73,7 +74,7 @@ impl Engine {
         params: CredentialCreateParams,
     ) -> Result<EgressCredential> {
         let params = agents::complete(params)?;
-        check_rules(&params.rules)?;
+        let rules = checked(params.rules)?;
         values::check(&params.value)?;
         let placeholder = values::placeholder(params.prefix.as_deref().unwrap_or_default())?;
         let renewal = params.renewal.map(|renewal| renewal.plan(params.agent.as_ref()));
@@ -87,7 +88,7 @@ impl Engine {
             agent: params.agent,
             env: params.env,
             placeholder,
-            rules: params.rules,
+            rules,
             renewal: renewal.as_ref().map(Renewal::to_value),
             generation: Generation::FIRST,
             created_at: now,
@@ -162,12 +163,11 @@ impl Engine {
         let ring = self.inner.secrets.to_seal(&self.inner.store, value.is_some()).await?;
         let mut txn = self.inner.store.begin().await?;
         let mut row = fetch(&mut txn, which).await?;
-        row.rules = rules.unwrap_or(row.rules);
         row.env = env.unwrap_or(row.env);
         if value.is_some() && row.renewal.take().is_some() {
             values::remove(&mut txn, &row, Part::Refresh).await?;
         }
-        check_rules(&row.rules)?;
+        row.rules = checked(rules.unwrap_or(row.rules))?;
         row.updated_at = self.now();
         row.generation = match credential_update_in_txn(&mut txn, &row).await? {
             Update::Applied(generation) => generation,

@@ -410,7 +410,7 @@ mod tests {
             let agent = agent.parse().unwrap();
             assert!(params(None).plan(Some(&agent)).is_ok(), "{agent}");
             for wrong in
-                ["http://a.example/t", "https://a.example", "https://A/t", "https://a/../t"]
+                ["http://a.example/t", "https://a.example", "https://a..b/t", "https://a/../t"]
             {
                 assert!(params(Some(wrong)).plan(Some(&agent)).is_err(), "{wrong}");
             }

@@ -1,6 +1,6 @@
 //! Says which credential a request would get, and why not the others.
 
-use sandbar_types::{CredentialName, EnvName, RuleMiss, SandboxId};
+use sandbar_types::{CredentialName, EnvName, RuleMiss, SandboxId, Target};
 
 use super::{trust, wire};
 use crate::{Engine, Error, Result};
@@ -8,10 +8,8 @@ use crate::{Engine, Error, Result};
 /// A request that somebody wonders about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhyRequest {
-    /// The host.
-    pub host: String,
-    /// The port.
-    pub port: u16,
+    /// Where it goes.
+    pub target: Target,
     /// The method, in capitals.
     pub method: String,
     /// The path.
@@ -55,12 +53,12 @@ impl Engine {
     ) -> Result<Vec<CredentialWhy>> {
         self.inner.actor(sandbox)?;
         let is_trusted = trust::key(&self.inner, sandbox).map_err(Error::internal)?.is_some();
-        let WhyRequest { host, port, method, path } = request;
+        let WhyRequest { target, method, path } = request;
         let rows = wire::rows(&self.inner, sandbox).await?;
         let mut found: Vec<CredentialWhy> = rows
             .into_iter()
             .map(|row| {
-                let misses = row.rules.iter().map(|rule| rule.admits((host, *port), method, path));
+                let misses = row.rules.iter().map(|rule| rule.admits(target, method, path));
                 let closest = misses.max_by_key(|miss| miss.map_or_else(progress, |()| u8::MAX));
                 let miss = closest.unwrap_or(Err(RuleMiss::Host)).err();
                 CredentialWhy { name: row.name, env: row.env, miss, is_trusted }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use sandbar_secrets::SecretString;
 use sandbar_store::{CredentialRow, SandboxRow, credential_list_of_scopes};
-use sandbar_types::{CredentialName, EnvName, InjectionRule, SandboxId, TenantId};
+use sandbar_types::{CredentialName, EnvName, InjectionRule, SandboxId, Target, TenantId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -217,12 +217,12 @@ pub(super) async fn rows(inner: &Inner, id: SandboxId) -> Result<Vec<CredentialR
 }
 
 /// Hosts and ports that credentials of a sandbox are bound to; none where nobody inside would believe who puts them in.
-pub(crate) async fn bound(inner: &Inner, id: SandboxId) -> Result<Vec<(String, u16)>> {
+pub(crate) async fn bound(inner: &Inner, id: SandboxId) -> Result<Vec<Target>> {
     if trust::key(inner, id).map_err(Error::internal)?.is_none() {
         return Ok(Vec::new());
     }
     let rules = rows(inner, id).await?.into_iter().flat_map(|row| row.rules);
-    Ok(rules.map(|rule| (rule.host, rule.port)).collect())
+    Ok(rules.filter_map(|rule| rule.target()).collect())
 }
 
 /// Variables with placeholders for the programs of a sandbox; what it sets itself wins.

@@ -14,7 +14,7 @@ use sandbar_proxy::egress::{
     Authority, Credential, CredentialLog, CredentialRenewer, CredentialSet, EgressProxy,
     Interception, Passage, Renewal, outside,
 };
-use sandbar_types::SandboxId;
+use sandbar_types::{InjectionRule, SandboxId, Target};
 use tokio::sync::{mpsc, watch};
 
 use super::renewal::{Renewer, endpoint};
@@ -146,11 +146,11 @@ pub(super) struct Feeding {
 
 impl Feeding {
     /// Has put in what there is now, and returns the hosts and ports that it is bound to.
-    pub(super) fn renew(&self) -> Vec<(String, u16)> {
+    pub(super) fn renew(&self) -> Vec<Target> {
         let credentials = Arc::clone(&self.told.borrow());
         self.put_in.send_replace(set(&credentials));
         let rules = credentials.iter().flat_map(|credential| &credential.rules);
-        rules.map(|rule| (rule.host.clone(), rule.port)).collect()
+        rules.filter_map(InjectionRule::target).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use sandbar_engine::{
     CredentialCreateParams, CredentialScope, CredentialUpdateParams, CredentialWhich,
     EgressCredential as Record, Login, Renewal, RenewalParams, WhyRequest,
 };
-use sandbar_types::CredentialId;
+use sandbar_types::{CredentialId, Target};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -148,18 +148,18 @@ async fn credential_why(
     Sandbox(id): Sandbox,
     Query(query): Query<CredentialWhyQuery>,
 ) -> Result<Answer<CredentialWhyAnswer>, ApiError> {
-    if query.host.is_empty() {
-        return Err(ApiError::new(ErrorCode::InvalidQuery, "`host` says no host"));
-    }
+    let host = query.host.parse().map_err(|_| {
+        ApiError::new(ErrorCode::InvalidQuery, "`host` is a host, without a port or a scheme")
+    })?;
     let request = WhyRequest {
-        host: query.host.to_ascii_lowercase(),
-        port: query.port.unwrap_or(443),
+        target: Target { host, port: query.port.unwrap_or(443) },
         method: query.method.unwrap_or_else(|| "GET".to_owned()),
         path: query.path.unwrap_or_else(|| "/".to_owned()),
     };
     let found = state.engine.credential_why(id, &request).await?;
-    // A server without a way out, and a host that is none, say nothing of it.
-    let network = state.engine.network_why(id, &request.host, Some(request.port)).await.ok();
+    // A server without a way out says nothing of it.
+    let Target { host, port } = &request.target;
+    let network = state.engine.network_why(id, &host.to_string(), Some(*port)).await.ok();
     let credentials = found
         .into_iter()
         .map(|why| WhyBody {

@@ -380,7 +380,8 @@ mod tests {
     fn d14_a_repository_is_what_git_asks_of_it_and_nothing_else_of_its_host() {
         let rules = git_rules("https://github.com/ann/shop.git", GIT_USER).unwrap();
         let gets = |method, path| {
-            rules.iter().any(|rule| rule.admits(("github.com", 443), method, path).is_ok())
+            let asked = sandbar_types::Target { host: "github.com".parse().unwrap(), port: 443 };
+            rules.iter().any(|rule| rule.admits(&asked, method, path).is_ok())
         };
         assert!(gets("GET", "/ann/shop/info/refs") && gets("GET", "/ann/shop.git/info/refs"));
         assert!(gets("POST", "/ann/shop/git-receive-pack"));

@@ -13,7 +13,7 @@ use super::{
     renewal::{IsUsable, Renewal, is_due},
     response::Refusal,
 };
-use crate::egress::policy::{Host, Target};
+use crate::egress::policy::Target;
 
 /// Headers that carry credentials with the services that people use. A request that gets a credential of ours has no
 /// other one: with a key of somebody else's, what the sandbox holds could be sent to their account.
@@ -59,8 +59,8 @@ impl CredentialSet {
         let mut by_target: HashMap<Target, Vec<Arc<Credential>>> = HashMap::new();
         for credential in credentials.into_iter().map(Arc::new) {
             for rule in &credential.rules {
-                let Ok(host) = rule.host.parse() else { continue };
-                let of = by_target.entry(Target { host, port: rule.port }).or_default();
+                let Some(target) = rule.target() else { continue };
+                let of = by_target.entry(target).or_default();
                 if !of.iter().any(|known| Arc::ptr_eq(known, &credential)) {
                     of.push(Arc::clone(&credential));
                 }
@@ -134,12 +134,11 @@ impl Bound {
         target: &Target,
         (method, path): (&str, &str),
     ) -> Result<Injection<'_>, Refusal> {
-        let host = target.host.to_string();
         let mut fitting: Vec<(&InjectionRule, &Credential)> = self
             .credentials
             .iter()
             .flat_map(|credential| credential.rules.iter().map(move |rule| (rule, &**credential)))
-            .filter(|(rule, _)| rule.admits((&host, target.port), method, path).is_ok())
+            .filter(|(rule, _)| rule.admits(target, method, path).is_ok())
             .collect();
         fitting.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.path.len()));
         let mut injection = Injection::default();
@@ -168,8 +167,7 @@ impl Bound {
         (method, path): (&str, &str),
         now: Timestamp,
     ) -> Vec<Due<'_>> {
-        let host = target.host.to_string();
-        let fits = |rule: &InjectionRule| rule.admits((&host, target.port), method, path).is_ok();
+        let fits = |rule: &InjectionRule| rule.admits(target, method, path).is_ok();
         self.credentials
             .iter()
             .filter(|credential| credential.rules.iter().any(fits))
@@ -204,10 +202,7 @@ impl Bound {
     /// Takes out what the program inside sent where a credential of `target` would be, whether this request gets one or
     /// not.
     pub(super) fn strip(&self, target: &Target, headers: &mut HeaderMap) {
-        let is_of = |rule: &&InjectionRule| {
-            rule.port == target.port
-                && rule.host.parse().is_ok_and(|host: Host| host == target.host)
-        };
+        let is_of = |rule: &&InjectionRule| rule.target().is_some_and(|of| of == *target);
         let rules = self.credentials.iter().flat_map(|credential| &credential.rules);
         for rule in rules.filter(is_of) {
             if let Some(name) = header_name(&rule.place) {

@@ -6,16 +6,16 @@
 mod address;
 mod defaults;
 mod pattern;
-mod target;
 
 use std::{collections::BTreeSet, net::IpAddr};
+
+pub use sandbar_types::{Host, HostName, InvalidTarget, Target};
 
 use self::pattern::Match;
 pub use self::{
     address::AddressKind,
     defaults::default_patterns,
     pattern::{HostPattern, InvalidPattern, WEB_PORTS},
-    target::{Host, HostName, InvalidTarget, Target},
 };
 use super::denial::{Denial, Reason};
 

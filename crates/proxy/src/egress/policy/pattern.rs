@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::target::{Host, HostName, InvalidTarget, Target, parse_port, split_port};
+use sandbar_types::{Host, HostName, InvalidTarget, Target};
 
 /// The ports of a pattern that names none.
 pub const WEB_PORTS: [u16; 2] = [443, 80];
@@ -116,8 +116,7 @@ impl FromStr for HostPattern {
         }
         let (is_opaque, text) =
             text.strip_prefix(OPAQUE).map_or((false, text), |rest| (true, rest));
-        let (host, port) = split_port(text);
-        let port = port.map(parse_port).transpose().map_err(InvalidPattern::Target)?;
+        let (host, port) = Target::split(text).map_err(InvalidPattern::Target)?;
         let hosts = match host.strip_prefix("*.") {
             Some(domain) => {
                 let domain: HostName = domain.parse().map_err(InvalidPattern::Target)?;

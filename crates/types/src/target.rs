@@ -1,4 +1,4 @@
-//! Where a request wants to go: a host and a port, parsed once and strictly.
+//! Where a request wants to go, and whom a rule is about: a host and a port, parsed once and strictly.
 //!
 //! Who decides and who resolves see the same value. A text that two parsers could read as two hosts (a NUL, `%`, `@`, an
 //! address in octal) is not read at all.
@@ -119,12 +119,26 @@ impl Target {
         if authority.contains('@') {
             return Err(InvalidTarget::User);
         }
-        let (host, port) = split_port(authority);
-        let port = match port {
-            Some(port) => parse_port(port)?,
-            None => usual_port.ok_or(InvalidTarget::Port)?,
-        };
+        let (host, port) = Self::split(authority)?;
+        let port = port.or(usual_port).ok_or(InvalidTarget::Port)?;
         Ok(Self { host: host.parse()?, port })
+    }
+
+    /// Splits what follows the last colon outside of brackets, a port, from what is before it.
+    ///
+    /// # Errors
+    /// It is no port.
+    pub fn split(authority: &str) -> Result<(&str, Option<u16>), InvalidTarget> {
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => Ok((host, Some(parse_port(port)?))),
+            Some(_) | None => Ok((authority, None)),
+        }
+    }
+
+    /// The text of a `Host` header. The usual port is not named: some servers take `host:80` for another host.
+    #[must_use]
+    pub fn authority(&self, usual_port: u16) -> String {
+        if self.port == usual_port { self.host.to_string() } else { self.to_string() }
     }
 }
 
@@ -134,15 +148,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Splits what follows the last colon outside of brackets from what is before it.
-pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        Some(_) | None => (authority, None),
-    }
-}
-
-pub(super) fn parse_port(text: &str) -> Result<u16, InvalidTarget> {
+fn parse_port(text: &str) -> Result<u16, InvalidTarget> {
     // `u16::from_str` takes a plus sign, which no client sends.
     let is_decimal = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|port| is_decimal && *port != 0).ok_or(InvalidTarget::Port)
