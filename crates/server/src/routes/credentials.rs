@@ -148,8 +148,11 @@ async fn credential_why(
     Sandbox(id): Sandbox,
     Query(query): Query<CredentialWhyQuery>,
 ) -> Result<Answer<CredentialWhyAnswer>, ApiError> {
+    if query.host.is_empty() {
+        return Err(ApiError::new(ErrorCode::InvalidQuery, "`host` says no host"));
+    }
     let host = query.host.parse().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidQuery, "`host` is a host, without a port or a scheme")
+        ApiError::new(ErrorCode::InvalidValue, "`host` is a host, without a port or a scheme")
     })?;
     let request = WhyRequest {
         target: Target { host, port: query.port.unwrap_or(443) },

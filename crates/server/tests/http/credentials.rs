@@ -113,7 +113,11 @@ async fn why_says_what_a_request_would_get_and_what_is_in_the_way() {
         let path = format!("/v1/sandboxes/shop/credentials/why?{query}");
         server.get(&path).await.json()["credentials"][0].clone()
     };
-    assert_eq!(why("host=API.example&path=/v1/x").await["applies"], true);
+    assert_eq!(why("host=API.example.&path=/v1/x").await["applies"], true);
+    for (host, code) in [("", ErrorCode::InvalidQuery), ("a..b", ErrorCode::InvalidValue)] {
+        let path = format!("/v1/sandboxes/shop/credentials/why?host={host}");
+        assert_eq!(server.get(&path).await.problem().code, code, "{host}");
+    }
     for (query, miss) in [
         ("host=api.example", "path"),
         ("host=api.example&port=8443&path=/v1", "port"),
