@@ -72,16 +72,7 @@ pub fn one_of(list: &str, id: &str) -> String {
 /// Escapes what may not stand in a segment of a path, or in a value of a query.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {
-    use std::fmt::Write;
-
-    text.iter().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            out.push(char::from(*byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("a String takes all that is written to it");
-        }
-        out
-    })
+    sandbar_types::escaped(text)
 }
 
 /// `GET`, `DELETE`.

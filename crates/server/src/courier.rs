@@ -10,9 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use rustls::ClientConfig;
 use sandbar_engine::{Courier, WebhookAnswer, WebhookMessage};
 use sandbar_proxy::egress::{
     Address, AddressKind, Host, Mode, Policy, Resolver, SystemResolver, Target, Verdict, decide,
@@ -21,11 +19,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::OnceCell,
-    task::JoinSet,
 };
-use tokio_rustls::TlsConnector;
 
-use crate::config::{Config, Webhooks};
+use crate::{
+    config::{Config, Webhooks},
+    https,
+};
 
 /// LIMIT: how long an endpoint has.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -78,8 +77,6 @@ enum UrlError {
 struct Endpoint {
     is_tls: bool,
     target: Target,
-    /// `Host`, as it was written.
-    authority: String,
     path: String,
 }
 
@@ -106,7 +103,7 @@ impl HttpCourier {
         let usual_port = if is_tls { 443 } else { 80 };
         let target = Target::parse(authority, Some(usual_port)).map_err(|_| UrlError::Malformed)?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Endpoint { is_tls, target, authority: authority.to_owned(), path: path.to_owned() })
+        Ok(Endpoint { is_tls, target, path: path.to_owned() })
     }
 
     /// The addresses that may be connected to; none is a refusal.
@@ -151,16 +148,9 @@ impl HttpCourier {
         if !endpoint.is_tls {
             return speak(stream, &endpoint, message).await;
         }
-        let name = match &endpoint.target.host {
-            Host::Address(ip) => ServerName::IpAddress((*ip).into()),
-            Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
-                .map_err(|_| SendError::Url(UrlError::Malformed))?,
-        };
         let tls = self.tls.get_or_try_init(client_config).await?;
-        let stream = TlsConnector::from(Arc::clone(tls))
-            .connect(name, stream)
-            .await
-            .map_err(SendError::Tls)?;
+        let secured = https::secured(stream, &endpoint.target.host, Arc::clone(tls)).await;
+        let stream = secured.map_err(SendError::Tls)?;
         speak(stream, &endpoint, message).await
     }
 }
@@ -201,27 +191,8 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
 }
 
 async fn client_config() -> Result<Arc<ClientConfig>, SendError> {
-    let loaded = tokio::task::spawn_blocking(tls_of_host).await;
+    let loaded = tokio::task::spawn_blocking(https::tls_of_host).await;
     loaded.map_err(|_panicked| SendError::Roots)?.map(Arc::new).ok_or(SendError::Roots)
-}
-
-/// TLS by the certificates of this host; `None` where there are none. Reads files.
-pub(crate) fn tls_of_host() -> Option<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    // Certificates that cannot be read are left out: the others are still those of the host.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() { None } else { tls(roots) }
-}
-
-/// TLS by these certificates.
-pub(crate) fn tls(roots: RootCertStore) -> Option<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Some(config)
 }
 
 async fn speak<S>(
@@ -232,18 +203,13 @@ async fn speak<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(SendError::Http)?;
-    // Dropped with this future, it is closed.
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move { drop(connection.await) });
     let request = request(endpoint, message).map_err(|_| SendError::Url(UrlError::Malformed))?;
-    let mut response = sender.send_request(request).await.map_err(SendError::Http)?;
-    let status = response.status().as_u16();
+    let mut answered = https::send(stream, request).await.map_err(SendError::Http)?;
+    let status = answered.response.status().as_u16();
     let mut body = Vec::new();
     while body.len() < ANSWER_BYTES_MAX {
         // What was answered counts, also where its body is cut off.
-        let Some(Ok(frame)) = response.frame().await else { break };
+        let Some(Ok(frame)) = answered.response.frame().await else { break };
         if let Ok(bytes) = frame.into_data() {
             body.extend_from_slice(&bytes);
         }
@@ -256,8 +222,9 @@ fn request(
     endpoint: &Endpoint,
     message: WebhookMessage,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
+    let usual_port = if endpoint.is_tls { 443 } else { 80 };
     Request::post(&endpoint.path)
-        .header(header::HOST, &endpoint.authority)
+        .header(header::HOST, endpoint.target.authority(usual_port))
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .header(header::USER_AGENT, HeaderValue::from_static("sandbar-webhooks/1"))
         .header("webhook-id", message.id)

@@ -15,6 +15,7 @@ mod egress;
 mod error;
 mod etag;
 mod extract;
+mod https;
 mod idempotency;
 mod identify;
 mod integers;

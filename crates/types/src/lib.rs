@@ -12,6 +12,7 @@ mod checkpoint;
 mod config_access;
 mod credential;
 mod decision;
+mod escape;
 mod event;
 mod exec;
 mod git;
@@ -50,6 +51,7 @@ pub use decision::{
     ApproveOutcome, Confirmed, Conflict, ConflictReason, HunkPick, MergeConflict, Part, PathFlags,
     Resolution, Selection, Side, Skipped, Take,
 };
+pub use escape::escaped;
 pub use event::EventType;
 pub use exec::{EnvName, ExecEnd, ExecSpec, ExecState, ExitStatus, InvalidEnvName, TerminalSize};
 pub use git::{

@@ -13,7 +13,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use sandbar_secrets::ExposeSecret as _;
 use sandbar_store::{CredentialRow, Update, credential_fetch, credential_update_in_txn};
-use sandbar_types::{AgentName, CredentialId, InjectionPlace, InjectionRule, SandboxId, TenantId};
+use sandbar_types::{
+    AgentName, CredentialId, InjectionPlace, InjectionRule, SandboxId, TenantId, escaped,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -178,18 +180,13 @@ impl Renewal {
                 ("application/json", serde_json::to_string(&fields).ok()?)
             }
             TokenBody::Form => {
-                let pairs = fields.map(|(name, value)| [name, "=", &escaped(value)].concat());
+                let pairs =
+                    fields.map(|(name, value)| [name, "=", &escaped(value.as_bytes())].concat());
                 ("application/x-www-form-urlencoded", pairs.join("&"))
             }
         };
         Some(TokenRequest { host, port, path, content_type, body: body.into() })
     }
-}
-
-fn escaped(value: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    let of = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
-    value.bytes().map(of).collect()
 }
 
 /// Tokens that came.

@@ -101,23 +101,25 @@ pub trait EgressLog: Send + Sync + fmt::Debug {
     fn closed(&self, closed: &Closed);
 }
 
-/// Which refusals were told lately. A sandbox that tries a thousand times makes one event.
+/// What was told lately. A sandbox that is refused a thousand times makes one event.
 #[derive(Debug)]
-pub(super) struct ToldLately<K> {
+pub struct ToldLately<K> {
     window: Duration,
     at: Mutex<HashMap<K, Instant>>,
 }
 
-/// LIMIT: different refusals that are told in one window; beyond it, none is. A scan of names is no flood of events.
+/// LIMIT: different things that are told in one window; beyond it, none is. A scan of names is no flood of events.
 const TOLD_MAX: usize = 256;
 
 impl<K: Eq + Hash> ToldLately<K> {
-    pub(super) fn new(window: Duration) -> Self {
+    /// Has nothing told twice within `window`.
+    #[must_use]
+    pub fn new(window: Duration) -> Self {
         Self { window, at: Mutex::new(HashMap::new()) }
     }
 
     /// Returns whether `key` is to be told at `now`, and remembers that it was.
-    pub(super) fn is_first(&self, key: K, now: Instant) -> bool {
+    pub fn is_first(&self, key: K, now: Instant) -> bool {
         let mut at = self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if at.get(&key).is_some_and(|told| now.duration_since(*told) < self.window) {
             return false;

@@ -30,6 +30,7 @@ mod proxy;
 mod resolver;
 mod route;
 mod standin;
+mod tls;
 mod wire;
 
 pub use self::{
@@ -40,9 +41,9 @@ pub use self::{
     },
     intercept::{
         Authority, AuthorityError, Credential, CredentialLog, CredentialRenewer, CredentialSet,
-        Interception, Renewal, outside,
+        Interception, Renewal,
     },
-    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, Way},
+    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, ToldLately, Way},
     policy::{
         Address, AddressKind, Allowed, Host, HostName, HostPattern, InvalidPattern, InvalidTarget,
         Mode, Policy, Target, Verdict, WEB_PORTS, address_kind, decide, default_patterns,
@@ -51,4 +52,5 @@ pub use self::{
     resolver::{ResolveError, Resolver, SystemResolver},
     route::{Hop, Outcome, Prospect},
     standin::{Inside, NAME_SERVER, NAMES_MAX, SOCKS},
+    tls::{outside, server_name, verified_by},
 };

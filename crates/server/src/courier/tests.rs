@@ -6,6 +6,7 @@ use sandbar_proxy::egress::{HostName, ResolveError};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
+    task::JoinSet,
 };
 
 use super::*;

@@ -1,9 +1,9 @@
 //! Credentials between the engine, which keeps them, and the proxies, which put them in.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use sandbar_engine::{Trust, Wire, WireCredential, WireRenewal, WireTold, expose};
 use sandbar_proxy::egress::{
     Authority, Credential, CredentialLog, CredentialRenewer, CredentialSet, EgressProxy,
-    Interception, Passage, Renewal, outside,
+    Interception, Passage, Renewal, ToldLately, outside,
 };
 use sandbar_types::{InjectionRule, SandboxId, Target};
 use tokio::sync::{mpsc, watch};
@@ -128,7 +128,7 @@ impl Credentials {
         };
         let put_in = watch::Sender::new(Arc::default());
         let receiver = put_in.subscribe();
-        let log = Arc::new(Told { told, lately: Mutex::default() });
+        let log = Arc::new(Told { told, lately: ToldLately::new(ECHO_WINDOW) });
         let renewer: Option<Arc<dyn CredentialRenewer>> = Some(Arc::new(Renewer(renewals)));
         let interception = Interception { authority, credentials: receiver, outside, log, renewer };
         let proxy = proxy.with_interception(interception);
@@ -172,7 +172,7 @@ fn set(credentials: &[WireCredential]) -> Arc<CredentialSet> {
 #[derive(Debug)]
 struct Told {
     told: mpsc::Sender<WireTold>,
-    lately: Mutex<HashMap<(String, String), std::time::Instant>>,
+    lately: ToldLately<(String, String)>,
 }
 
 impl CredentialLog for Told {
@@ -184,12 +184,9 @@ impl CredentialLog for Told {
         let host = passage.target.host.to_string();
         let key = (credential.to_owned(), host.clone());
         let now = std::time::Instant::now();
-        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
-        if lately.get(&key).is_some_and(|told| now.duration_since(*told) < ECHO_WINDOW) {
+        if !self.lately.is_first(key, now) {
             return;
         }
-        lately.insert(key, now);
-        drop(lately);
         tracing::warn!(sandbox.id = %passage.sandbox, %host, credential, "an upstream said a credential back; it was taken out of the answer");
         // Full: the log has it, and the history is short of some.
         drop(self.told.try_send(WireTold::Echoed { credential: credential.to_owned(), host }));

@@ -6,17 +6,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::ClientConfig;
 use sandbar_engine::{RenewalAsk, SecretString, TokenAnswer, TokenRequest, expose};
-use sandbar_proxy::egress::{CredentialRenewer, EgressProxy, Host, Target};
+use sandbar_proxy::egress::{CredentialRenewer, EgressProxy, Target};
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::TlsConnector;
+
+use crate::https;
 
 /// LIMIT: how long a token endpoint has.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -83,30 +81,18 @@ async fn exchange(
 ) -> Result<TokenAnswer, AskError> {
     let TokenRequest { host, port, path, content_type, body } = request;
     let target = endpoint(&host, port).ok_or(AskError::Malformed)?;
-    let name = match &target.host {
-        Host::Address(ip) => ServerName::IpAddress((*ip).into()),
-        Host::Name(name) => {
-            ServerName::try_from(name.as_str().to_owned()).map_err(|_| AskError::Malformed)?
-        }
-    };
     let stream = proxy.open(&target).await.map_err(AskError::Unreached)?;
-    let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(AskError::Tls)?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(AskError::Http)?;
-    // Dropped with this future, it is closed.
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move { drop(connection.await) });
-    let authority = if port == 443 { host } else { format!("{host}:{port}") };
+    let stream = https::secured(stream, &target.host, tls).await.map_err(AskError::Tls)?;
     let request = Request::post(path)
-        .header(header::HOST, authority)
+        .header(header::HOST, target.authority(443))
         .header(header::CONTENT_TYPE, content_type)
         .header(header::ACCEPT, "application/json")
         .header(header::USER_AGENT, "sandbar/1")
         .body(Full::new(Bytes::from(expose(&body).to_owned())))
         .map_err(|_| AskError::Malformed)?;
-    let response = sender.send_request(request).await.map_err(AskError::Http)?;
-    let status = response.status().as_u16();
-    let whole = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let mut answered = https::send(stream, request).await.map_err(AskError::Http)?;
+    let status = answered.response.status().as_u16();
+    let whole = Limited::new(answered.response.body_mut(), ANSWER_BYTES_MAX).collect().await;
     let bytes = whole.map_err(|_| AskError::Body)?.to_bytes();
     let text = std::str::from_utf8(&bytes).map_err(|_| AskError::Body)?;
     Ok(TokenAnswer { status, body: SecretString::from(text.to_owned()) })

@@ -15,12 +15,13 @@ use opentelemetry_sdk::{
 };
 use rustls::{ClientConfig, RootCertStore};
 use sandbar_engine::TRACES;
+use sandbar_proxy::egress::verified_by;
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use super::client::CollectorClient;
-use crate::{config::Telemetry, courier};
+use crate::{config::Telemetry, https};
 
 /// LIMIT: spans that wait to be sent; more are dropped.
 const QUEUE_SPANS_MAX: usize = 2048;
@@ -73,9 +74,9 @@ where
 fn provider(telemetry: &Telemetry) -> Result<Option<SdkTracerProvider>, TracesError> {
     let Some(endpoint) = &telemetry.otlp_endpoint else { return Ok(None) };
     let tls = if endpoint.0.is_tls() {
-        courier::tls_of_host().ok_or(TracesError::Roots)?
+        https::tls_of_host().ok_or(TracesError::Roots)?
     } else {
-        courier::tls(RootCertStore::empty()).ok_or(TracesError::Roots)?
+        verified_by(RootCertStore::empty())
     };
     let exporter = exporter(endpoint.0.traces(), tls)?;
     let queue = BatchConfigBuilder::default().with_max_queue_size(QUEUE_SPANS_MAX).build();

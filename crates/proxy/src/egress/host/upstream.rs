@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 
 use super::url::WebUrl;
 use crate::egress::policy::{Host, Target};
@@ -36,8 +37,10 @@ impl Upstream {
         let url = WebUrl::parse(&url)
             .filter(|url| url.text.starts_with("http://"))
             .ok_or(UnsupportedProxy)?;
+        // A password in a URL has its `@` and `:` written as `%40` and `%3A`.
+        let decoded = |user: String| percent_decode_str(&user).collect::<Vec<u8>>();
         let authorization =
-            url.user.map(|user| ["Basic ", &STANDARD.encode(percent_decoded(&user))].concat());
+            url.user.map(|user| ["Basic ", &STANDARD.encode(decoded(user))].concat());
         Ok(Self { target: url.target, authorization })
     }
 
@@ -50,32 +53,6 @@ impl Upstream {
     pub(crate) fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
-}
-
-/// A password in a URL has its `@` and `:` written as `%40` and `%3A`.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = |digit: u8| char::from(digit).to_digit(16);
-        let byte = match after {
-            [high, low, ..] if *first == b'%' => {
-                hex(*high).zip(hex(*low)).map(|(high, low)| high * 16 + low)
-            }
-            _ => None,
-        };
-        match byte.and_then(|byte| u8::try_from(byte).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                decoded.push(*first);
-                rest = after;
-            }
-        }
-    }
-    decoded
 }
 
 /// The proxies of the operator's network, and what is reached without them.

@@ -25,7 +25,7 @@ mod upgrade;
 
 use std::{fmt, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs::default_provider};
+use rustls::ClientConfig;
 use tokio::sync::watch;
 
 pub(super) use self::session::carry;
@@ -37,7 +37,7 @@ pub use self::{
 use super::log::Passage;
 
 /// The only protocol in a tunnel that is ended: what is put in is put into a head that we read.
-const ALPN: &[u8] = b"http/1.1";
+pub(super) const ALPN: &[u8] = b"http/1.1";
 
 /// Hears of what became of credentials. It is called while a request waits, and must not wait itself.
 pub trait CredentialLog: Send + Sync + fmt::Debug {
@@ -56,25 +56,10 @@ pub struct Interception {
     pub authority: Arc<Authority>,
     /// What there is to put in, now.
     pub credentials: watch::Receiver<Arc<CredentialSet>>,
-    /// How upstreams are verified: [`outside`].
+    /// How upstreams are verified: [`super::outside`].
     pub outside: Arc<ClientConfig>,
     /// Who hears of it.
     pub log: Arc<dyn CredentialLog>,
     /// Who gets new values of those that end; `None`: nobody does.
     pub renewer: Option<Arc<dyn CredentialRenewer>>,
-}
-
-/// How upstreams are spoken to: TLS 1.2 or 1.3, verified by `roots`, HTTP/1.1. `None` where there are no roots.
-#[must_use]
-pub fn outside(roots: RootCertStore) -> Option<Arc<ClientConfig>> {
-    if roots.is_empty() {
-        return None;
-    }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Some(Arc::new(config))
 }

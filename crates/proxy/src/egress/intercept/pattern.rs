@@ -9,6 +9,7 @@ use base64::{
     engine::{GeneralPurpose, general_purpose::NO_PAD},
 };
 use bytes::{Bytes, BytesMut};
+use sandbar_types::escaped;
 use zeroize::Zeroizing;
 
 use super::credential::Credential;
@@ -193,14 +194,12 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
     let text = |escaped: String| escaped.into_bytes();
     forms.push(text(value.iter().map(|byte| format!("{byte:02x}")).collect()));
     forms.push(text(value.iter().map(|byte| format!("{byte:02X}")).collect()));
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escape = |byte: &u8, upper: bool| match (is_plain(*byte), upper) {
-        (true, _) => char::from(*byte).to_string(),
-        (false, true) => format!("%{byte:02X}"),
-        (false, false) => format!("%{byte:02x}"),
+    let in_lower_case = |byte: &u8| {
+        let one = escaped(&[*byte]);
+        if one.len() == 1 { one } else { one.to_ascii_lowercase() }
     };
-    forms.push(text(value.iter().map(|byte| escape(byte, true)).collect()));
-    forms.push(text(value.iter().map(|byte| escape(byte, false)).collect()));
+    forms.push(text(escaped(value)));
+    forms.push(text(value.iter().map(in_lower_case).collect()));
     let json = String::from_utf8_lossy(value);
     forms.push(text(json.replace('\\', "\\\\").replace('"', "\\\"").replace('/', "\\/")));
     forms.push(text(json.replace('\\', "\\\\").replace('"', "\\\"")));

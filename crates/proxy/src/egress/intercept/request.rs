@@ -7,6 +7,7 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body as _, Incoming};
+use sandbar_types::escaped;
 use zeroize::Zeroizing;
 
 use super::{
@@ -63,8 +64,8 @@ pub(super) async fn outgoing(
         // What is compressed cannot be looked into.
         parts.headers.remove("sec-websocket-extensions");
     }
-    let host = if target.port == 443 { target.host.to_string() } else { target.to_string() };
-    parts.headers.insert(HOST, HeaderValue::try_from(host).map_err(|_| Refusal::Host)?);
+    let host = HeaderValue::try_from(target.authority(443)).map_err(|_| Refusal::Host)?;
+    parts.headers.insert(HOST, host);
     let path = parts.uri.path().to_owned();
     let with_query = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     parts.uri = with_query.parse().map_err(|_| Refusal::Host)?;
@@ -162,7 +163,7 @@ fn put(body: &[u8], form: Form, credential: &Credential) -> Option<Zeroizing<Vec
         }
         Form::Urlencoded => {
             let mut is_found = false;
-            let value = Zeroizing::new(escaped(secret));
+            let value = Zeroizing::new(escaped(secret.as_bytes()));
             let pairs: Vec<Zeroizing<String>> = text
                 .split('&')
                 .map(|pair| match pair.split_once('=') {
@@ -177,18 +178,6 @@ fn put(body: &[u8], form: Form, credential: &Credential) -> Option<Zeroizing<Vec
             is_found.then(|| Zeroizing::new(pairs.join("&").into_bytes()))
         }
     }
-}
-
-fn escaped(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    value
-        .bytes()
-        .map(
-            |byte| {
-                if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-            },
-        )
-        .collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Mutex as AsyncMutex,
@@ -31,7 +30,7 @@ use super::{
     response::{Refusal, Told, incoming},
     upgrade::Upgrade,
 };
-use crate::egress::{log::Passage, policy::Host};
+use crate::egress::{log::Passage, policy::Host, tls::server_name};
 
 /// How long a handshake may take, on either side.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -112,12 +111,7 @@ async fn connect<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let name = match host {
-        Host::Address(ip) => ServerName::IpAddress((*ip).into()),
-        Host::Name(name) => {
-            ServerName::try_from(name.as_str().to_owned()).map_err(|_| Refusal::Handshake)?
-        }
-    };
+    let name = server_name(host).ok_or(Refusal::Handshake)?;
     let connector = TlsConnector::from(Arc::clone(&how.outside));
     let stream = connector.connect(name, stream).await.map_err(|error| {
         tracing::debug!(error = &error as &dyn std::error::Error, "no secure connection upstream");

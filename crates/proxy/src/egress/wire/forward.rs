@@ -96,7 +96,7 @@ fn outgoing(mut request: Request<Incoming>, how: &Forward<'_>) -> Option<Request
     strip(headers);
     // hyper has answered it already.
     headers.remove(EXPECT);
-    headers.insert(HOST, HeaderValue::try_from(host_value(target)).ok()?);
+    headers.insert(HOST, HeaderValue::try_from(target.authority(80)).ok()?);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     *request.uri_mut() = match how.through {
         None => path.parse().ok()?,
@@ -108,7 +108,7 @@ fn outgoing(mut request: Request<Incoming>, how: &Forward<'_>) -> Option<Request
             }
             Uri::builder()
                 .scheme("http")
-                .authority(host_value(target))
+                .authority(target.authority(80))
                 .path_and_query(path)
                 .build()
                 .ok()?
@@ -116,11 +116,6 @@ fn outgoing(mut request: Request<Incoming>, how: &Forward<'_>) -> Option<Request
     };
     *request.version_mut() = Version::HTTP_11;
     Some(request)
-}
-
-/// The usual port is not named: some servers take `host:80` for another host.
-fn host_value(target: &Target) -> String {
-    if target.port == 80 { target.host.to_string() } else { target.to_string() }
 }
 
 /// Takes out what is between two neighbors only (RFC 9110, 7.6.1), and what is for a proxy.
