@@ -46,7 +46,7 @@ pub use self::{
     log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, ToldLately, Way},
     policy::{
         Address, AddressKind, Allowed, Host, HostName, HostPattern, InvalidPattern, InvalidTarget,
-        Mode, Policy, Target, Verdict, WEB_PORTS, address_kind, decide, default_patterns,
+        Mode, Policy, Target, Verdict, address_kind, decide,
     },
     proxy::{EgressLimits, EgressProxy},
     resolver::{ResolveError, Resolver, SystemResolver},

@@ -8,8 +8,7 @@ const REGISTRIES: &str = include_str!("registries.txt");
 ///
 /// # Panics
 /// The file, which is part of the program, has a line that is no pattern; a test reads it.
-#[must_use]
-pub fn default_patterns() -> Vec<HostPattern> {
+pub(in crate::egress) fn default_patterns() -> Vec<HostPattern> {
     patterns(REGISTRIES).map(|line| line.parse().expect("a test parses every line")).collect()
 }
 

@@ -14,9 +14,9 @@ pub use sandbar_types::{Host, HostName, InvalidTarget, Target};
 use self::pattern::Match;
 pub use self::{
     address::AddressKind,
-    defaults::default_patterns,
-    pattern::{HostPattern, InvalidPattern, WEB_PORTS},
+    pattern::{HostPattern, InvalidPattern},
 };
+pub(super) use self::{defaults::default_patterns, pattern::WEB_PORTS};
 use super::denial::{Denial, Reason};
 
 /// Where TLS is what is spoken.

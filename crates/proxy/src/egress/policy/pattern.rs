@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use sandbar_types::{Host, HostName, InvalidTarget, Target};
 
 /// The ports of a pattern that names none.
-pub const WEB_PORTS: [u16; 2] = [443, 80];
+pub(in crate::egress) const WEB_PORTS: [u16; 2] = [443, 80];
 
 /// A host, `*.` and a domain, or an address, with a port or the two of the web.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,14 +59,12 @@ impl HostPattern {
     }
 
     /// Returns whether tunnels that it allows are passed on whatever is in them.
-    #[must_use]
-    pub fn is_opaque(&self) -> bool {
+    pub(super) fn is_opaque(&self) -> bool {
         self.is_opaque
     }
 
     /// Returns the ports that it is about.
-    #[must_use]
-    pub fn ports(&self) -> Vec<u16> {
+    pub(super) fn ports(&self) -> Vec<u16> {
         self.port.map_or_else(|| WEB_PORTS.to_vec(), |port| vec![port])
     }
 
@@ -82,8 +80,7 @@ impl HostPattern {
     }
 
     /// Returns the name that this pattern is about, unless it is about several hosts or an address.
-    #[must_use]
-    pub fn exact_name(&self) -> Option<&HostName> {
+    pub(in crate::egress) fn exact_name(&self) -> Option<&HostName> {
         match &self.hosts {
             Hosts::One(Host::Name(name)) => Some(name),
             Hosts::One(Host::Address(_)) | Hosts::Below(_) => None,
