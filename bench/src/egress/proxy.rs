@@ -96,7 +96,7 @@ pub(crate) fn be() -> Result<()> {
     }
     let proxy = EgressProxy::new(policy, Arc::new(Silent))
         .with_resolver(Arc::new(One(upstream)))
-        .with_interceptor(Arc::new(interception));
+        .with_interception(interception);
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let is = json!({ "address": listener.local_addr()?, "authority": authority.certificate() });
     println!("{is}");

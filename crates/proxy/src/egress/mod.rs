@@ -6,7 +6,7 @@
 //! not resolved: a query would carry it out.
 //!
 //! ```text
-//! accept ─► read head ─► admit name ─► resolve ─► decide addresses ─► connect ─► hooks ─► copy
+//! accept ─► read head ─► admit name ─► resolve ─► decide addresses ─► connect ─► carry
 //!              │ 400         │ 403        │ 502         │ 403           │ 502/504
 //! ```
 //!
