@@ -368,7 +368,7 @@ async fn a_tunnel_that_named_nobody_ends_when_a_name_is_asked_for_and_not_the_ot
     assert_eq!(read_all(&mut tunnel).await, "");
     assert_eq!(fixture.closed(1).await[0].end, ConnectionEnd::Revoked);
     let (mut tunnel, _) = fixture.tunnel("ok.example:443").await;
-    let hello = client_hello("ok.example");
+    let hello = client_hello(Some("ok.example"));
     tunnel.write_all(&hello).await.unwrap();
     timeout(SOON, tunnel.read_exact(&mut vec![0; hello.len()])).await.unwrap().unwrap();
     fixture.proxy.set_policy(opaque);
