@@ -14,10 +14,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::failure::{Code, Failure};
+use sandbar_types::TOOLBOX;
 
-/// Below the home of the person; sandboxes see it read-only.
-const BELOW_HOME: &str = ".local/share/sandbar-toolbox";
+use crate::failure::{Code, Failure};
 
 /// One agent of the toolbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +116,7 @@ pub(crate) struct Toolbox(PathBuf);
 impl Toolbox {
     /// That of the person whose home this is.
     pub(crate) fn of_home(home: &Path) -> Self {
-        Self(home.join(BELOW_HOME))
+        Self(home.join(TOOLBOX))
     }
 
     /// Where its programs are.

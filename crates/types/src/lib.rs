@@ -32,6 +32,7 @@ mod sandbox;
 mod schema;
 mod target;
 mod task;
+mod toolbox;
 mod word;
 
 pub use acceptance::{AcceptOutcome, AcceptanceRules, NeedsPerson, Waiting};
@@ -90,3 +91,4 @@ pub use task::{
     Question, QuestionId, QuestionKind, QuestionOption, Task, TaskEvent, TaskEventPayload,
     TaskFailure, TaskResult, TaskSpec, TaskState, TaskUsage, ToolState,
 };
+pub use toolbox::TOOLBOX;

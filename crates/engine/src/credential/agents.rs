@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use sandbar_agents::{Agent, Credential, CredentialKind};
-use sandbar_runtime::native::toolchains::TOOLBOX;
-use sandbar_types::{AgentName, EnvName, InjectionPlace, InjectionRule, SandboxId, TenantId};
+use sandbar_types::{
+    AgentName, EnvName, InjectionPlace, InjectionRule, SandboxId, TOOLBOX, TenantId,
+};
 
 use super::{CredentialCreateParams, invalid, wire};
 use crate::{Caller, Engine, Result, engine::Inner};

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandbar_types::EnvName;
-
-use super::toolchains::TOOLBOX;
+use sandbar_types::{EnvName, TOOLBOX};
 
 /// What the environment is made of.
 #[derive(Debug, Clone, Copy)]

@@ -20,7 +20,7 @@ use std::{
 
 use sandbar_types::{CacheOffer, HostPath, ToolchainPolicy};
 
-pub use self::table::{NEVER_SHOWN, TOOLBOX};
+pub use self::table::NEVER_SHOWN;
 use self::table::{RENAMED, ROOTS, Shown, TABLE};
 
 /// LIMIT: a larger configuration file is not searched for secrets, and so not shown.

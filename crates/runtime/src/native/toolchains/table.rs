@@ -1,5 +1,7 @@
 //! The table: what each toolchain keeps below a home directory.
 
+use sandbar_types::TOOLBOX;
+
 use super::ToolchainMode;
 
 /// How an entry is shown.
@@ -26,9 +28,6 @@ impl Shown {
 pub(super) type Entry = (&'static str, Shown);
 
 use Shown::{Cache, ReadOnly as Ro, UnlessSecret};
-
-/// Below a home: where `sandbar agents install` puts agents, pinned and checked; its programs are in `bin`.
-pub const TOOLBOX: &str = ".local/share/sandbar-toolbox";
 
 /// By name, in the order of the alphabet.
 #[rustfmt::skip]
