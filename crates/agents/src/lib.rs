@@ -7,6 +7,7 @@
 //! One folder a protocol: [`acp`] for agents that speak the Agent Client Protocol (OpenCode, Gemini CLI, any other),
 //! [`claude`] for the stream of Claude Code, [`codex`] for Codex's app server, [`command`] for anything else. What they
 //! share is small: [`rpc`] reads JSON-RPC, [`form`] keeps questions apart, [`speech`] remembers what was said last.
+//! [`seat`] is for those who start one by hand.
 //! `tests/model` drives the real programs through these.
 
 mod acp;
@@ -20,6 +21,7 @@ mod detection;
 mod form;
 mod registry;
 mod rpc;
+mod seat;
 mod speech;
 
 pub use sandbar_types::Permissions;
@@ -30,4 +32,5 @@ pub use self::{
     credential::{Credential, CredentialKind, KeyHeader},
     detection::{Login, installed, login, version, version_argv},
     registry::{all, by_name},
+    seat::{Prepared, Seat},
 };

@@ -20,6 +20,7 @@ mod preview;
 mod project;
 mod server;
 mod service;
+mod terminal;
 
 use std::{
     fmt::Debug,
@@ -39,6 +40,7 @@ pub use crate::{
     project::Project,
     server::Server,
     service::Service,
+    terminal::Terminal,
 };
 
 /// Waits until `look` says yes, and fails with what it saw last when `deadline` is over.

@@ -3,7 +3,10 @@
 use std::{fs, io, net::SocketAddr, path::PathBuf, process::Command, thread};
 
 use sandbar_test_model::{Model, ModelConfig, Record, Recorder, Tls};
+use serde_json::json;
 use tokio::sync::oneshot;
+
+use crate::Server;
 
 /// The names that it answers for.
 pub const MODEL_HOSTS: [&str; 3] =
@@ -46,6 +49,29 @@ impl ServedModel {
             });
         });
         Self { recorder, dir, end: Some(end), thread: Some(thread) }
+    }
+
+    /// Starts a server that finds the model behind the true names, believes it, and may reach it.
+    ///
+    /// # Panics
+    /// If it does not answer in time.
+    #[must_use]
+    pub fn server(&self, variables: &[(&str, &str)]) -> Server {
+        let mut server = Server::start();
+        server.kill();
+        server.set_hosts(self.hosts());
+        let allowed: Vec<String> = MODEL_HOSTS.iter().map(|host| format!("{host}:443")).collect();
+        let (trusted, allowed) = (self.trusted(), json!(allowed).to_string());
+        let own = [
+            ("SSL_CERT_FILE", trusted.to_str().expect("text")),
+            ("SANDBAR_NETWORK_ALLOW_PRIVATE", &allowed),
+            ("SANDBAR_LOG", "trace"),
+        ];
+        for (name, value) in own.iter().chain(variables) {
+            server.set_env(name, value);
+        }
+        server.restart();
+        server
     }
 
     /// Every request so far.

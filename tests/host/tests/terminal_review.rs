@@ -2,87 +2,13 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "a test starts programs and waits for them as a user does, and says when it is skipped"
+    reason = "a test starts programs and waits for them as a user does"
 )]
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::process::Command;
 
-use sandbar_host_tests::{Project, Server, bin_dir, eventually};
+use sandbar_host_tests::{Project, Server, Terminal};
 use serde_json::json;
-
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A terminal with a shell in it. Dropped, both are gone.
-struct Terminal {
-    socket: String,
-}
-
-impl Terminal {
-    /// `None`, and says so, where tmux is not installed.
-    fn open(server: &Server, dir: &Path, cols: u16, rows: u16) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            eprintln!("SKIPPED: tmux is not installed (scripts/setup test installs it)");
-            return None;
-        }
-        let terminal = Self { socket: server.data_dir().join("tmux").display().to_string() };
-        let path = format!("{}:/usr/bin:/bin", bin_dir().display());
-        let (cols, rows) = (cols.to_string(), rows.to_string());
-        let done = Command::new("tmux")
-            .args(["-S", &terminal.socket, "-f", "/dev/null", "new-session", "-d"])
-            .args(["-x", &cols, "-y", &rows, "-c"])
-            .arg(dir)
-            .args(["bash", "--norc", "--noprofile"])
-            .env_clear()
-            .env("PATH", path)
-            .env("LANG", "C.UTF-8")
-            .env("TERM", "xterm-256color")
-            .env("PS1", "ready> ")
-            .env("SANDBAR_DATA_DIR", server.data_dir())
-            .output()
-            .expect("tmux runs");
-        assert!(done.status.success(), "{done:?}");
-        terminal.shows("ready>");
-        Some(terminal)
-    }
-
-    fn tmux(&self, args: &[&str]) -> Output {
-        let mut command = Command::new("tmux");
-        command.args(["-S", &self.socket]).args(args).output().expect("tmux runs")
-    }
-
-    fn press(&self, keys: &[&str]) {
-        self.tmux(&[&["send-keys"][..], keys].concat());
-    }
-
-    fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout).into_owned()
-    }
-
-    /// Waits until the screen has `text`, and returns the screen.
-    fn shows(&self, text: &str) -> String {
-        eventually(text, DEADLINE, || {
-            let screen = self.screen();
-            if screen.contains(text) { Ok(screen) } else { Err(screen) }
-        })
-    }
-
-    /// Whether keys are echoed and lines are edited by the terminal, as a shell's child leaves them.
-    fn is_sane(&self) -> bool {
-        let raw = self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]);
-        String::from_utf8_lossy(&raw.stdout).trim() == "0 1"
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
 
 /// A project in which a sandbox changed two places of a file, and added one.
 fn project() -> Project {

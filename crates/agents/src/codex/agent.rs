@@ -3,7 +3,8 @@
 use super::talk::Talk;
 use crate::{Agent, Conversation, Launch, Order};
 
-const BASE_URL: &str = "https://api.openai.com/v1";
+/// Where its models are.
+pub(crate) const BASE_URL: &str = "https://api.openai.com/v1";
 
 /// The agent `codex`.
 #[derive(Debug)]

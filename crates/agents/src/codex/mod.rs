@@ -9,4 +9,4 @@ mod item;
 mod question;
 mod talk;
 
-pub(crate) use self::agent::Codex;
+pub(crate) use self::agent::{BASE_URL, Codex};

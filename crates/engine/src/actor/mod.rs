@@ -29,7 +29,7 @@ use self::execs::RunningExec;
 use crate::{
     Error, ErrorKind, Result,
     engine::Inner,
-    exec::{ExecSession, MemoryKills},
+    exec::{ExecSession, MemoryKills, Seated},
     processes::Board,
     reconcile::Action,
 };
@@ -145,6 +145,8 @@ pub(crate) struct ActorHandle {
     pub(crate) freezing: Arc<Mutex<()>>,
     /// What the kernel killed of it for memory.
     pub(crate) memory_kills: Arc<MemoryKills>,
+    /// What was prepared for people at its terminals.
+    pub(crate) seated: Arc<Seated>,
     /// How its app is.
     pub(crate) app: Arc<Board>,
 }
@@ -254,6 +256,7 @@ impl Inner {
             published: watch,
             freezing: Arc::clone(&freezing),
             memory_kills: Arc::clone(&memory_kills),
+            seated: Arc::default(),
             app: Arc::clone(&app),
         };
         let actor = Actor {

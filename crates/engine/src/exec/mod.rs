@@ -3,6 +3,7 @@
 mod capture;
 mod memory;
 mod model;
+mod seat;
 mod session;
 
 use std::{io, sync::Arc};
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::{
     memory::MemoryKills,
+    seat::Seated,
     session::{AfterLog, Reporter},
 };
 pub use self::{

@@ -17,7 +17,7 @@ const TIMEOUT_MS: u64 = 10_000;
 ///
 /// # Errors
 /// One could not be made.
-pub(super) async fn make(
+pub(crate) async fn make(
     engine: &Engine,
     sandbox: SandboxId,
     files: &BTreeMap<String, String>,

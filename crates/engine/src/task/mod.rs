@@ -40,8 +40,8 @@ use sandbar_types::{Answer, QuestionId, SandboxId, Task, TaskId, TaskResult, Tas
 use tokio::sync::oneshot;
 
 use self::work::Answering;
+pub(crate) use self::{files::make as files_make, lane::resume, work::Work};
 pub use self::{follow::TaskFollower, model::TaskListParams};
-pub(crate) use self::{lane::resume, work::Work};
 use crate::{Engine, Error, ErrorKind, Result};
 
 impl Engine {

@@ -52,7 +52,7 @@ async fn exec_create(
         let result = state.engine.exec_run(id, request.into_spec(), output_bytes_max).await?;
         return Ok(Answer(waited(result)?).into_response());
     }
-    let session = state.engine.exec_start(id, request.into_spec()).await?;
+    let session = state.engine.exec_start_attended(id, request.into_spec()).await?;
     Ok(created(id, session.exec))
 }
 

@@ -14,8 +14,10 @@ use std::{
     time::Duration,
 };
 
-use sandbar_host_tests::{MODEL_HOSTS, Planted, Project, ServedModel, Server, eventually};
+use sandbar_host_tests::{Planted, Project, ServedModel, Server, eventually};
 use serde_json::{Value, json};
+
+mod terminal;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const MADE: &str = "made-by-agent.txt";
@@ -49,19 +51,7 @@ impl Subject {
     fn new(agent: &'static str, connected: &str) -> Option<Self> {
         let home = home()?;
         let model = ServedModel::start();
-        let mut server = Server::start();
-        server.kill();
-        server.set_hosts(model.hosts());
-        let allowed: Vec<String> = MODEL_HOSTS.iter().map(|host| format!("{host}:443")).collect();
-        for (name, value) in [
-            ("HOME", home.to_str().expect("text")),
-            ("SSL_CERT_FILE", model.trusted().to_str().expect("text")),
-            ("SANDBAR_NETWORK_ALLOW_PRIVATE", &json!(allowed).to_string()),
-            ("SANDBAR_LOG", "trace"),
-        ] {
-            server.set_env(name, value);
-        }
-        server.restart();
+        let server = model.server(&[("HOME", home.to_str().expect("text"))]);
         let project = Project::new().file("README", "a shop\n");
         let key = Planted(format!("planted-{agent}-6b1d0e93f7c2a4"));
         let mut subject =
