@@ -15,8 +15,25 @@ pub struct EtcFile {
     pub content: String,
 }
 
-/// The generated file with every certificate that the programs inside may believe.
+/// The file with every certificate that the programs inside may believe, made by the launcher.
 pub(super) const CERTIFICATES: &str = "sandbar-ca.crt";
+
+/// The same certificates as Java reads them, where there is a Java.
+pub(super) const TRUSTSTORE: &str = "sandbar-ca.jks";
+
+/// Where systems keep every certificate for all of Java in one file. A Java of the system has a link to it.
+pub(super) const TRUSTSTORES: [&str; 3] = [
+    "/etc/ssl/certs/java/cacerts",
+    "/etc/pki/ca-trust/extracted/java/cacerts",
+    "/etc/pki/java/cacerts",
+];
+
+/// Where each Java has a directory. One that is not the system's has certificates of its own in it.
+pub(super) const JAVAS: [&str; 2] = ["/usr/lib/jvm", "/usr/lib64/jvm"];
+
+/// Where they are in such a directory, of Java 9 and newer, and of Java 8.
+pub(super) const TRUSTSTORES_OF_JAVA: [&str; 2] =
+    ["lib/security/cacerts", "jre/lib/security/cacerts"];
 
 /// Where systems keep every certificate in one file. Elsewhere there are links to these.
 pub(super) const BUNDLES: [&str; 5] = [
@@ -38,8 +55,6 @@ pub struct EtcUser<'a> {
     pub shell: &'a str,
     /// Who makes the commits inside.
     pub git: Option<&'a GitIdentity>,
-    /// Certificates that programs may believe.
-    pub certificates: Option<&'a str>,
 }
 
 /// What is bound from the host's `/etc` read-only where it exists: roots of trust, the linker's cache, time, and what
@@ -67,6 +82,7 @@ const SHOWN: &[&str] = &[
     "os-release",
     "perl",
     "pki/ca-trust",
+    "pki/java",
     "pki/tls/cert.pem",
     "pki/tls/certs",
     "pki/tls/openssl.cnf",
@@ -121,14 +137,13 @@ pub fn user_name(name: &str) -> &str {
 /// Returns the generated files. A home or shell that the format of `passwd` cannot hold becomes `/` and `/bin/sh`.
 #[must_use]
 pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
-    let EtcUser { name, home, shell, git, certificates } = user;
+    let EtcUser { name, home, shell, git } = user;
     let name = user_name(name);
     let fits = |field: &str| !field.contains([':', '\n']);
     let home = if fits(home) { home } else { "/" };
     let shell = if fits(shell) { shell } else { "/bin/sh" };
     let file = |path, content: String| EtcFile { path, content };
-    let certificates = certificates.map(|pem| file(CERTIFICATES, pem.to_owned()));
-    let mut files = vec![
+    vec![
         file(
             "passwd",
             format!(
@@ -159,9 +174,7 @@ pub fn etc_files(user: EtcUser<'_>, hostname: &str) -> Vec<EtcFile> {
         file("profile", PROFILE.to_owned()),
         file("bash.bashrc", BASHRC.to_owned()),
         file("gitconfig", gitconfig(git)),
-    ];
-    files.extend(certificates);
-    files
+    ]
 }
 
 /// The configuration of git that every repository's own comes before. Nothing else of the host's gets in: a helper
@@ -242,13 +255,7 @@ mod tests {
     }
 
     fn ann() -> EtcUser<'static> {
-        EtcUser {
-            name: "ann",
-            home: "/home/ann",
-            shell: "/bin/bash",
-            git: None,
-            certificates: None,
-        }
+        EtcUser { name: "ann", home: "/home/ann", shell: "/bin/bash", git: None }
     }
 
     #[test]

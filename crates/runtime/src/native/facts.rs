@@ -8,10 +8,13 @@ use std::{
 use sandbar_types::HostPath;
 
 use super::{
-    etc_files::{BUNDLES, host_etc_paths},
+    etc_files::{BUNDLES, JAVAS, TRUSTSTORES, TRUSTSTORES_OF_JAVA, host_etc_paths},
     plan::MaskKind,
     proc_masks::PROC_MASKS,
 };
+
+/// LIMIT: Javas with certificates of their own, for each costs a sandbox a mount.
+const TRUSTSTORES_MAX: usize = 16;
 
 /// How the host has a directory of programs or libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(super) struct Facts {
     pub(super) etc_binds: Vec<HostPath>,
     /// Files below them that hold every certificate.
     pub(super) bundles: Vec<HostPath>,
+    /// Files that hold every certificate for Java.
+    pub(super) truststores: Vec<HostPath>,
     /// Paths of `/proc` to cover that this kernel has.
     pub(super) proc_masks: Vec<(HostPath, MaskKind)>,
     /// A shell that is there.
@@ -58,9 +63,16 @@ impl Facts {
                 changed.push(stamped(parent.to_owned()));
             }
         }
+        changed.extend(JAVAS.iter().map(PathBuf::from).map(stamped));
+        let (bundles, truststores) = (bundles(&etc_binds), truststores(&etc_binds));
+        // Nothing can be mounted over what was removed.
+        let covered = bundles.iter().chain(&truststores);
+        let parents = covered.filter_map(|file| file.as_path().parent());
+        changed.extend(parents.map(|parent| stamped(parent.to_owned())));
         Self {
             top_level: top_level.iter().filter_map(|path| top_level_of(path)).collect(),
-            bundles: bundles(&etc_binds),
+            bundles,
+            truststores,
             etc_binds,
             changed,
             proc_masks: PROC_MASKS
@@ -122,6 +134,31 @@ fn bundles(etc_binds: &[HostPath]) -> Vec<HostPath> {
         .filter_map(|path| HostPath::parse(path).ok())
         .filter(|path| etc_binds.iter().any(|bind| path.is_within(bind)))
         .collect()
+}
+
+/// Stores of Java that are there and shown. A link leads to another one of them, or to where nothing can be put; so does a
+/// directory of a Java that is one.
+fn truststores(etc_binds: &[HostPath]) -> Vec<HostPath> {
+    let shown = TRUSTSTORES.into_iter().filter_map(|path| HostPath::parse(path).ok());
+    let shown = shown.filter(|path| etc_binds.iter().any(|bind| path.is_within(bind)));
+    let of_javas = JAVAS.into_iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten();
+    let mut of_javas: Vec<HostPath> = of_javas
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .flat_map(|entry| TRUSTSTORES_OF_JAVA.map(|below| entry.path().join(below)))
+        .filter(|path| has_no_link(path))
+        .filter_map(|path| HostPath::parse(path).ok())
+        .take(TRUSTSTORES_MAX)
+        .collect();
+    of_javas.sort_unstable();
+    let is_file =
+        |path: &HostPath| path.as_path().symlink_metadata().is_ok_and(|found| found.is_file());
+    shown.chain(of_javas).filter(is_file).collect()
+}
+
+/// Whether no directory above `path` is a link.
+fn has_no_link(path: &Path) -> bool {
+    path.ancestors().skip(1).all(|dir| dir.symlink_metadata().is_ok_and(|found| found.is_dir()))
 }
 
 /// `/etc/localtime` is a link below `/usr/share/zoneinfo`; its rest is the name.

@@ -4,6 +4,7 @@
 //! stays as the sandbox's keeper.
 
 mod ask;
+mod certificates;
 pub mod cgroup;
 pub mod disk;
 pub mod environment;
@@ -21,6 +22,7 @@ mod read_back;
 pub mod seccomp_policy;
 mod slots;
 pub mod toolchains;
+mod truststore;
 mod view;
 mod wire;
 

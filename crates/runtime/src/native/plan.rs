@@ -97,6 +97,8 @@ pub(super) enum What {
     Scope,
     /// The certificates of `/etc/sandbar-ca.crt` in place of a bundle of the host's: for programs without an environment.
     Certificates,
+    /// The same certificates in place of a store that Java reads.
+    Truststore,
     /// The home directory that is kept.
     Home,
     /// A toolchain of the caller's.
@@ -119,6 +121,7 @@ impl What {
             | Self::Workspace { .. }
             | Self::Scope
             | Self::Certificates
+            | Self::Truststore
             | Self::Home
             | Self::Toolchain { .. } => false,
         }
@@ -163,7 +166,9 @@ impl Mount {
             What::Data { .. } => (READ_ONLY_DATA, true),
             What::Toolchain { is_writable: false, .. } => (READ_ONLY, true),
             What::Workspace { is_read_only: true } => (READ_ONLY, false),
-            What::Etc | What::Mask(_) | What::Certificates => (READ_ONLY_DATA, false),
+            What::Etc | What::Mask(_) | What::Certificates | What::Truststore => {
+                (READ_ONLY_DATA, false)
+            }
             What::Tmpfs { is_executable: false, .. } | What::Proc => {
                 (&["nosuid", "nodev", "noexec"], false)
             }
@@ -229,6 +234,9 @@ pub(super) struct Plan {
     pub(super) mounts: Vec<Mount>,
     pub(super) links: Vec<Link>,
     pub(super) etc: Vec<EtcEntry>,
+    /// What goes beside it ([`super::certificates`]), empty where there are none.
+    #[serde(skip)]
+    pub(super) certificates: String,
     pub(super) limits: Limits,
     pub(super) hostname: String,
     pub(super) supervisor: SupervisorConfig,
@@ -274,7 +282,6 @@ pub(super) fn plan(
         home: &home,
         shell: facts.shell,
         git: spec.git_identity.as_ref(),
-        certificates: spec.certificates.as_deref(),
     };
     let etc = etc_files(user, &spec.hostname).into_iter();
     let etc =
@@ -293,6 +300,7 @@ pub(super) fn plan(
         mounts,
         links,
         etc,
+        certificates: spec.certificates.unwrap_or_default(),
         limits: spec.limits,
         hostname: spec.hostname,
         supervisor,

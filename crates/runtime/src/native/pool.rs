@@ -17,7 +17,7 @@ use sandbar_types::SandboxId;
 use tokio::{net::UnixStream, task::JoinSet};
 
 use super::{
-    NativeConfig,
+    NativeConfig, certificates,
     cgroup::{CgroupSlot, Hierarchies},
     facts::Facts,
     host_ids::{DIR, HostIds},
@@ -371,7 +371,9 @@ impl Launcher {
     ) -> Result<Launched, LaunchError> {
         let uid_base = plan.ids.base();
         let answered = tokio::time::timeout(PATIENCE, async {
-            wire::send_async(&self.stream, &Claim { plan, failpoint }).await?;
+            let certificates = certificates::hand_over(&plan.certificates)?;
+            let claim = Claim { plan, failpoint };
+            wire::send_async_with(&self.stream, &claim, &[certificates.as_fd()]).await?;
             wire::receive_async::<Answer>(&self.stream).await
         });
         let answer = match answered.await {

@@ -49,13 +49,24 @@ pub(super) fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<(T, 
     }
 }
 
-/// As [`send`], without blocking the thread.
+/// As [`send`], without blocking the thread and without descriptors.
 pub(super) async fn send_async<T: Serialize>(stream: &UnixStream, value: &T) -> io::Result<()> {
+    send_async_with(stream, value, &[]).await
+}
+
+/// As [`send`], without blocking the thread.
+pub(super) async fn send_async_with<T: Serialize>(
+    stream: &UnixStream,
+    value: &T,
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     let frame = encode(value)?;
     let mut sent = 0;
     while sent < frame.len() {
+        // With the first bytes.
+        let fds = if sent == 0 { fds } else { &[] };
         sent += stream
-            .async_io(Interest::WRITABLE, || send_once(stream.as_fd(), &frame[sent..], &[]))
+            .async_io(Interest::WRITABLE, || send_once(stream.as_fd(), &frame[sent..], fds))
             .await?;
     }
     Ok(())

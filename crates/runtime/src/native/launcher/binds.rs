@@ -77,6 +77,7 @@ fn open_shared(mount: &Mount, userns: Option<BorrowedFd<'_>>) -> io::Result<Opti
         | What::Workspace { .. }
         | What::Scope
         | What::Certificates
+        | What::Truststore
         | What::Home
         | What::Toolchain { .. } => return Ok(None),
     };
@@ -113,6 +114,7 @@ fn open_one(
         | What::Workspace { .. }
         | What::Scope
         | What::Certificates
+        | What::Truststore
         | What::System { .. }
         | What::Data { .. }
         | What::Device { .. } => return Ok(None),

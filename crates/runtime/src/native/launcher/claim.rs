@@ -22,7 +22,7 @@ use sandbar_protocol::{GO, Hello, PROTOCOL};
 use sandbar_types::{Enforcement, IsolationReport, LimitEnforcement, Weakness};
 
 use super::{
-    binds,
+    Claim as Claimed, binds,
     init::{Order, Says},
     layers::{self, Idmaps, Layers},
     step::{Failure, Step, Steps},
@@ -62,19 +62,21 @@ pub(in crate::native) struct Running {
 struct Claim {
     warm: Warm,
     plan: Plan,
+    certificates: OwnedFd,
     steps: Steps,
     /// Set once the sandbox is ours; before that its directories are somebody else's.
     lock: OnceCell<OwnedFd>,
 }
 
-/// Launches `plan` into `warm`. A failure leaves nothing.
+/// Launches what is claimed into `warm`. A failure leaves nothing.
 pub(super) fn launch(
     warm: Warm,
-    plan: Plan,
-    failpoint: Option<String>,
+    claimed: Claimed,
+    certificates: OwnedFd,
 ) -> Result<Running, Failure> {
+    let Claimed { plan, failpoint } = claimed;
     let steps = Steps::new(failpoint.clone());
-    let claim = Claim { warm, plan, steps, lock: OnceCell::new() };
+    let claim = Claim { warm, plan, certificates, steps, lock: OnceCell::new() };
     match claim.build(failpoint) {
         Ok(built) => Ok(Running {
             warm: claim.warm,
@@ -190,8 +192,14 @@ impl Claim {
         let (keeper, inside) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let config = self.config()?;
-        let mut fds: Vec<BorrowedFd<'_>> =
-            vec![null.as_fd(), supervisor.as_fd(), inside.as_fd(), config.as_fd(), program.as_fd()];
+        let mut fds: Vec<BorrowedFd<'_>> = vec![
+            null.as_fd(),
+            supervisor.as_fd(),
+            inside.as_fd(),
+            config.as_fd(),
+            program.as_fd(),
+            self.certificates.as_fd(),
+        ];
         let mut trees = Vec::new();
         if let Some((layers, opened)) = opened {
             fds.push(layers.merged.as_fd());

@@ -66,6 +66,7 @@ struct Given {
     keeper: OwnedFd,
     config: OwnedFd,
     program: OwnedFd,
+    certificates: OwnedFd,
 }
 
 /// Builds the ground of a root from the trees that the keeper opened, and leaves the host's tree behind: an init that
@@ -106,7 +107,7 @@ fn carry_out(
     match root {
         Some(mut root) => {
             let trees = steps.take(Step::Order, || Trees::given(&order.trees, rest))?;
-            steps.take(Step::Mounts, || root.attach_own(plan, trees))?;
+            steps.take(Step::Mounts, || root.attach_own(plan, trees, &given.certificates))?;
             steps.take(Step::Sysctl, || root.forbid_namespaces())?;
         }
         None => {
@@ -116,7 +117,7 @@ fn carry_out(
             let mut root = steps.take(Step::Root, || Root::make(&plan.links))?;
             steps.take(Step::Mounts, || {
                 root.attach_ground(&plan.mounts, ground)?;
-                root.attach_own(plan, trees)
+                root.attach_own(plan, trees, &given.certificates)
             })?;
             steps.take(Step::Sysctl, || root.forbid_namespaces())?;
             steps.take(Step::Pivot, || root.enter())?;
@@ -190,6 +191,7 @@ impl Given {
             keeper: next()?,
             config: next()?,
             program: next()?,
+            certificates: next()?,
         };
         Ok((given, fds))
     }

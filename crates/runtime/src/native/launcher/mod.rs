@@ -31,7 +31,7 @@ pub(in crate::native) use self::{
 };
 use super::{keeper, plan::Plan, wire};
 
-/// What the server says to a launcher that is ready.
+/// What the server says to a launcher that is ready. Beside it comes the descriptor of the certificates.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::native) struct Claim {
     pub(in crate::native) plan: Plan,
@@ -96,12 +96,13 @@ fn keep(server: UnixStream) -> ExitCode {
     };
     settle_down();
     let claim = say_ready(&server).and_then(|()| wire::receive::<Claim>(&server));
-    let Ok((claim, _)) = claim else {
+    let claim = claim.ok().and_then(|(claim, fds)| Some((claim, fds.into_iter().next()?)));
+    let Some((claim, certificates)) = claim else {
         // The server is gone, or has enough of us.
         warm.abandon();
         return ExitCode::SUCCESS;
     };
-    match claim::launch(warm, claim.plan, claim.failpoint) {
+    match claim::launch(warm, claim, certificates) {
         Ok(running) => {
             let pid = running.warm.init.as_raw_nonzero().get().cast_unsigned();
             let answer = Answer::Launched {

@@ -24,8 +24,10 @@ use sandbar_types::HostPath;
 
 use super::{binds::with_place, init::own_mounts};
 use crate::native::{
-    etc_files::CERTIFICATES,
+    certificates::take_over,
+    etc_files::{CERTIFICATES, TRUSTSTORE},
     plan::{AGENT, Ids, Link, MaskKind, Mount, Plan, What},
+    truststore::truststore,
 };
 
 /// Where the host has a directory that the new root can be attached to until it is the root.
@@ -114,12 +116,23 @@ impl Root {
     }
 
     /// Attaches what `plan` has beyond the ground, in order, then makes read-only what nothing is added to any more.
-    pub(super) fn attach_own(&mut self, plan: &Plan, trees: Trees) -> io::Result<()> {
+    pub(super) fn attach_own(
+        &mut self,
+        plan: &Plan,
+        trees: Trees,
+        certificates: &OwnedFd,
+    ) -> io::Result<()> {
         let Trees { merged, binds } = trees;
         // Before what is a view of one of them.
         if let Some(etc) = &self.etc {
             for file in &plan.etc {
                 write_below(etc.as_fd(), Path::new(&file.path), file.content.as_bytes())?;
+            }
+            if let Some(pem) = take_over(certificates)? {
+                write_below(etc.as_fd(), Path::new(CERTIFICATES), pem.as_bytes())?;
+                if plan.mounts.iter().any(|mount| mount.what == What::Truststore) {
+                    write_below(etc.as_fd(), Path::new(TRUSTSTORE), &truststore(&pem))?;
+                }
             }
         }
         self.attach_each(&plan.mounts, binds, Some(Own { plan, merged: &merged }))?;
@@ -170,7 +183,8 @@ impl Root {
                 })?;
                 self.put(own, tree.as_fd(), at)?;
             }
-            What::Certificates => self.put_certificates(own, at)?,
+            What::Certificates => self.put_once_more(own, CERTIFICATES, at)?,
+            What::Truststore => self.put_once_more(own, TRUSTSTORE, at)?,
             What::Etc => {
                 let tree = tmpfs(4 << 20, 4096, 0o755, nothing_runs)?;
                 self.put(own, tree.as_fd(), at)?;
@@ -264,11 +278,16 @@ impl Root {
         self.put(own, tree.as_fd(), at)
     }
 
-    /// The file of `/etc` once more, so that its mount names no place of the host.
-    fn put_certificates(&self, own: Option<Own<'_>>, at: &HostPath) -> io::Result<()> {
+    /// A file of `/etc` once more, so that its mount names no place of the host.
+    fn put_once_more(
+        &self,
+        own: Option<Own<'_>>,
+        file: &'static str,
+        at: &HostPath,
+    ) -> io::Result<()> {
         let etc = self.etc.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
         let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let tree = open_tree(etc, CERTIFICATES, clone)?;
+        let tree = open_tree(etc, file, clone)?;
         set_attributes(
             tree.as_fd(),
             Reach::Mount,

@@ -31,6 +31,8 @@ pub(super) fn mounts(
     if spec.certificates.is_some() {
         let bundles = facts.bundles.iter().cloned();
         mounts.extend(bundles.map(|at| Mount { at, what: What::Certificates }));
+        let stores = facts.truststores.iter().cloned();
+        mounts.extend(stores.map(|at| Mount { at, what: What::Truststore }));
     }
     if let Some(scope) = &spec.scope {
         let at = HostPath::parse(spec.workspace_path.as_path().join(scope.as_path()));
@@ -166,6 +168,7 @@ pub(super) fn is_visible(dir: &str, mounts: &[Mount], links: &[Link]) -> bool {
         }
         What::Data { .. }
         | What::Certificates
+        | What::Truststore
         | What::Etc
         | What::Tmpfs { .. }
         | What::Proc
@@ -220,6 +223,7 @@ mod tests {
             ],
             etc_binds: vec![path("/etc/ssl/certs")],
             bundles: vec![path("/etc/ssl/certs/ca-certificates.crt")],
+            truststores: vec![path("/etc/ssl/certs/java/cacerts")],
             proc_masks: vec![
                 (path("/proc/sys"), MaskKind::ReadOnly),
                 (path("/proc/sys/kernel/core_pattern"), MaskKind::File),
@@ -271,6 +275,10 @@ mod tests {
         let (_, with) = mounts(&spec, &facts(), &[]).expect("planned");
         assert_eq!(with[position(&with, bundle)].what, What::Certificates);
         assert!(position(&with, bundle) > position(&with, "/etc/ssl/certs"));
+        let java = "/etc/ssl/certs/java/cacerts";
+        assert!(without.iter().all(|mount| mount.at != path(java)));
+        assert_eq!(with[position(&with, java)].what, What::Truststore);
+        assert!(position(&with, java) > position(&with, "/etc/ssl/certs"));
     }
 
     #[test]
