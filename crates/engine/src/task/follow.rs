@@ -1,11 +1,12 @@
 //! Reading what happened in a task: from disk, whether or not its sandbox runs, or is still there.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use sandbar_store::task_fetch;
 use sandbar_types::{TaskEvent, TaskEventPayload, TaskId, TenantId};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use super::history::{self, Place};
+use super::{history, reader::Reader, work::Told};
 use crate::{Engine, Error, Result, workspace_view::blocking};
 
 /// LIMIT: events that a follower is given at once.
@@ -16,11 +17,13 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 /// Follows a task to its end.
 #[derive(Debug)]
 pub struct TaskFollower {
-    engine: Engine,
-    task: TaskId,
-    path: PathBuf,
-    place: Place,
+    /// `None`: who asked for the next events did not wait for them.
+    reader: Option<Reader>,
+    told: watch::Receiver<Told>,
+    leaving: CancellationToken,
     is_over: bool,
+    /// Whether the store said that it was over before anybody followed it.
+    was_over: bool,
 }
 
 impl Engine {
@@ -34,9 +37,11 @@ impl Engine {
         id: TaskId,
         (after, limit): (u64, u32),
     ) -> Result<Vec<TaskEvent>> {
-        let follower = self.task_follow(tenant, id, after).await?;
+        self.task_row(tenant, id).await?;
+        let path = history::path(&self.inner.layout.task(id));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        follower.read(limit).await.map(|(events, _)| events)
+        let read = move || Reader::behind(path, after)?.next(limit);
+        blocking(read).await?.map_err(Error::internal)
     }
 
     /// Follows a task from behind the event `after` on.
@@ -49,84 +54,71 @@ impl Engine {
         id: TaskId,
         after: u64,
     ) -> Result<TaskFollower> {
-        self.task_fetch(tenant, id).await?;
+        // Before the store is asked, so that an end in between is not missed.
+        let told = self.inner.work.follow(id);
+        let was_over = self.task_row(tenant, id).await?.state.is_final();
         let path = history::path(&self.inner.layout.task(id));
-        let found = path.clone();
-        let place =
-            blocking(move || Place::behind(&found, after)).await?.map_err(Error::internal)?;
-        Ok(TaskFollower { engine: self.clone(), task: id, path, place, is_over: false })
+        let opened = blocking(move || Reader::behind(path, after)).await?;
+        let reader = Some(opened.map_err(Error::internal)?);
+        let leaving = self.inner.leaving.clone();
+        Ok(TaskFollower { reader, told, leaving, is_over: false, was_over })
     }
 }
 
 impl TaskFollower {
-    async fn read(&self, limit: usize) -> Result<(Vec<TaskEvent>, Place)> {
-        let (path, place) = (self.path.clone(), self.place);
-        blocking(move || place.next(&path, limit)).await?.map_err(Error::internal)
-    }
-
-    /// Waits until the store knows what the history says: who is told that a task is over asks for it next, and is to find
-    /// it over.
-    async fn settled(&self) -> Result<()> {
-        let inner = Arc::clone(&self.engine.inner);
-        let followed = inner.work.follow(self.task);
-        let settled = async {
-            loop {
-                let mut told = std::pin::pin!(followed.notified());
-                told.as_mut().enable();
-                if self.is_final().await? {
-                    return Ok(());
-                }
-                told.await;
-            }
-        };
-        tokio::select! {
-            () = inner.leaving.cancelled() => Ok(()),
-            // What cannot be written down is no reason to keep what happened back.
-            settled = tokio::time::timeout(SETTLE_PATIENCE, settled) => settled.unwrap_or(Ok(())),
-        }
-    }
-
     /// The next events, as soon as there is one; `None`: the task is over, or the server leaves.
     ///
     /// # Errors
-    /// The history cannot be read.
+    /// The history cannot be read, or an earlier call was given up.
     pub async fn next(&mut self) -> Result<Option<Vec<TaskEvent>>> {
-        let inner = Arc::clone(&self.engine.inner);
-        let followed = inner.work.follow(self.task);
-        while !self.is_over && !inner.leaving.is_cancelled() {
-            // Begun before it is looked, so that what is written in between is not missed.
-            let mut told = std::pin::pin!(followed.notified());
-            told.as_mut().enable();
-            if let Some(events) = self.batch().await? {
-                if self.is_over {
-                    self.settled().await?;
+        while !self.is_over && !self.leaving.is_cancelled() {
+            // The history has its end before the store knows, so what is read after this is all.
+            let is_whole = self.was_over || *self.told.borrow_and_update() == Told::Over;
+            let events = self.batch().await?;
+            if let Some(last) = events.last() {
+                self.is_over = matches!(last.payload, TaskEventPayload::Done { .. });
+                if self.is_over && !is_whole {
+                    self.settled().await;
                 }
                 return Ok(Some(events));
             }
-            if self.is_final().await? {
-                // The history has its end before the store knows, so what is there now is all.
-                return self.batch().await;
+            if is_whole {
+                self.is_over = true;
+                break;
             }
+            let leaving = self.leaving.clone();
             tokio::select! {
-                () = inner.leaving.cancelled() => {}
-                () = told => {}
+                () = leaving.cancelled() => {}
+                // Who tells it is there for as long as somebody is to be told.
+                _ = self.told.changed() => {}
             }
         }
         Ok(None)
     }
 
-    /// What is there behind the last event; `None`: nothing yet.
-    async fn batch(&mut self) -> Result<Option<Vec<TaskEvent>>> {
-        let (events, place) = self.read(BATCH_MAX).await?;
-        self.place = place;
-        let Some(last) = events.last() else { return Ok(None) };
-        self.is_over = matches!(last.payload, TaskEventPayload::Done { .. });
-        Ok(Some(events))
+    /// What is there behind the last event.
+    async fn batch(&mut self) -> Result<Vec<TaskEvent>> {
+        let Some(mut reader) = self.reader.take() else {
+            return Err(Error::internal(io::Error::other("a follower of a task was given up")));
+        };
+        let (reader, read) = blocking(move || {
+            let read = reader.next(BATCH_MAX);
+            (reader, read)
+        })
+        .await?;
+        self.reader = Some(reader);
+        read.map_err(Error::internal)
     }
 
-    /// Whether the store says that it is over, or has forgotten it.
-    async fn is_final(&self) -> Result<bool> {
-        let mut conn = self.engine.inner.store.read().await?;
-        Ok(task_fetch(&mut conn, self.task).await?.is_none_or(|row| row.state.is_final()))
+    /// Waits until the store knows what the history says: who is told that a task is over asks for it next, and is to find
+    /// it over.
+    async fn settled(&mut self) {
+        let leaving = self.leaving.clone();
+        let over = self.told.wait_for(|told| *told == Told::Over);
+        tokio::select! {
+            () = leaving.cancelled() => {}
+            // What cannot be written down is no reason to keep what happened back.
+            _ = tokio::time::timeout(SETTLE_PATIENCE, over) => {}
+        }
     }
 }

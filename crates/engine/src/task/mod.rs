@@ -27,6 +27,7 @@ mod model;
 mod network;
 mod past;
 mod questions;
+mod reader;
 mod run;
 mod stop;
 mod submit;

@@ -18,7 +18,13 @@ use sandbar_types::{
     TaskUsage,
 };
 
-use super::{after, agent, around, history::History, past::Past, questions, talk, work::Wishes};
+use super::{
+    after, agent, around,
+    history::History,
+    past::Past,
+    questions, talk,
+    work::{Told, Wishes},
+};
 use crate::{
     CheckStatus, Engine, Error, ErrorKind, Result, event::EventPayload, workspace_view::blocking,
 };
@@ -232,9 +238,20 @@ impl Run {
 
     /// Writes down what happened, and tells who follows it.
     pub(super) fn tell(&mut self, payload: TaskEventPayload) -> Result<()> {
-        self.history.append(self.engine.now(), payload).map_err(unwritable)?;
-        self.engine.inner.work.tell(self.row.id);
+        self.note(payload)?;
+        self.announce();
         Ok(())
+    }
+
+    /// Writes down what happened; who follows it is told once, by [`Run::announce`], of all that is noted in one go.
+    pub(super) fn note(&mut self, payload: TaskEventPayload) -> Result<()> {
+        self.history.append(self.engine.now(), payload).map_err(unwritable)
+    }
+
+    pub(super) fn announce(&self) {
+        let is_over = self.row.state.is_final();
+        let what = if is_over { Told::Over } else { Told::News };
+        self.engine.inner.work.tell(self.row.id, what);
     }
 
     /// It is in another state, which the disk is to know.
@@ -272,7 +289,7 @@ impl Run {
                     if let Some(event) = event {
                         inner.event_written(event);
                     }
-                    inner.work.tell(self.row.id);
+                    self.announce();
                     return Ok(());
                 }
                 Update::Stale => {

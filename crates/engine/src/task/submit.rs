@@ -11,7 +11,7 @@ use sandbar_types::{
     TaskSpec, TaskState,
 };
 
-use super::{history::History, lane, model, run};
+use super::{history::History, lane, model, run, work::Told};
 use crate::{
     Engine, Error, ErrorKind, Result,
     event::EventPayload,
@@ -228,7 +228,7 @@ async fn end_in_txn(
         // The store knows, and who follows is told by it.
         tracing::warn!(task.id = %row.id, error = %err, "the end of a task is not in its history");
     }
-    engine.inner.work.tell(row.id);
+    engine.inner.work.tell(row.id, Told::Over);
     Ok(true)
 }
 

@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use sandbar_types::{Answer, QuestionId, SandboxId, TaskId};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::Result;
@@ -20,7 +20,7 @@ pub(crate) struct Work {
     /// Sandboxes whose tasks somebody does; whether one was added since that one looked.
     lanes: Mutex<BTreeMap<SandboxId, bool>>,
     running: Mutex<BTreeMap<TaskId, Live>>,
-    followers: Mutex<HashMap<TaskId, Weak<Notify>>>,
+    followers: Mutex<HashMap<TaskId, watch::Sender<Told>>>,
 }
 
 /// Speaks to a task that runs.
@@ -35,6 +35,15 @@ pub(super) struct Live {
 pub(super) struct Wishes {
     pub(super) cancel: CancellationToken,
     pub(super) answers: mpsc::Receiver<Answering>,
+}
+
+/// What who follows a task is told; to be told it again is news, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Something happened.
+    News,
+    /// The store says that it is over, so the history grows no more.
+    Over,
 }
 
 /// An answer on its way.
@@ -91,22 +100,20 @@ impl Work {
         locked(&self.running).get(&task).cloned()
     }
 
-    /// Begins to wait for events of a task.
-    pub(super) fn follow(&self, task: TaskId) -> Arc<Notify> {
+    /// Begins to wait for events of a task. Of what was told before, nothing is told again.
+    pub(super) fn follow(&self, task: TaskId) -> watch::Receiver<Told> {
         let mut followers = locked(&self.followers);
-        if let Some(known) = followers.get(&task).and_then(Weak::upgrade) {
-            return known;
-        }
-        followers.retain(|_, told| told.strong_count() > 0);
-        let new = Arc::new(Notify::new());
-        followers.insert(task, Arc::downgrade(&new));
-        new
+        followers.retain(|_, told| told.receiver_count() > 0);
+        followers.entry(task).or_insert_with(|| watch::Sender::new(Told::News)).subscribe()
     }
 
     /// Tells everybody who waits for events of a task.
-    pub(super) fn tell(&self, task: TaskId) {
-        if let Some(told) = locked(&self.followers).get(&task).and_then(Weak::upgrade) {
-            told.notify_waiters();
+    pub(super) fn tell(&self, task: TaskId, what: Told) {
+        if let Some(told) = locked(&self.followers).get(&task) {
+            told.send_modify(|known| match what {
+                Told::News => {}
+                Told::Over => *known = Told::Over,
+            });
         }
     }
 }
@@ -128,10 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn who_follows_no_longer_is_forgotten() {
+    fn who_follows_no_longer_is_forgotten_and_what_is_over_stays_so() {
         let (work, one, two) = (Work::default(), TaskId::generate(), TaskId::generate());
-        let (first, second) = (work.follow(one), work.follow(one));
-        assert!(Arc::ptr_eq(&first, &second));
+        let (mut first, second) = (work.follow(one), work.follow(one));
+        work.tell(one, Told::News);
+        assert!(first.has_changed().unwrap() && second.has_changed().unwrap());
+        assert_eq!(*first.borrow_and_update(), Told::News);
+        for what in [Told::Over, Told::News] {
+            work.tell(one, what);
+            assert!(first.has_changed().unwrap());
+            assert_eq!(*first.borrow_and_update(), Told::Over);
+        }
         drop((first, second));
         let _other = work.follow(two);
         assert_eq!(locked(&work.followers).len(), 1);

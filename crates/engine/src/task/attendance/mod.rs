@@ -247,6 +247,7 @@ impl<'r> Attendance<'r> {
                 }
             }
         }
+        self.run.announce();
         Ok(())
     }
 
@@ -303,11 +304,11 @@ impl<'r> Attendance<'r> {
         if self.told > EVENTS_MAX || self.run.history.bytes() > HISTORY_BYTES_MAX {
             self.run.past.is_truncated = true;
             return match talk::status(TRUNCATED.to_owned()) {
-                Do::Tell(payload) => self.run.tell(payload),
+                Do::Tell(payload) => self.run.note(payload),
                 Do::Step(_) => Ok(()),
             };
         }
-        self.run.tell(payload)
+        self.run.note(payload)
     }
 
     /// Whether it works now is seen anew: it does not while it waits for an answer, or is frozen.
