@@ -69,6 +69,24 @@ pub async fn checkpoint_insert_in_txn(
     Ok(())
 }
 
+/// Looks up one of the checkpoints of `sandbox`.
+///
+/// # Errors
+/// The database failed, or the row cannot be read.
+pub async fn checkpoint_fetch(
+    conn: &mut impl Reads,
+    sandbox: SandboxId,
+    id: CheckpointId,
+) -> Result<Option<CheckpointRow>, StoreError> {
+    let row = query("SELECT * FROM checkpoint WHERE id = $1 AND sandbox_id = $2")
+        .bind(id.to_string())
+        .bind(sandbox.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::query("fetch a checkpoint"))?;
+    row.as_ref().map(read).transpose()
+}
+
 /// Lists every checkpoint of `id`, the newest first.
 ///
 /// # Errors

@@ -59,8 +59,9 @@ pub use audit::{
     audit_prune_in_txn,
 };
 pub use checkpoint::{
-    CheckpointRow, checkpoint_insert_in_txn, checkpoint_list, checkpoint_list_all,
-    checkpoint_list_of_task, checkpoint_remove_all_in_txn, checkpoint_remove_in_txn,
+    CheckpointRow, checkpoint_fetch, checkpoint_insert_in_txn, checkpoint_list,
+    checkpoint_list_all, checkpoint_list_of_task, checkpoint_remove_all_in_txn,
+    checkpoint_remove_in_txn,
 };
 pub use config_item::{
     ConfigItemRow, ConfigKey, config_fetch, config_list, config_list_sealed, config_put_in_txn,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sandbar_store::{
-    CheckpointRow, checkpoint_list, checkpoint_list_of_task, checkpoint_remove_in_txn,
+    CheckpointRow, checkpoint_fetch, checkpoint_list, checkpoint_list_of_task,
+    checkpoint_remove_in_txn,
 };
 use sandbar_types::{CheckpointId, CheckpointKind, SandboxId, TaskId};
 
@@ -68,8 +69,8 @@ impl Inner {
         id: SandboxId,
         checkpoint: CheckpointId,
     ) -> Result<CheckpointRow> {
-        let rows = checkpoint_list(&mut self.store.read().await?, id).await?;
-        rows.into_iter().find(|row| row.id == checkpoint).ok_or_else(|| not_found(checkpoint))
+        let found = checkpoint_fetch(&mut self.store.read().await?, id, checkpoint).await?;
+        found.ok_or_else(|| not_found(checkpoint))
     }
 }
 

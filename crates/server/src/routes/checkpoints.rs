@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     extract::{Checkpoint, Json, OptionalJson, Query, Sandbox, if_match},
-    page::{foreign_cursor, page, page_limit},
+    page::{page, page_cursor, page_limit},
     state::AppState,
 };
 
@@ -44,10 +44,7 @@ async fn checkpoint_list(
     Query(query): Query<PageQuery>,
 ) -> Result<Answer<Page<Body>>, ApiError> {
     let limit = page_limit(query.limit)?;
-    let before: Option<CheckpointId> = match query.cursor.as_deref() {
-        Some(cursor) => Some(cursor.parse().map_err(|_| foreign_cursor())?),
-        None => None,
-    };
+    let before: Option<CheckpointId> = page_cursor(query.cursor.as_deref())?;
     let found = state.engine.checkpoint_list(id).await?.into_iter();
     let found = found.filter(|one| before.is_none_or(|before| one.id < before));
     let found = found.take(limit as usize + 1).collect();

@@ -5,6 +5,7 @@
 mod support;
 
 mod app;
+mod checkpoint;
 mod config_item;
 mod credential;
 mod event;
