@@ -68,10 +68,10 @@ pub use health::{Doctor, Finding, Health, Ready, ReadyCheck, Verdict};
 pub use network::NetworkWhyQuery;
 pub use page::{LIMIT_PAGE_DEFAULT, LIMIT_PAGE_MAX, Page, PageQuery};
 pub use processes::{
-    AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, AppStatus, KeepaliveRequest,
-    LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest,
-    ManifestFinding, ManifestStatus, Preview, PreviewLink, PreviewLinkRequest, PreviewStatus,
-    ProcessLog, ProcessLogLine, ProcessLogQuery, RestartedProcess,
+    AppCheck, AppCheckOutput, AppCheckRequest, AppStatus, KeepaliveRequest, LIMIT_TAIL_DEFAULT,
+    LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest, ManifestFinding, ManifestStatus,
+    Preview, PreviewLink, PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine,
+    ProcessLogQuery, RestartedProcess,
 };
 pub use review::{
     ApproveRequest, ChangesPage, ChangesQuery, Declined, DeclinedList, DiffQuery, FileHunks, Hunk,

@@ -1,7 +1,7 @@
 //! Bodies of `/v1/sandboxes/{sandbox}/app`.
 
 use jiff::Timestamp;
-use sandbar_types::{ExitStatus, ProcessName, ProcessStatus};
+use sandbar_types::{CheckStatus, ExitStatus, ProcessName, ProcessStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -190,7 +190,7 @@ pub struct AppCheckRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AppCheck {
     /// How the check came out.
-    pub status: AppCheckStatus,
+    pub status: CheckStatus,
     /// How the build ended; absent where nothing was built, and where its sandbox ended first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitStatus>,
@@ -206,18 +206,6 @@ pub struct AppCheck {
     pub output: AppCheckOutput,
     /// What was restarted afterwards.
     pub restarted: Vec<RestartedProcess>,
-}
-
-/// How a check of a build came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AppCheckStatus {
-    /// The app builds, or has nothing to build.
-    Passed,
-    /// It does not, or not in its time.
-    Failed,
-    /// The manifest says that nothing is built.
-    Skipped,
 }
 
 /// The end of what a build wrote, to both outputs.

@@ -80,8 +80,8 @@ pub use network::{
     NetworkDenials, NetworkQuestion, NetworkReader, NoNetwork,
 };
 pub use processes::{
-    AfterCheck, AppStatus, Check, CheckStatus, LogLine, LogTail, ManifestState, Preview,
-    PreviewError, PreviewStatus, PreviewViewer, Restarted, manifest_check,
+    AfterCheck, AppStatus, Check, LogLine, LogTail, ManifestState, Preview, PreviewError,
+    PreviewStatus, PreviewViewer, Restarted, manifest_check,
 };
 pub use review::{
     Applier, ApplierFds, ApproveListParams, ApproveParams, ApproveRecord, Changes, Consistency,

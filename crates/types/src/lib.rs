@@ -8,6 +8,7 @@ mod account;
 mod app;
 mod audit;
 mod change;
+mod check;
 mod checkpoint;
 mod config_access;
 mod credential;
@@ -43,6 +44,7 @@ pub use change::{
     Change, ChangeFlag, ChangeKind, ChangeSet, DiffId, Entry, InvalidSha256, LineCount, LinkTarget,
     Sha256,
 };
+pub use check::CheckStatus;
 pub use checkpoint::CheckpointKind;
 pub use config_access::ConfigAccess;
 pub use credential::{

@@ -11,7 +11,7 @@ pub use self::{
         Answer, AnsweredBy, InvalidQuestionId, Question, QuestionId, QuestionKind, QuestionOption,
     },
 };
-use crate::{CheckpointId, SandboxId, TaskId, word::word};
+use crate::{CheckStatus, CheckpointId, SandboxId, TaskId, principal::words, word::word};
 
 /// The name of an agent: `[a-z0-9-]`, at most 32 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,6 +110,17 @@ pub enum TaskState {
     Cancelled,
 }
 
+words!(
+    TaskState,
+    "queued, running, waiting, succeeded, failed, cancelled",
+    Queued = "queued",
+    Running = "running",
+    Waiting = "waiting",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Cancelled = "cancelled"
+);
+
 impl TaskState {
     /// Whether nothing more happens to it.
     #[must_use]
@@ -139,6 +150,17 @@ pub enum TaskFailure {
     /// A fault of ours.
     Internal,
 }
+
+words!(
+    TaskFailure,
+    "agent_timeout, agent_error, agent_not_found, sandbox_unavailable, interrupted, internal",
+    AgentTimeout = "agent_timeout",
+    AgentError = "agent_error",
+    AgentNotFound = "agent_not_found",
+    SandboxUnavailable = "sandbox_unavailable",
+    Interrupted = "interrupted",
+    Internal = "internal"
+);
 
 /// What was used. Absent where the agent does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -185,9 +207,9 @@ pub struct TaskResult {
     /// The last thing that the agent said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub final_message: Option<String>,
-    /// `passed`, `failed`, `skipped`; absent where it was not tried.
+    /// Whether the app builds; absent where it was not tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub build_status: Option<String>,
+    pub build_status: Option<CheckStatus>,
     /// The end of what a failed build wrote, at most 2000 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_error_message: Option<String>,
@@ -246,4 +268,21 @@ pub struct Task {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_and_failures_are_written_as_they_are_on_the_wire() {
+        for state in TaskState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+            assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+        for failure in TaskFailure::ALL {
+            assert_eq!(serde_json::to_value(failure).unwrap(), failure.as_str());
+            assert_eq!(failure.as_str().parse(), Ok(*failure));
+        }
+    }
 }

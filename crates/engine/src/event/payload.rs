@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AppId, ApproveId, CheckpointId, CheckpointKind, Enforcement, EnvName, EventType, ExecEnd,
-    ExecId, ExitStatus, FailureReason, ProcessName, QuestionId, QuotaKind, SandboxId, StopReason,
-    TaskFailure, TaskId, TaskState, WebhookId, WorkspacePath,
+    AppId, ApproveId, CheckStatus, CheckpointId, CheckpointKind, Enforcement, EnvName, EventType,
+    ExecEnd, ExecId, ExitStatus, FailureReason, ProcessName, QuestionId, QuotaKind, SandboxId,
+    StopReason, TaskFailure, TaskId, TaskState, WebhookId, WorkspacePath,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{AppField, CheckStatus};
+use crate::AppField;
 
 /// What happened. Never output, values of variables, or command lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

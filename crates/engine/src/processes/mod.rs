@@ -22,7 +22,7 @@ pub(crate) use self::{
     check::{Turns, discard_fork, sweep as sweep_checks},
 };
 pub use self::{
-    check::{AfterCheck, Check, CheckStatus, Restarted},
+    check::{AfterCheck, Check, Restarted},
     log::{LogLine, LogTail},
     model::{AppStatus, ManifestState, Preview, PreviewStatus},
     wake::{PreviewError, PreviewViewer},

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sandbar_types::{
-    AppSpec, ProcessKind, ProcessState, SandboxState, TaskEventPayload, TaskResult,
+    AppSpec, CheckStatus, ProcessKind, ProcessState, SandboxState, TaskEventPayload, TaskResult,
 };
 
 use super::run::Run;
-use crate::{AfterCheck, AppStatus, Check, CheckStatus, Error, PreviewStatus, Result};
+use crate::{AfterCheck, AppStatus, Check, Error, PreviewStatus, Result};
 
 /// LIMIT: bytes of what a failed build wrote last.
 const BUILD_BYTES_MAX: usize = 2000;
@@ -24,7 +24,7 @@ pub(super) async fn look(run: &mut Run, result: &mut TaskResult) -> Result<()> {
         result.build_status = Some(status);
         result.build_error_message = message;
     }
-    let Some((app_healthy, preview_ok)) = health(run, result.build_status.as_deref()).await else {
+    let Some((app_healthy, preview_ok)) = health(run, result.build_status).await else {
         return Ok(());
     };
     (result.app_healthy, result.preview_ok) = (Some(app_healthy), preview_ok);
@@ -32,7 +32,7 @@ pub(super) async fn look(run: &mut Run, result: &mut TaskResult) -> Result<()> {
 }
 
 /// Builds the app in a throw-away copy, and restarts what its manifest wants restarted after a task.
-async fn build(run: &mut Run) -> Result<Option<(String, Option<String>)>> {
+async fn build(run: &mut Run) -> Result<Option<(CheckStatus, Option<String>)>> {
     let checked = match run.engine.app_check(run.row.sandbox_id, AfterCheck::Restart).await {
         Ok(check) => of_check(&check),
         Err(err) => match of_refusal(&err) {
@@ -45,23 +45,23 @@ async fn build(run: &mut Run) -> Result<Option<(String, Option<String>)>> {
     Ok(Some(checked))
 }
 
-fn of_check(check: &Check) -> (String, Option<String>) {
-    match check.status {
-        CheckStatus::Passed => ("passed".to_owned(), None),
-        CheckStatus::Skipped => ("skipped".to_owned(), None),
+fn of_check(check: &Check) -> (CheckStatus, Option<String>) {
+    let message = match check.status {
+        CheckStatus::Passed | CheckStatus::Skipped => None,
         CheckStatus::Failed => {
             let why = check.exit.map(|exit| exit.to_string());
             let lines = check.lines.join("\n");
             let text = if lines.is_empty() { why.unwrap_or_default() } else { lines };
-            ("failed".to_owned(), Some(end(&text)).filter(|text| !text.is_empty()))
+            Some(end(&text)).filter(|text| !text.is_empty())
         }
-    }
+    };
+    (check.status, message)
 }
 
 /// An app whose manifest the agent broke does not build; whatever else stands in the way says nothing of the app.
-fn of_refusal(err: &Error) -> Option<(String, Option<String>)> {
+fn of_refusal(err: &Error) -> Option<(CheckStatus, Option<String>)> {
     match err.code() {
-        "manifest_invalid" => Some(("failed".to_owned(), Some(end(err.message())))),
+        "manifest_invalid" => Some((CheckStatus::Failed, Some(end(err.message())))),
         "manifest_not_found" => None,
         other => {
             tracing::info!(code = other, error = %err, "the build after a task was not checked");
@@ -77,7 +77,7 @@ fn end(text: &str) -> String {
 }
 
 /// Whether the app is well, and its preview; `None` where no process is declared, or nobody can tell.
-async fn health(run: &Run, build: Option<&str>) -> Option<(bool, Option<bool>)> {
+async fn health(run: &Run, build: Option<CheckStatus>) -> Option<(bool, Option<bool>)> {
     let handle = run.engine.inner.actor(run.row.sandbox_id).ok()?;
     let mut app = handle.app.subscribe();
     let is_settled = |app: &Arc<AppStatus>| {
@@ -88,7 +88,7 @@ async fn health(run: &Run, build: Option<&str>) -> Option<(bool, Option<bool>)> 
     let row = handle.row();
     let app = handle.app.app();
     let status = app.preview(&row.state, row.stop_reason).status;
-    well(&app, status, build == Some("failed"))
+    well(&app, status, build == Some(CheckStatus::Failed))
 }
 
 fn well(app: &AppStatus, preview: PreviewStatus, has_failed: bool) -> Option<(bool, Option<bool>)> {

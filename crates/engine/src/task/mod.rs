@@ -139,8 +139,7 @@ fn unknown(id: TaskId) -> Error {
 
 fn finished(row: &TaskRow) -> Error {
     let state = row.state;
-    let word = serde_json::to_value(state).unwrap_or_default();
-    let message = format!("the task is over: {}", word.as_str().unwrap_or_default());
+    let message = format!("the task is over: {state}");
     Error::new(ErrorKind::Conflict, "task_finished", message)
         .details(&serde_json::json!({ "state": state }))
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AgentEvent, Answer, AnsweredBy, CheckpointId, QuestionId, QuestionKind, TaskEvent,
+    AgentEvent, Answer, AnsweredBy, CheckStatus, CheckpointId, QuestionId, QuestionKind, TaskEvent,
     TaskEventPayload, TaskResult, TaskState,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Past {
     pub(super) before: Option<CheckpointId>,
     pub(super) after: Option<CheckpointId>,
     /// Whether it was tried whether the app builds, and how that came out.
-    pub(super) build: Option<(String, Option<String>)>,
+    pub(super) build: Option<(CheckStatus, Option<String>)>,
     pub(super) result: Option<TaskResult>,
 }
 

@@ -25,9 +25,7 @@ use super::{
     questions, talk,
     work::{Told, Wishes},
 };
-use crate::{
-    CheckStatus, Engine, Error, ErrorKind, Result, event::EventPayload, workspace_view::blocking,
-};
+use crate::{Engine, Error, ErrorKind, Result, event::EventPayload, workspace_view::blocking};
 
 /// LIMIT: bytes of the last message that a result holds; the history has all of it.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -306,18 +304,12 @@ impl Run {
 
 /// The event that a task is over.
 pub(super) fn finished(task_id: TaskId, state: TaskState, result: &TaskResult) -> EventPayload {
-    let build_status = result.build_status.as_deref().and_then(|status| match status {
-        "passed" => Some(CheckStatus::Passed),
-        "failed" => Some(CheckStatus::Failed),
-        "skipped" => Some(CheckStatus::Skipped),
-        _ => None,
-    });
     EventPayload::TaskFinished {
         task_id,
         state,
         failure_reason: result.failure_reason,
         files_changed: result.files_changed_count,
-        build_status,
+        build_status: result.build_status,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The build check around its build: whose turn it is, who gives up, and that nothing is left.
 
-use sandbar_engine::{AfterCheck, Check, CheckStatus, Engine, EventPayload, PreviewStatus, Result};
-use sandbar_types::{ExitStatus, SandboxId, SandboxState};
+use sandbar_engine::{AfterCheck, Check, Engine, EventPayload, PreviewStatus, Result};
+use sandbar_types::{CheckStatus, ExitStatus, SandboxId, SandboxState};
 use tokio::task::JoinSet;
 
 use crate::support::{House, create, events, eventually, in_a_server_that_is_killed};

@@ -7,15 +7,15 @@ use axum::{
 };
 use http::HeaderMap;
 use sandbar_api::{
-    AppCheck, AppCheckOutput, AppCheckRequest, AppCheckStatus, AppStatus as Body, ErrorCode,
-    KeepaliveRequest, LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck,
-    ManifestCheckRequest, ManifestFinding, ManifestStatus, OutputQuery, Preview, PreviewLink,
-    PreviewLinkRequest, PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery,
-    RestartedProcess, Sandbox as SandboxBody, ServerSentEvent,
+    AppCheck, AppCheckOutput, AppCheckRequest, AppStatus as Body, ErrorCode, KeepaliveRequest,
+    LIMIT_TAIL_DEFAULT, LIMIT_TAIL_MAX, Manifest, ManifestCheck, ManifestCheckRequest,
+    ManifestFinding, ManifestStatus, OutputQuery, Preview, PreviewLink, PreviewLinkRequest,
+    PreviewStatus, ProcessLog, ProcessLogLine, ProcessLogQuery, RestartedProcess,
+    Sandbox as SandboxBody, ServerSentEvent,
 };
 use sandbar_engine::{
-    AfterCheck, AppStatus, Check, CheckStatus, LogLine, LogTail, ManifestFinding as Finding,
-    ManifestState, PreviewStatus as Status, ProcessAction,
+    AfterCheck, AppStatus, Check, LogLine, LogTail, ManifestFinding as Finding, ManifestState,
+    PreviewStatus as Status, ProcessAction,
 };
 use sandbar_types::{ExitStatus, ProcessName, ProcessStatus, SandboxId, Scope};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -90,11 +90,7 @@ fn check_body(check: Check) -> AppCheck {
         process: restarted.process,
     });
     AppCheck {
-        status: match check.status {
-            CheckStatus::Passed => AppCheckStatus::Passed,
-            CheckStatus::Failed => AppCheckStatus::Failed,
-            CheckStatus::Skipped => AppCheckStatus::Skipped,
-        },
+        status: check.status,
         exit: check.exit,
         timed_out: check.exit == Some(ExitStatus::TimedOut),
         out_of_memory: check.is_out_of_memory,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, AnsweredBy, Question, QuestionId, TaskResult, TaskState};
-use crate::{CheckpointId, ExitStatus};
+use crate::{CheckStatus, CheckpointId, ExitStatus};
 
 /// How far a tool of an agent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,8 +125,8 @@ pub enum TaskEventPayload {
     },
     /// It was tried whether the app builds.
     Build {
-        /// `passed`, `failed`, `skipped`.
-        status: String,
+        /// How that came out.
+        status: CheckStatus,
         /// The last lines, where it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,

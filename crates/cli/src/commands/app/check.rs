@@ -2,8 +2,8 @@
 
 use std::{fmt::Write, time::Duration};
 
-use sandbar_api::{AppCheck, AppCheckRequest, AppCheckStatus, paths};
-use sandbar_types::{ExitStatus, ProcessKind};
+use sandbar_api::{AppCheck, AppCheckRequest, paths};
+use sandbar_types::{CheckStatus, ExitStatus, ProcessKind};
 
 use super::status;
 use crate::{
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
         return Ok(code);
     }
     // Of a build that passed nobody reads what it said.
-    if check.status == AppCheckStatus::Failed {
+    if check.status == CheckStatus::Failed {
         context.out.raw(output(&check).as_bytes())?;
     }
     context.out.line(&verdict(&check))?;
@@ -53,7 +53,7 @@ fn is_well(check: &AppCheck) -> bool {
     let is_down = |restarted: &&sandbar_api::RestartedProcess| {
         restarted.process.kind == ProcessKind::Web && !restarted.is_ready
     };
-    check.status != AppCheckStatus::Failed && check.restarted.iter().find(is_down).is_none()
+    check.status != CheckStatus::Failed && check.restarted.iter().find(is_down).is_none()
 }
 
 fn output(check: &AppCheck) -> String {
@@ -70,11 +70,9 @@ fn output(check: &AppCheck) -> String {
 fn verdict(check: &AppCheck) -> String {
     let took = units::duration(Duration::from_millis(check.duration_ms));
     match check.status {
-        AppCheckStatus::Passed => format!("build passed in {took}"),
-        AppCheckStatus::Skipped => {
-            "build skipped: sandbox.yaml says that nothing is built".to_owned()
-        }
-        AppCheckStatus::Failed => format!("build failed after {took}: {}", reason(check)),
+        CheckStatus::Passed => format!("build passed in {took}"),
+        CheckStatus::Skipped => "build skipped: sandbox.yaml says that nothing is built".to_owned(),
+        CheckStatus::Failed => format!("build failed after {took}: {}", reason(check)),
     }
 }
 
@@ -110,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn check(status: AppCheckStatus, exit: Option<ExitStatus>) -> AppCheck {
+    fn check(status: CheckStatus, exit: Option<ExitStatus>) -> AppCheck {
         AppCheck {
             status,
             exit,
@@ -128,20 +126,20 @@ mod tests {
 
     #[test]
     fn a_build_that_fails_says_how() {
-        let failed = check(AppCheckStatus::Failed, Some(ExitStatus::Exited { code: 2 }));
+        let failed = check(CheckStatus::Failed, Some(ExitStatus::Exited { code: 2 }));
         assert_eq!(verdict(&failed), "build failed after 1s500ms: exit code 2");
         let red = "… what it wrote before is left out\nit is \\x1b[31mred\n";
         assert_eq!(output(&failed), red);
         let killed = AppCheck { out_of_memory: true, ..failed };
         assert!(verdict(&killed).ends_with("exit code 2; it ran out of memory"));
-        let late = check(AppCheckStatus::Failed, Some(ExitStatus::TimedOut));
+        let late = check(CheckStatus::Failed, Some(ExitStatus::TimedOut));
         assert!(verdict(&late).contains("timeout_seconds"));
         assert!(!is_well(&late));
     }
 
     #[test]
     fn a_web_process_that_is_not_ready_again_is_a_failure() {
-        let mut passed = check(AppCheckStatus::Passed, Some(ExitStatus::Exited { code: 0 }));
+        let mut passed = check(CheckStatus::Passed, Some(ExitStatus::Exited { code: 0 }));
         assert!(is_well(&passed));
         passed.restarted = vec![RestartedProcess {
             is_ready: false,

@@ -16,29 +16,6 @@ use crate::{
     },
 };
 
-/// The word for a state.
-pub(super) const fn state(state: TaskState) -> &'static str {
-    match state {
-        TaskState::Queued => "queued",
-        TaskState::Running => "running",
-        TaskState::Waiting => "waiting",
-        TaskState::Succeeded => "succeeded",
-        TaskState::Failed => "failed",
-        TaskState::Cancelled => "cancelled",
-    }
-}
-
-const fn failure(reason: TaskFailure) -> &'static str {
-    match reason {
-        TaskFailure::AgentTimeout => "agent_timeout",
-        TaskFailure::AgentError => "agent_error",
-        TaskFailure::AgentNotFound => "agent_not_found",
-        TaskFailure::SandboxUnavailable => "sandbox_unavailable",
-        TaskFailure::Interrupted => "interrupted",
-        TaskFailure::Internal => "internal",
-    }
-}
-
 /// Reads an event.
 pub(super) fn event(text: &str) -> Result<TaskEvent, Failure> {
     serde_json::from_str(text).map_err(|error| {
@@ -52,7 +29,7 @@ pub(super) fn facts(task: &Task) -> Vec<(&'static str, String)> {
         ("task", task.id.to_string()),
         ("sandbox", task.sandbox_id.to_string()),
         ("agent", task.agent.to_string()),
-        ("state", state(task.state).to_owned()),
+        ("state", task.state.to_string()),
         ("prompt", task.spec.prompt.clone()),
     ];
     if let Some(question) = &task.question {
@@ -69,11 +46,11 @@ fn of_result(result: &TaskResult) -> Vec<(&'static str, String)> {
     let yes = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
     let files = result.files_changed.as_ref().map(|files| files.join("\n\t"));
     let facts = [
-        ("failure", result.failure_reason.map(|reason| failure(reason).to_owned())),
+        ("failure", result.failure_reason.map(|reason| reason.to_string())),
         ("error", result.error_message.clone()),
         ("message", result.final_message.clone()),
         ("files", files.filter(|files| !files.is_empty())),
-        ("build", result.build_status.clone()),
+        ("build", result.build_status.map(|status| status.to_string())),
         ("build error", result.build_error_message.clone()),
         ("app healthy", result.app_healthy.map(yes)),
         ("preview", result.preview_ok.map(yes)),
@@ -220,7 +197,7 @@ fn done(result: &TaskResult) -> String {
     let mut parts = Vec::new();
     if let Some(reason) = result.failure_reason {
         let why = result.error_message.as_deref().unwrap_or("no reason was given");
-        parts.push(format!("failed ({}): {why}", failure(reason)));
+        parts.push(format!("failed ({reason}): {why}"));
     }
     if let Some(count) = result.files_changed_count {
         parts.push(format!(
@@ -237,6 +214,8 @@ fn done(result: &TaskResult) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sandbar_types::CheckStatus;
+
     use super::*;
 
     #[test]
@@ -244,7 +223,7 @@ mod tests {
         let failed = TaskResult {
             failure_reason: Some(TaskFailure::AgentError),
             error_message: Some("no key".to_owned()),
-            build_status: Some("failed".to_owned()),
+            build_status: Some(CheckStatus::Failed),
             files_changed_count: Some(1),
             duration_ms: 1500,
             ..TaskResult::default()

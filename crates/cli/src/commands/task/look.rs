@@ -27,7 +27,7 @@ pub(super) struct ListArgs {
     #[arg(value_name = "SANDBOX")]
     sandbox: Option<String>,
     /// Only those in this state: queued, running, waiting, succeeded, failed, cancelled.
-    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    #[arg(long, value_name = "STATE")]
     state: Option<TaskState>,
 }
 
@@ -55,15 +55,9 @@ pub(super) struct CancelArgs {
     task: Option<TaskId>,
 }
 
-fn parse_state(text: &str) -> Result<TaskState, String> {
-    serde_json::from_value(text.into())
-        .map_err(|_| "one of: queued, running, waiting, succeeded, failed, cancelled".to_owned())
-}
-
 pub(super) async fn list(args: ListArgs, context: &mut Context) -> Result<u8, Failure> {
     let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
-    let state =
-        args.state.map_or_else(String::new, |state| format!("&state={}", draw::state(state)));
+    let state = args.state.map_or_else(String::new, |state| format!("&state={state}"));
     let (mut tasks, mut cursor) = (Vec::new(), String::new());
     loop {
         let path = format!("{}?limit=200{state}{cursor}", paths::below_sandbox(&sandbox, "tasks"));
@@ -82,7 +76,7 @@ pub(super) async fn list(args: ListArgs, context: &mut Context) -> Result<u8, Fa
     for task in &tasks {
         table.push([
             task.id.to_string(),
-            draw::state(task.state).to_owned(),
+            task.state.to_string(),
             age(task.created_at, now),
             task.agent.to_string(),
             shortened(&task.spec.prompt),

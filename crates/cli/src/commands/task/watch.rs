@@ -216,7 +216,7 @@ impl<'t> Screen<'t> {
         self.is_drawn = true;
         self.turn = (self.turn + 1) % SPINNER.len();
         let elapsed = units::duration(self.since.elapsed());
-        let doing = if self.doing.is_empty() { draw::state(self.state) } else { &self.doing };
+        let doing = if self.doing.is_empty() { self.state.as_str() } else { &self.doing };
         let room = usize::from(terminal::size().cols).saturating_sub(elapsed.len() + 5);
         let doing: String = doing.chars().take(room).collect();
         drop(write!(io::stderr().lock(), "\r\x1b[K{} {elapsed}  {doing}", SPINNER[self.turn]));

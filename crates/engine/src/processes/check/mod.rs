@@ -15,8 +15,7 @@ mod turns;
 use std::{sync::Arc, time::Duration};
 
 use sandbar_store::SandboxRow;
-use sandbar_types::{ExecEnd, ExitStatus, SandboxId, SandboxState};
-use serde::{Deserialize, Serialize};
+use sandbar_types::{CheckStatus, ExecEnd, ExitStatus, SandboxId, SandboxState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -45,19 +44,6 @@ pub enum AfterCheck {
     Nothing,
     /// What the manifest wants restarted after a task is restarted, whether or not the app builds.
     Restart,
-}
-
-/// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum CheckStatus {
-    /// The app builds, or has nothing to build.
-    Passed,
-    /// It does not, or not in its time.
-    Failed,
-    /// The manifest says that nothing is built.
-    Skipped,
 }
 
 /// What a check found.
