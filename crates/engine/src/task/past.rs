@@ -1,14 +1,13 @@
 //! What a server that goes on with a task has to know of what an earlier one did.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sandbar_types::{
-    AgentEvent, Answer, AnsweredBy, CheckStatus, CheckpointId, QuestionId, QuestionKind, TaskEvent,
-    TaskEventPayload, TaskResult, TaskState,
+    AgentEvent, CheckStatus, CheckpointId, TaskEvent, TaskEventPayload, TaskResult, TaskState,
 };
 
-use super::network;
+use super::questions::Questions;
 
 /// What is said once where a task says too much.
 pub(super) const TRUNCATED: &str =
@@ -20,11 +19,7 @@ pub(super) struct Past {
     /// Events that were made of what the agent printed.
     pub(super) told: u64,
     pub(super) is_truncated: bool,
-    /// Questions, with the time until which each waits for a person.
-    pub(super) questions: BTreeMap<QuestionId, Option<Timestamp>>,
-    pub(super) answers: BTreeMap<QuestionId, (Answer, AnsweredBy)>,
-    /// Questions about the network, which are not the agent's.
-    pub(super) network: network::Asked,
+    pub(super) questions: Questions,
     /// How long it worked, without the times of waiting.
     pub(super) worked: Duration,
     /// Since when it works; `None` while it waits.
@@ -63,15 +58,10 @@ impl Past {
                 self.after = Some(checkpoint);
             }
             TaskEventPayload::Question { question, deadline } => {
-                self.questions.insert(question.id.clone(), deadline);
-                match question.kind {
-                    QuestionKind::Network => self.network.ask(question, deadline),
-                    QuestionKind::Permission | QuestionKind::Question => {}
-                }
+                self.questions.remember(question, deadline);
             }
             TaskEventPayload::Answered { question, answer, by } => {
-                self.network.close(&question);
-                self.answers.insert(question, (answer, by));
+                self.questions.take(&question, answer, by);
             }
             TaskEventPayload::Ended { .. } => self.has_ended = true,
             TaskEventPayload::Build { status, message } => self.build = Some((status, message)),

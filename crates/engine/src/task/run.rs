@@ -14,8 +14,8 @@ use sandbar_store::{
     TaskRow, Update, event_insert_of_sandbox_in_txn, task_fetch, task_update_in_txn,
 };
 use sandbar_types::{
-    Answer, AnsweredBy, Question, TaskEventPayload, TaskFailure, TaskId, TaskResult, TaskState,
-    TaskUsage,
+    Answer, AnsweredBy, Question, QuestionId, TaskEventPayload, TaskFailure, TaskId, TaskResult,
+    TaskState, TaskUsage,
 };
 
 use super::{
@@ -175,25 +175,19 @@ impl Run {
         after::look(self, result).await
     }
 
-    /// Writes down what became of a question about the network.
-    pub(super) fn answer_network(
-        &mut self,
-        question: &Question,
-        (answer, by): (Answer, AnsweredBy),
-    ) -> Result<()> {
-        let id = question.id.clone();
-        self.tell(TaskEventPayload::Answered { question: id.clone(), answer: answer.clone(), by })?;
-        self.past.network.close(&id);
-        self.past.answers.insert(id, (answer, by));
+    /// Writes down what became of a question.
+    pub(super) fn answer(&mut self, id: &QuestionId, answer: Answer, by: AnsweredBy) -> Result<()> {
+        let (question, told) = (id.clone(), answer.clone());
+        self.tell(TaskEventPayload::Answered { question, answer: told, by })?;
+        self.past.questions.take(id, answer, by);
         Ok(())
     }
 
     /// Nobody asks about the network any more, and that is written down.
     pub(super) fn withdraw_network(&mut self) -> Result<()> {
-        let open: Vec<Question> = self.past.network.open().cloned().collect();
+        let open: Vec<Question> = self.past.questions.of_network().cloned().collect();
         for question in open {
-            let no = questions::denial(&question);
-            self.answer_network(&question, (no, AnsweredBy::Withdrawn))?;
+            self.answer(&question.id, questions::denial(&question), AnsweredBy::Withdrawn)?;
         }
         Ok(())
     }

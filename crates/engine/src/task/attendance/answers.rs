@@ -1,16 +1,20 @@
-//! Questions of an agent: asked, answered by a person or when their time is over, taken back.
+//! Questions: asked by an agent, or about what it is refused on the network; answered by a person or when their time is
+//! over, taken back.
 
 use std::time::Duration;
 
-use sandbar_types::{Answer, AnsweredBy, Question, QuestionId, TaskEventPayload, TaskState};
+use sandbar_types::{
+    Answer, AnsweredBy, Question, QuestionId, QuestionKind, TaskEventPayload, TaskState,
+};
 use tokio::time::Instant;
 
 use super::Attendance;
 use crate::{
-    Result,
+    EgressDenied, Result,
     event::EventPayload,
     task::{
-        questions::{self, Open},
+        network, questions,
+        run::Run,
         talk::{self, Do},
         work::Answering,
     },
@@ -18,45 +22,56 @@ use crate::{
 
 impl Attendance<'_> {
     pub(super) async fn ask(&mut self, question: Question) -> Result<Vec<Do>> {
-        if let Some((answer, _)) = self.run.past.answers.get(&question.id).cloned() {
-            return Ok(self.talk.answer(&question.id, &answer));
-        }
-        let now = self.run.engine.now();
-        let known = self.run.past.questions.get(&question.id).copied();
-        let deadline =
-            known.flatten().unwrap_or(now + self.run.engine.inner.settings().question_deadline);
-        let wait: Duration = deadline.duration_since(now).try_into().unwrap_or_default();
         let id = question.id.clone();
-        self.open.push(Open { question: question.clone(), until: Instant::now() + wait });
-        self.run.past.questions.insert(id.clone(), Some(deadline));
-        if known.is_none() {
-            self.run.tell(TaskEventPayload::Question { question, deadline: Some(deadline) })?;
+        if let Some(answer) = self.run.past.questions.answer(&id) {
+            return Ok(self.talk.answer(&id, answer));
         }
+        let is_new = self.put(question)?;
         let payload = EventPayload::TaskWaiting { task_id: self.run.row.id, question_id: id };
-        self.settle(known.is_none().then_some(payload)).await?;
+        self.settle(is_new.then_some(payload)).await?;
         Ok(Vec::new())
     }
 
+    /// Asks about what was refused on the network, where there is anything to be asked. The agent works on meanwhile.
+    pub(super) async fn on_denied(&mut self, denied: &EgressDenied) -> Result<()> {
+        if let Some(question) = network::question(&self.run.past.questions, denied) {
+            self.put(question)?;
+            self.settle(None).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens a question, and writes it down unless an earlier server did; returns whether it is new.
+    fn put(&mut self, question: Question) -> Result<bool> {
+        let engine = &self.run.engine;
+        let deadline = engine.now() + engine.inner.settings().question_deadline;
+        let is_new = self.run.past.questions.ask(question.clone(), deadline);
+        if is_new {
+            let deadline = Some(deadline);
+            self.run.tell(TaskEventPayload::Question { question, deadline })?;
+        }
+        Ok(is_new)
+    }
+
     pub(super) async fn unask(&mut self, id: &QuestionId) -> Result<Vec<Do>> {
-        let before = self.open.len();
-        self.open.retain(|open| open.question.id != *id);
-        if self.open.len() == before {
+        if !self.run.past.questions.take_back(id) {
             return Ok(Vec::new());
         }
         self.settle(None).await?;
         Ok(vec![talk::status(format!("the agent took its question `{id}` back"))])
     }
 
+    /// Takes the answer of a person.
     pub(super) async fn on_answer(&mut self, answering: Answering) -> Result<()> {
-        if let Some(question) = self.asked_of_network(&answering.question) {
-            return self.on_network_answer(&question, answering).await;
-        }
         let Answering { question, answer, reply } = answering;
-        if let Err(refused) = questions::admit(&self.run.past, &self.open, (&question, &answer)) {
-            // A dead receiver is a client that went away.
-            drop(reply.send(Err(refused)));
-            return Ok(());
-        }
+        let question = match admit(self.run, &question, &answer).await {
+            Ok(question) => question,
+            Err(refused) => {
+                // A dead receiver is a client that went away.
+                drop(reply.send(Err(refused)));
+                return Ok(());
+            }
+        };
         let taken = self.take_answer(question, answer, AnsweredBy::Person).await;
         let told = taken.as_ref().map(|_| ()).map_err(|_| questions::unwritten());
         drop(reply.send(told));
@@ -64,20 +79,41 @@ impl Attendance<'_> {
         self.carry_out(to_do).await
     }
 
+    /// Answers with a no what nobody answered in time.
+    pub(super) async fn expire(&mut self) -> Result<()> {
+        let now = self.run.engine.now();
+        while let Some(late) = self.run.past.questions.late(now).cloned() {
+            let no = questions::denial(&late);
+            let to_do = self.take_answer(late, no, AnsweredBy::Deadline).await?;
+            self.carry_out(to_do).await?;
+        }
+        Ok(())
+    }
+
+    /// When the next question is answered with a no.
+    pub(super) fn question_deadline(&self) -> Option<Instant> {
+        let deadline = self.run.past.questions.deadline()?;
+        let wait: Duration =
+            deadline.duration_since(self.run.engine.now()).try_into().unwrap_or_default();
+        Some(Instant::now() + wait)
+    }
+
     /// Writes an answer down, before anything comes of it.
-    pub(super) async fn take_answer(
+    async fn take_answer(
         &mut self,
-        question: QuestionId,
+        question: Question,
         answer: Answer,
         by: AnsweredBy,
     ) -> Result<Vec<Do>> {
-        self.open.retain(|open| open.question.id != question);
-        let answered =
-            TaskEventPayload::Answered { question: question.clone(), answer: answer.clone(), by };
-        self.run.tell(answered)?;
-        self.run.past.answers.insert(question.clone(), (answer.clone(), by));
+        self.run.answer(&question.id, answer.clone(), by)?;
         self.settle(None).await?;
-        Ok(self.talk.answer(&question, &answer))
+        Ok(match question.kind {
+            // The agent did not ask: it was refused, and tries again or goes on.
+            QuestionKind::Network => Vec::new(),
+            QuestionKind::Permission | QuestionKind::Question => {
+                self.talk.answer(&question.id, &answer)
+            }
+        })
     }
 
     /// Has the task wait as long as a question is open, and work else.
@@ -87,9 +123,10 @@ impl Attendance<'_> {
             return Ok(());
         }
         // The agent waits for its own questions alone; one about the network is shown where there is no other.
-        let state = if self.open.is_empty() { TaskState::Running } else { TaskState::Waiting };
-        let asked = self.open.first().map(|open| &open.question);
-        let question = asked.or_else(|| self.run.past.network.open().next()).cloned();
+        let questions = &self.run.past.questions;
+        let asked = questions.of_agent();
+        let state = if asked.is_some() { TaskState::Waiting } else { TaskState::Running };
+        let question = asked.or_else(|| questions.of_network().next()).cloned();
         self.measure();
         if self.run.past.state == Some(state) {
             self.run.sync().await?;
@@ -103,4 +140,15 @@ impl Attendance<'_> {
         }
         Ok(())
     }
+}
+
+/// The question that is answered so, once what the answer allows is allowed.
+async fn admit(run: &Run, id: &QuestionId, answer: &Answer) -> Result<Question> {
+    let question = run.past.questions.admit(id, answer)?.clone();
+    // The rule before the answer is written down: a server that is killed in between asks again, and a rule that is
+    // there already may be added once more.
+    if let Some(rule) = network::rule(&question, answer) {
+        run.engine.network_allow(run.row.sandbox_id, rule).await?;
+    }
+    Ok(question)
 }

@@ -30,7 +30,7 @@ impl Attendance<'_> {
         self.replay_until = None;
         // First, so that what it says about it does not begin another end.
         self.stop = Some(Stop::begin(why, grace, now));
-        self.open.clear();
+        self.run.past.questions.take_back_of_agent();
         self.measure();
         Box::pin(self.carry_out(asked)).await
     }

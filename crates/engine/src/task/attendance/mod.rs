@@ -6,14 +6,12 @@
 
 mod answers;
 mod ending;
-mod network;
 
 use std::{collections::VecDeque, time::Duration};
 
 use sandbar_agents::{Conversation, Step};
 use sandbar_types::{
-    AnsweredBy, ExecId, ExecState, ExitStatus, SandboxState, TaskEventPayload, TaskFailure,
-    TaskSpec,
+    ExecId, ExecState, ExitStatus, SandboxState, TaskEventPayload, TaskFailure, TaskSpec,
 };
 use tokio::time::Instant;
 
@@ -22,7 +20,6 @@ use super::{
     input::{self, Input, Sent},
     meter::Meter,
     past::TRUNCATED,
-    questions::{self, Open},
     run::{Outcome, Run},
     stop::{Act, Stop, Why},
     talk::{self, Do, Talk},
@@ -52,7 +49,6 @@ pub(super) struct Attendance<'r> {
     is_doubt_real: bool,
     sends: u64,
     told: u64,
-    pub(super) open: Vec<Open>,
     meter: Meter,
     stop: Option<Stop>,
     finished: Option<Result<String, String>>,
@@ -119,7 +115,6 @@ impl<'r> Attendance<'r> {
             exec: exec.id,
             sends: 0,
             told: 0,
-            open: Vec::new(),
             meter: Meter::new(worked, Duration::from_millis(limit)),
             stop: None,
             finished: None,
@@ -316,7 +311,7 @@ impl<'r> Attendance<'r> {
         let now = Instant::now();
         let sandbox = self.run.engine.inner.actor(self.run.row.sandbox_id);
         let is_paused = sandbox.is_ok_and(|handle| handle.row().state == SandboxState::Paused);
-        if is_paused || !self.open.is_empty() {
+        if is_paused || self.run.past.questions.of_agent().is_some() {
             self.meter.rest(now);
         } else {
             self.meter.go(now);
@@ -330,9 +325,8 @@ impl<'r> Attendance<'r> {
         }
         let work = self.meter.deadline().filter(|_| self.may_stop());
         let stop = self.stop.as_ref().and_then(Stop::deadline);
-        let asked = self.open.iter().map(|open| open.until);
-        let network = self.network_deadline();
-        work.into_iter().chain(stop).chain(asked).chain(network).min().unwrap_or(now + NEVER)
+        let asked = self.question_deadline();
+        work.into_iter().chain(stop).chain(asked).min().unwrap_or(now + NEVER)
     }
 
     async fn on_deadline(&mut self) -> Result<Option<Ended>> {
@@ -346,12 +340,7 @@ impl<'r> Attendance<'r> {
             Some(Act::GiveUp) => return Ok(Some(Ended::Stuck)),
             None => {}
         }
-        if let Some(late) = self.open.iter().find(|open| open.until <= now) {
-            let (id, answer) = (late.question.id.clone(), questions::denial(&late.question));
-            let to_do = self.take_answer(id, answer, AnsweredBy::Deadline).await?;
-            self.carry_out(to_do).await?;
-        }
-        self.expire_network().await?;
+        self.expire().await?;
         if self.may_stop() && self.meter.deadline().is_some_and(|deadline| deadline <= now) {
             self.begin_stop(Why::TimedOut).await?;
         }
@@ -360,7 +349,7 @@ impl<'r> Attendance<'r> {
 
     /// Nobody can answer any more.
     async fn close_questions(&mut self) -> Result<()> {
-        self.open.clear();
+        self.run.past.questions.take_back_of_agent();
         self.run.wishes.answers.close();
         self.run.withdraw_network()?;
         if self.run.row.question.take().is_some() {
