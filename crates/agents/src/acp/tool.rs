@@ -1,13 +1,13 @@
 //! The tools that an agent uses. What a later update leaves out is as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use sandbar_types::{AgentEvent, ToolState};
 use serde_json::Value;
 
 use crate::{Step, speech};
 
-/// LIMIT: tools in use at once; one that is over is forgotten.
+/// LIMIT: tools in use at once, and names that are kept of those that are over.
 const TOOLS_MAX: usize = 1000;
 
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ struct Tool {
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     open: BTreeMap<String, Tool>,
+    /// The names of those that ended last: what an agent still tells of one does not begin it again.
+    over: VecDeque<String>,
 }
 
 impl Tools {
@@ -32,6 +34,13 @@ impl Tools {
         let Some(id) = update["toolCallId"].as_str().filter(|id| !id.is_empty()) else {
             return Vec::new();
         };
+        if self.over.iter().any(|over| over == id) {
+            if update["sessionUpdate"] != "tool_call" {
+                return Vec::new();
+            }
+            // Some agents count anew.
+            self.over.retain(|over| over != id);
+        }
         let before = self.open.get(id).cloned();
         let tool = merged(before.as_ref(), update);
         let is_news =
@@ -41,7 +50,7 @@ impl Tools {
                 self.open.insert(id.to_owned(), tool.clone());
             }
         } else {
-            self.open.remove(id);
+            self.end(id);
         }
         // Pieces of output come in floods; the whole comes with the end.
         if !is_news {
@@ -64,7 +73,7 @@ impl Tools {
 
     /// Ends a tool that a person refused: not every agent says so.
     pub(super) fn refuse(&mut self, id: &str) -> Option<Step> {
-        let tool = self.open.remove(id)?;
+        let tool = self.end(id)?;
         Some(Step::Event(AgentEvent::ToolCall {
             id: id.to_owned(),
             tool: tool.name,
@@ -72,6 +81,14 @@ impl Tools {
             state: ToolState::Failed,
             output: None,
         }))
+    }
+
+    fn end(&mut self, id: &str) -> Option<Tool> {
+        if self.over.len() == TOOLS_MAX {
+            self.over.pop_front();
+        }
+        self.over.push_back(id.to_owned());
+        self.open.remove(id)
     }
 
     /// The title of a tool in use.
@@ -117,5 +134,52 @@ fn merged(before: Option<&Tool>, update: &Value) -> Tool {
             || kind.is_some_and(|kind| matches!(kind, "edit" | "delete" | "move"))
             || before.is_some_and(|tool| tool.is_edit),
         paths,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn states(steps: &[Step]) -> Vec<ToolState> {
+        let state = |step: &Step| match step {
+            Step::Event(AgentEvent::ToolCall { state, .. }) => Some(*state),
+            Step::Event(_)
+            | Step::Send(_)
+            | Step::CloseInput
+            | Step::Ask(_)
+            | Step::Unask(_)
+            | Step::Session(_)
+            | Step::Usage(_)
+            | Step::Finished(_) => None,
+        };
+        steps.iter().filter_map(state).collect()
+    }
+
+    #[test]
+    fn a_tool_that_is_over_does_not_begin_again_by_what_is_told_of_it_later() {
+        let mut tools = Tools::default();
+        let told = |kind: &str, status: Option<&str>| json!({ "sessionUpdate": kind, "toolCallId": "t", "title": "a", "status": status });
+        assert_eq!(states(&tools.update(&told("tool_call", None))), [ToolState::Running]);
+        assert!(tools.refuse("t").is_some());
+        for status in [None, Some("failed"), Some("completed")] {
+            assert!(tools.update(&told("tool_call_update", status)).is_empty());
+        }
+        assert!(tools.refuse("t").is_none());
+        assert_eq!(states(&tools.update(&told("tool_call", None))), [ToolState::Running]);
+        let completed = tools.update(&told("tool_call_update", Some("completed")));
+        assert_eq!(states(&completed), [ToolState::Completed]);
+        assert!(tools.update(&told("tool_call_update", None)).is_empty());
+    }
+
+    #[test]
+    fn names_of_tools_that_are_over_are_kept_in_a_limited_number() {
+        let mut tools = Tools::default();
+        for number in 0..3 * TOOLS_MAX {
+            tools.update(&json!({ "toolCallId": number.to_string(), "status": "completed" }));
+        }
+        assert_eq!((tools.open.len(), tools.over.len()), (0, TOOLS_MAX));
     }
 }
