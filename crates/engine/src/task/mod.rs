@@ -13,6 +13,7 @@
 
 mod after;
 mod agent;
+mod answer;
 mod around;
 mod attendance;
 mod feed;
@@ -37,10 +38,8 @@ mod work;
 use sandbar_store::{
     TaskFilter, TaskRow, Update, task_fetch_of_tenant, task_list, task_update_in_txn,
 };
-use sandbar_types::{Answer, QuestionId, SandboxId, Task, TaskId, TaskResult, TaskState, TenantId};
-use tokio::sync::oneshot;
+use sandbar_types::{SandboxId, Task, TaskId, TaskResult, TaskState, TenantId};
 
-use self::work::Answering;
 pub(crate) use self::{files::make as files_make, lane::resume, work::Work};
 pub use self::{follow::TaskFollower, model::TaskListParams};
 use crate::{Engine, Error, ErrorKind, Result};
@@ -98,37 +97,6 @@ impl Engine {
                 return Ok(model::task(row));
             }
         }
-    }
-
-    /// Answers a question of a task that waits; of the one that it waits for where `question` is absent.
-    ///
-    /// # Errors
-    /// `task_not_found`, `task_finished`, `question_not_found`, `question_answered`, `question_expired`, `invalid_value`.
-    pub async fn task_answer(
-        &self,
-        tenant: TenantId,
-        id: TaskId,
-        (question, answer): (Option<QuestionId>, Answer),
-    ) -> Result<Task> {
-        let row = self.task_row(tenant, id).await?;
-        if row.state.is_final() {
-            return Err(finished(&row));
-        }
-        let asked = question.or_else(|| row.question.as_ref().map(|asked| asked.id.clone()));
-        let Some(question) = asked else {
-            let message = "the task waits for no answer";
-            return Err(Error::new(ErrorKind::NotFound, "question_not_found", message));
-        };
-        let Some(live) = self.inner.work.live(id) else {
-            let message = format!("the task has no question `{question}`");
-            return Err(Error::new(ErrorKind::NotFound, "question_not_found", message));
-        };
-        let (reply, answered) = oneshot::channel();
-        let gone = || questions::expired("the agent has ended");
-        let answering = Answering { question, answer, reply };
-        live.answers.send(answering).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())??;
-        self.task_fetch(tenant, id).await
     }
 }
 

@@ -85,6 +85,9 @@ async fn k6_a_refusal_is_asked_about_while_the_agent_works_on() {
     over(&engine, task).await;
     let person = |id: &str| (id.to_owned(), AnsweredBy::Person);
     assert_eq!(answered(&history(&engine, task).await), [person("n1"), person("n2")]);
+    // Who comes late hears the same when the agent, and with it the task, has ended in between.
+    assert_eq!(answer(&engine, task, ("n1", "deny")).await, Err("question_answered".to_owned()));
+    assert_eq!(answer(&engine, task, ("n3", "deny")).await, Err("task_finished".to_owned()));
     engine.drain(DRAIN).await;
 }
 
