@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sandbar_api::{Approve, Page, paths};
+use sandbar_api::{Approve, paths};
 use sandbar_types::{Actor, HostPath, WorkspacePath};
 
 use crate::{
@@ -13,9 +13,6 @@ use crate::{
     output::visible,
     select::{current_dir, path_query, source_dir},
 };
-
-/// LIMIT: items of one page, as the server has it.
-const PAGE_MAX: usize = 200;
 
 /// The directory that is named, or the nearest one above where the user stands that something was approved to.
 ///
@@ -53,18 +50,7 @@ pub(crate) async fn list(
     let source = paths::escape(BASE64_STANDARD.encode(bytes).as_bytes());
     let path = path.map_or_else(String::new, |path| format!("&{}", path_query(path)));
     let query = format!("{}?source_b64={source}{path}", paths::APPROVES);
-    let mut all: Vec<Approve> = Vec::new();
-    let mut cursor = String::new();
-    while all.len() < count {
-        let limit = (count - all.len()).min(PAGE_MAX);
-        let page: Page<Approve> = client.fetch(&format!("{query}&limit={limit}{cursor}")).await?;
-        all.extend(page.items);
-        match page.next_cursor {
-            None => break,
-            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
-        }
-    }
-    Ok(all)
+    client.first(&query, count).await
 }
 
 /// The last approve of `source` that was not undone, if there is one.

@@ -1,6 +1,6 @@
 //! Which checkpoints there are, and which one a word means.
 
-use sandbar_api::{Checkpoint, Page, paths};
+use sandbar_api::{Checkpoint, paths};
 use sandbar_types::CheckpointKind;
 
 use crate::{context::Context, failure::Failure, output::visible};
@@ -11,17 +11,7 @@ const SHORT_ID_MIN: usize = 4;
 /// Every checkpoint of `sandbox`, the newest first.
 pub(crate) async fn list(context: &mut Context, sandbox: &str) -> Result<Vec<Checkpoint>, Failure> {
     let path = paths::below_sandbox(sandbox, "checkpoints");
-    let mut all = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page: Page<Checkpoint> =
-            context.client.fetch(&format!("{path}?limit=200{cursor}")).await?;
-        all.extend(page.items);
-        match page.next_cursor {
-            None => return Ok(all),
-            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
-        }
-    }
+    context.client.all(&path).await
 }
 
 /// The checkpoint that `word` means: an id, the end of one, or a label; `last` is the newest.

@@ -3,8 +3,10 @@
 //! The connection is opened by the first request. When the user's own server does not run, it is started then.
 
 mod connect;
+mod pages;
 mod problem;
 mod spawn;
+mod stream;
 mod websocket;
 
 use std::time::Duration;
@@ -19,8 +21,10 @@ use hyper::{
     upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
+pub(crate) use pages::Pages;
 pub(crate) use problem::flagged;
 use serde::{Serialize, de::DeserializeOwned};
+pub(crate) use stream::Events;
 use tokio::{task::JoinSet, time};
 pub(crate) use websocket::{Attached, Incoming as AttachedMessage, Receiver};
 
@@ -132,7 +136,7 @@ impl Client {
     }
 
     /// Opens a connection of its own for a feed of events, behind the event `after`.
-    pub(crate) async fn feed(&mut self, path: &str, after: u64) -> Result<Incoming, Failure> {
+    pub(crate) async fn feed(&mut self, path: &str, after: u64) -> Result<Events, Failure> {
         let mut request = self.request(Method::GET, path, None)?;
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -142,7 +146,7 @@ impl Client {
         let response =
             response.map_err(|error| lost("the server closed the connection").caused_by(&error))?;
         if response.status().is_success() {
-            return Ok(response.into_body());
+            return Ok(Events::of(response.into_body()));
         }
         let status = response.status();
         Err(problem::failure(status, &read(response).await?))

@@ -7,7 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use sandbar_api::{App, ErrorCode, Page, Sandbox, paths};
+use sandbar_api::{App, ErrorCode, Sandbox, paths};
 use sandbar_types::{AppId, AppName, HostPath, SandboxId, Source, WorkspacePath};
 
 use crate::{
@@ -21,17 +21,8 @@ const SHORT_ID_MIN: usize = 4;
 
 /// Every sandbox, newest first.
 pub(crate) async fn list(context: &mut Context, query: &str) -> Result<Vec<Sandbox>, Failure> {
-    let mut all = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page: Page<Sandbox> =
-            context.client.fetch(&format!("{}?limit=200{query}{cursor}", paths::SANDBOXES)).await?;
-        all.extend(page.items);
-        match page.next_cursor {
-            None => return Ok(all),
-            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
-        }
-    }
+    let query = query.trim_start_matches('&');
+    context.client.all(&format!("{}?{query}", paths::SANDBOXES)).await
 }
 
 /// The sandbox that is named, or the only one over the current directory.

@@ -11,10 +11,7 @@ use sandbar_types::{AgentName, EnvName};
 
 use self::login::{Found, Renewing, of_login};
 use crate::{
-    commands::{
-        secret::{bind_request, read_value},
-        user::all,
-    },
+    commands::secret::{bind_request, read_value},
     context::Context,
     failure::Failure,
 };
@@ -72,7 +69,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
 }
 
 async fn known(context: &mut Context) -> Result<Vec<KnownAgent>, Failure> {
-    all(&mut context.client, paths::AGENTS).await
+    context.client.all(paths::AGENTS).await
 }
 
 async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure> {

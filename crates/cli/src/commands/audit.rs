@@ -3,15 +3,12 @@
 use http_body_util::BodyExt;
 use hyper::Method;
 use jiff::Timestamp;
-use sandbar_api::{AuditFormat, AuditRecord, Page, paths};
+use sandbar_api::{AuditFormat, AuditRecord, paths};
 use sandbar_types::AccountName;
 
 use crate::{
     approves::actor, client::lost, context::Context, failure::Failure, output::table::Table,
 };
-
-/// LIMIT: lines of one page.
-const PAGE_MAX: usize = 200;
 
 /// Show who asked for what that changes something, the newest last. For administrators.
 ///
@@ -110,16 +107,8 @@ async fn last(
     query: &str,
     count: usize,
 ) -> Result<Vec<AuditRecord>, Failure> {
-    let mut lines: Vec<AuditRecord> = Vec::new();
-    let mut cursor = String::new();
-    while lines.len() < count {
-        let limit = (count - lines.len()).min(PAGE_MAX);
-        let path = format!("{}?limit={limit}{query}{cursor}", paths::AUDIT);
-        let page: Page<AuditRecord> = context.client.fetch(&path).await?;
-        lines.extend(page.items);
-        let Some(next) = page.next_cursor else { break };
-        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
-    }
+    let path = format!("{}?{}", paths::AUDIT, query.trim_start_matches('&'));
+    let mut lines: Vec<AuditRecord> = context.client.first(&path, count).await?;
     lines.reverse();
     Ok(lines)
 }

@@ -1,14 +1,13 @@
 //! `sandbar events`: what happened, and what happens.
 
-use http_body_util::BodyExt;
-use sandbar_api::{Event, Page, paths};
+use sandbar_api::{Event, paths};
 use sandbar_types::{AppId, EventType};
 
 use crate::{
     client::lost,
     context::Context,
     failure::Failure,
-    output::{Output, sse, visible},
+    output::{Output, visible},
 };
 
 /// LIMIT: events of one page.
@@ -87,16 +86,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
 
 /// The last `count` events, oldest first.
 async fn last(context: &mut Context, query: &str, count: usize) -> Result<Vec<Event>, Failure> {
-    let mut events: Vec<Event> = Vec::new();
-    let mut cursor = String::new();
-    while events.len() < count {
-        let limit = (count - events.len()).min(PAGE_MAX);
-        let path = format!("{}?order=desc&limit={limit}{query}{cursor}", paths::EVENTS);
-        let page: Page<Event> = context.client.fetch(&path).await?;
-        events.extend(page.items);
-        let Some(next) = page.next_cursor else { break };
-        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
-    }
+    let path = format!("{}?order=desc{query}", paths::EVENTS);
+    let mut events: Vec<Event> = context.client.first(&path, count).await?;
     events.reverse();
     Ok(events)
 }
@@ -108,17 +99,12 @@ async fn newest(context: &mut Context) -> Result<u64, Failure> {
 
 async fn follow(context: &mut Context, query: &str, after: u64) -> Result<(), Failure> {
     let path = format!("{}?limit={PAGE_MAX}{query}", paths::EVENTS);
-    let mut body = context.client.feed(&path, after).await?;
-    let mut reader = sse::Reader::default();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| lost("the stream was cut off").caused_by(&error))?;
-        let Ok(bytes) = frame.into_data() else { continue };
-        for event in reader.read(&bytes) {
-            let event: Event = serde_json::from_str(&event.data).map_err(|error| {
-                Failure::unexpected("cannot understand an event of the server").caused_by(&error)
-            })?;
-            show(context.out, &event)?;
-        }
+    let mut events = context.client.feed(&path, after).await?;
+    while let Some(event) = events.next().await? {
+        let event: Event = serde_json::from_str(&event.data).map_err(|error| {
+            Failure::unexpected("cannot understand an event of the server").caused_by(&error)
+        })?;
+        show(context.out, &event)?;
     }
     Ok(())
 }

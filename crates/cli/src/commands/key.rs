@@ -11,10 +11,7 @@ use sandbar_api::{
 use sandbar_types::{ApiKeyId, KeyName, Role, Scope};
 
 use crate::{
-    commands::{
-        ls::age,
-        user::{ListArgs, all},
-    },
+    commands::{ls::age, user::ListArgs},
     context::Context,
     failure::Failure,
     output::{table::Table, units},
@@ -104,7 +101,7 @@ async fn create(args: CreateArgs, context: &mut Context) -> Result<(), Failure> 
 }
 
 async fn list(args: &ListArgs, context: &mut Context) -> Result<(), Failure> {
-    let keys = all::<ApiKey>(&mut context.client, &args.of(paths::API_KEYS)).await?;
+    let keys = context.client.all::<ApiKey>(&args.of(paths::API_KEYS)).await?;
     if context.out.is_json() {
         return context.out.json(&keys);
     }

@@ -1,22 +1,17 @@
 //! `sandbar logs`: the output of a command, also when it ended long ago.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http_body_util::BodyExt;
 use hyper::Method;
 use jiff::Timestamp;
 use sandbar_api::{Exec, OutputChunk, Page, paths};
 use sandbar_types::{ExecId, ExecState};
 
 use crate::{
-    client::lost,
+    client::Events,
     commands::ls::age,
     context::Context,
     failure::{Code, Failure},
-    output::{
-        sse::{self, Event},
-        table::Table,
-        visible,
-    },
+    output::{sse::Event, table::Table, visible},
     select,
     terminal::Screen,
 };
@@ -113,23 +108,17 @@ async fn show(
 
 /// Shows what a stream of output brings, until it ends.
 pub(super) async fn stream(context: &mut Context, path: &str) -> Result<(), Failure> {
-    let mut body = context.client.send(Method::GET, path, None).await?.into_body();
-    let mut events = sse::Reader::default();
+    let response = context.client.send(Method::GET, path, None).await?;
+    let mut events = Events::of(response.into_body());
     let mut stdout = Screen::new(std::io::stdout());
     let mut stderr = Screen::new(std::io::stderr());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| lost("the output was cut off").caused_by(&error))?;
-        let Ok(bytes) = frame.into_data() else {
-            continue;
-        };
-        for event in events.read(&bytes) {
-            match event.kind.as_str() {
-                "stdout" => stdout.write(&chunk(&event)?)?,
-                "stderr" => stderr.write(&chunk(&event)?)?,
-                "note" => context.out.say(&visible::line(&event.data)),
-                // The end and whatever newer servers say; the output is all that was asked for.
-                _ => {}
-            }
+    while let Some(event) = events.next().await? {
+        match event.kind.as_str() {
+            "stdout" => stdout.write(&chunk(&event)?)?,
+            "stderr" => stderr.write(&chunk(&event)?)?,
+            "note" => context.out.say(&visible::line(&event.data)),
+            // The end and whatever newer servers say; the output is all that was asked for.
+            _ => {}
         }
     }
     stdout.finish()?;

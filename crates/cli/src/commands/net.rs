@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
-use sandbar_api::{Page, Sandbox, paths};
+use sandbar_api::{Sandbox, paths};
 use sandbar_types::{
     NetworkChange, NetworkEntry, NetworkEntryKind, NetworkMode, NetworkSpec, NetworkWhy,
 };
@@ -19,9 +19,6 @@ use crate::{
     select,
     spec::parse_network,
 };
-
-/// LIMIT: lines of one page.
-const PAGE_MAX: usize = 200;
 
 /// Show what a sandbox may reach and what it reached, or change it while the sandbox runs.
 ///
@@ -162,16 +159,7 @@ fn show(context: &Context, spec: &NetworkSpec) -> Result<u8, Failure> {
 
 async fn log(context: &mut Context, sandbox: &str, count: usize) -> Result<u8, Failure> {
     let path = path(context, sandbox, "network/log").await?;
-    let mut entries: Vec<NetworkEntry> = Vec::new();
-    let mut cursor = String::new();
-    while entries.len() < count {
-        let limit = (count - entries.len()).min(PAGE_MAX);
-        let page: Page<NetworkEntry> =
-            context.client.fetch(&format!("{path}?limit={limit}{cursor}")).await?;
-        entries.extend(page.items);
-        let Some(next) = page.next_cursor else { break };
-        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
-    }
+    let mut entries: Vec<NetworkEntry> = context.client.first(&path, count).await?;
     entries.reverse();
     if context.out.is_json() {
         context.out.json(&entries)?;

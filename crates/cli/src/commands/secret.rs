@@ -14,7 +14,7 @@ use hyper::Method;
 use jiff::Timestamp;
 use sandbar_api::{
     ConfigChanged, ConfigCreateRequest, ConfigItem, ConfigRemoved, ConfigUpdateRequest,
-    CredentialCreateRequest, ErrorCode, Page, Secret, SecretRotation, paths,
+    CredentialCreateRequest, ErrorCode, Secret, SecretRotation, paths,
 };
 use sandbar_types::{ConfigAccess, EnvName, ProcessName};
 
@@ -288,17 +288,7 @@ const fn query(restart: bool) -> &'static str {
 
 async fn list(args: &ListArgs, context: &mut Context) -> Result<(), Failure> {
     let config = args.path(context).await?;
-    let mut items: Vec<ConfigItem> = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("{config}?limit=200{cursor}");
-        let page: Page<ConfigItem> = context.client.fetch(&path).await?;
-        items.extend(page.items);
-        match page.next_cursor {
-            None => break,
-            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
-        }
-    }
+    let items: Vec<ConfigItem> = context.client.all(&config).await?;
     if context.out.is_json() {
         return context.out.json(&items);
     }

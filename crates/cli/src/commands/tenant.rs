@@ -10,7 +10,6 @@ use sandbar_api::{
 use sandbar_types::{AccountName, HostPath, Quota};
 
 use crate::{
-    commands::user::all,
     context::Context,
     failure::Failure,
     output::{table::Table, units},
@@ -114,7 +113,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
 }
 
 async fn list(context: &mut Context) -> Result<(), Failure> {
-    let tenants = all::<Tenant>(&mut context.client, paths::TENANTS).await?;
+    let tenants = context.client.all::<Tenant>(paths::TENANTS).await?;
     if context.out.is_json() {
         return context.out.json(&tenants);
     }

@@ -1,7 +1,7 @@
 //! `sandbar timeline`: what became of a sandbox's files, point by point.
 
 use jiff::Timestamp;
-use sandbar_api::{Approve, Checkpoint, Page, paths};
+use sandbar_api::{Approve, Checkpoint, paths};
 use serde::Serialize;
 
 use crate::{
@@ -46,16 +46,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
     let sandbox = select::sandbox(context, args.sandbox.as_deref()).await?.id.to_string();
     let checkpoints = list(context, &sandbox).await?.into_iter().map(Point::Checkpoint);
     let mut points: Vec<_> = checkpoints.collect();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("{}?sandbox={sandbox}&limit=200{cursor}", paths::APPROVES);
-        let page: Page<Approve> = context.client.fetch(&path).await?;
-        points.extend(page.items.into_iter().map(Point::Approve));
-        match page.next_cursor {
-            None => break,
-            Some(next) => cursor = format!("&cursor={}", paths::escape(next.as_bytes())),
-        }
-    }
+    let path = format!("{}?sandbox={sandbox}", paths::APPROVES);
+    let approves = context.client.all(&path).await?;
+    points.extend(approves.into_iter().map(Point::Approve));
     points.sort_by_key(|point| std::cmp::Reverse(point.at()));
     let out = context.out;
     if out.is_json() {

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 use sandbar_api::{
-    Page, Secret, User, UserCreateRequest, UserUpdateRequest,
+    Secret, User, UserCreateRequest, UserUpdateRequest,
     paths::{self, one_of},
 };
 use sandbar_types::{AccountName, Role};
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure
 }
 
 async fn list(args: &ListArgs, context: &mut Context) -> Result<(), Failure> {
-    let users = all::<User>(&mut context.client, &args.of(paths::USERS)).await?;
+    let users = context.client.all::<User>(&args.of(paths::USERS)).await?;
     if context.out.is_json() {
         return context.out.json(&users);
     }
@@ -113,26 +113,10 @@ async fn list(args: &ListArgs, context: &mut Context) -> Result<(), Failure> {
 }
 
 async fn find(client: &mut Client, args: &OneArgs) -> Result<String, Failure> {
-    let users = all::<User>(client, &args.tenant.of(paths::USERS)).await?;
+    let users = client.all::<User>(&args.tenant.of(paths::USERS)).await?;
     let found = users.into_iter().find(|user| user.name == args.name).ok_or_else(|| {
         Failure::not_found(format!("there is no user `{}`", args.name))
             .hint("`sandbar user ls` lists them")
     })?;
     Ok(args.tenant.of(&one_of(paths::USERS, &found.id.to_string())))
-}
-
-/// Every item of a list, page by page.
-pub(crate) async fn all<T: serde::de::DeserializeOwned>(
-    client: &mut Client,
-    path: &str,
-) -> Result<Vec<T>, Failure> {
-    let mut items = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let mark = if path.contains('?') { '&' } else { '?' };
-        let page: Page<T> = client.fetch(&format!("{path}{mark}limit=200{cursor}")).await?;
-        items.extend(page.items);
-        let Some(next) = page.next_cursor else { return Ok(items) };
-        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
-    }
 }

@@ -6,12 +6,7 @@ use jiff::Timestamp;
 use sandbar_api::{App, StateName, paths};
 use sandbar_types::{AppTag, ExternalId, PresetName};
 
-use crate::{
-    commands::{ls::age, user::all},
-    context::Context,
-    failure::Failure,
-    output::table::Table,
-};
+use crate::{commands::ls::age, context::Context, failure::Failure, output::table::Table};
 
 /// List apps, the newest first.
 ///
@@ -50,7 +45,7 @@ impl Args {
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<u8, Failure> {
-    let apps = all::<App>(&mut context.client, &args.path()).await?;
+    let apps = context.client.all::<App>(&args.path()).await?;
     let out = context.out;
     if out.is_json() {
         out.json(&apps)?;

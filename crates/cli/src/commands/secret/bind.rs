@@ -16,9 +16,7 @@ use sandbar_types::{
 };
 
 use super::read;
-use crate::{
-    commands::user::all, context::Context, failure::Failure, output::table::Table, select,
-};
+use crate::{context::Context, failure::Failure, output::table::Table, select};
 
 /// The user that services take a token of.
 const GIT_USER: &str = "x-access-token";
@@ -209,7 +207,7 @@ pub(crate) async fn find(
     name: &CredentialName,
     (app, sandbox): Scope,
 ) -> Result<Credential, Failure> {
-    let known: Vec<Credential> = all(&mut context.client, paths::CREDENTIALS).await?;
+    let known: Vec<Credential> = context.client.all(paths::CREDENTIALS).await?;
     known
         .into_iter()
         .find(|known| known.name == *name && known.app == app && known.sandbox == sandbox)
@@ -232,7 +230,7 @@ pub(super) async fn unbind(args: UnbindArgs, context: &mut Context) -> Result<()
 }
 
 pub(super) async fn bound(context: &mut Context) -> Result<(), Failure> {
-    let known: Vec<Credential> = all(&mut context.client, paths::CREDENTIALS).await?;
+    let known: Vec<Credential> = context.client.all(paths::CREDENTIALS).await?;
     if context.out.is_json() {
         return context.out.json(&known);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandbar_types::{
     AgentEvent, Answer, AnsweredBy, Question, QuestionKind, Task, TaskEvent, TaskEventPayload,
-    TaskFailure, TaskResult, TaskState, ToolState,
+    TaskResult, TaskState, ToolState,
 };
 
 use crate::{
@@ -214,7 +214,7 @@ fn done(result: &TaskResult) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sandbar_types::CheckStatus;
+    use sandbar_types::{CheckStatus, TaskFailure};
 
     use super::*;
 

@@ -1,20 +1,19 @@
 //! `sandbar task ls|show|logs|cancel`.
 
-use http_body_util::BodyExt as _;
 use jiff::Timestamp;
-use sandbar_api::{Page, paths};
-use sandbar_types::{Task, TaskEvent, TaskId, TaskState};
+use sandbar_api::paths;
+use sandbar_types::{Task, TaskId, TaskState};
 
 use super::{
     draw::{self, Printer},
     task,
 };
 use crate::{
-    client::lost,
+    client::Pages,
     commands::ls::age,
     context::Context,
     failure::Failure,
-    output::{sse, table::Table, visible},
+    output::{table::Table, visible},
     select,
 };
 
@@ -57,15 +56,9 @@ pub(super) struct CancelArgs {
 
 pub(super) async fn list(args: ListArgs, context: &mut Context) -> Result<u8, Failure> {
     let sandbox = select::reference(context, args.sandbox.as_deref()).await?;
-    let state = args.state.map_or_else(String::new, |state| format!("&state={state}"));
-    let (mut tasks, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let path = format!("{}?limit=200{state}{cursor}", paths::below_sandbox(&sandbox, "tasks"));
-        let page: Page<Task> = context.client.fetch(&path).await?;
-        tasks.extend(page.items);
-        let Some(next) = page.next_cursor else { break };
-        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
-    }
+    let state = args.state.map_or_else(String::new, |state| format!("?state={state}"));
+    let path = format!("{}{state}", paths::below_sandbox(&sandbox, "tasks"));
+    let tasks: Vec<Task> = context.client.all(&path).await?;
     let out = context.out;
     if out.is_json() {
         out.json(&tasks)?;
@@ -115,33 +108,20 @@ pub(super) async fn logs(args: LogsArgs, context: &mut Context) -> Result<u8, Fa
         return super::watch::watch(context, &task).await;
     }
     let mut printer = Printer::new(context.out, &task);
+    let path = paths::below_task(&task.id.to_string(), "events");
     if task.state.is_final() {
         // A stream of what is over ends by itself.
-        let path = paths::below_task(&task.id.to_string(), "events");
-        let mut body = context.client.feed(&path, 0).await?;
-        let mut reader = sse::Reader::default();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| lost("the stream was cut off").caused_by(&error))?;
-            let Ok(bytes) = frame.into_data() else { continue };
-            for event in reader.read(&bytes) {
-                printer.print(&draw::event(&event.data)?)?;
+        let mut events = context.client.feed(&path, 0).await?;
+        while let Some(event) = events.next().await? {
+            printer.print(&draw::event(&event.data)?)?;
+        }
+    } else {
+        let mut pages = Pages::of(&path);
+        while let Some(events) = pages.next(&mut context.client, usize::MAX).await? {
+            for event in &events {
+                printer.print(event)?;
             }
         }
-        return printer.finish().map(|()| 0);
-    }
-    let mut cursor = String::new();
-    loop {
-        let path = paths::below_task(&task.id.to_string(), "events");
-        let page: Page<TaskEvent> =
-            context.client.fetch(&format!("{path}?limit=200{cursor}")).await?;
-        if page.items.is_empty() {
-            break;
-        }
-        for event in &page.items {
-            printer.print(event)?;
-        }
-        let Some(next) = page.next_cursor else { break };
-        cursor = format!("&cursor={}", paths::escape(next.as_bytes()));
     }
     printer.finish().map(|()| 0)
 }

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::BodyExt as _;
 use sandbar_api::paths;
 use sandbar_types::{
     AgentEvent, Question, QuestionKind, Task, TaskEvent, TaskEventPayload, TaskFailure, TaskState,
@@ -20,7 +19,7 @@ use crate::{
     context::Context,
     desktop,
     failure::Failure,
-    output::{sse, units, visible},
+    output::{units, visible},
     signals::Signals,
     terminal,
 };
@@ -36,21 +35,16 @@ const CODE_FAILED: u8 = 1;
 pub(super) async fn watch(context: &mut Context, task: &Task) -> Result<u8, Failure> {
     let mut signals = Signals::listen()?;
     let path = paths::below_task(&task.id.to_string(), "events");
-    let mut body = context.client.feed(&path, 0).await?;
-    let mut reader = sse::Reader::default();
+    let mut events = context.client.feed(&path, 0).await?;
     let mut screen = Screen::new(context, task);
     let mut asking = Asking::default();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            frame = body.frame() => {
-                let Some(frame) = frame else { break };
-                let frame = frame.map_err(|error| lost("the stream was cut off").caused_by(&error))?;
-                let Ok(bytes) = frame.into_data() else { continue };
-                for event in reader.read(&bytes) {
-                    screen.show(&draw::event(&event.data)?, &mut asking)?;
-                }
+            event = events.next() => {
+                let Some(event) = event? else { break };
+                screen.show(&draw::event(&event.data)?, &mut asking)?;
             }
             request = asking.answer() => {
                 if let Some(asked) = &request.question
