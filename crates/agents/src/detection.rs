@@ -1,23 +1,12 @@
 //! What of an agent is on the host: values in, values out; whoever calls lists the files and runs the program.
 
-use crate::Agent;
-
 /// Whether somebody logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
     /// There is a login, and a token or key in it.
     Present,
-    /// There is none.
+    /// There is none, or the file is not what the agent writes.
     Absent,
-    /// There is a file, and it is not what the agent writes.
-    Unreadable,
-}
-
-/// The first of `paths` that is the agent's program. They are given in the order of `PATH`.
-#[must_use]
-pub fn installed<'a>(agent: &dyn Agent, paths: &[&'a str]) -> Option<&'a str> {
-    let program = agent.program()?;
-    paths.iter().copied().find(|path| path.rsplit('/').next() == Some(program))
 }
 
 /// What tells the version of an agent at this path.
@@ -49,7 +38,7 @@ pub fn login(file: Option<&str>) -> Login {
                 Login::Absent
             }
         }
-        Ok(_) | Err(_) => Login::Unreadable,
+        Ok(_) | Err(_) => Login::Absent,
     }
 }
 

@@ -24,13 +24,13 @@ mod rpc;
 mod seat;
 mod speech;
 
-pub use sandbar_types::Permissions;
+use sandbar_types::Permissions;
 
 pub use self::{
     agent::{Agent, Launch, Order},
     conversation::{Conversation, Step},
     credential::{Credential, CredentialKind, KeyHeader},
-    detection::{Login, installed, login, version, version_argv},
+    detection::{Login, login, version, version_argv},
     registry::{all, by_name},
     seat::{Prepared, Seat},
 };

@@ -2,8 +2,8 @@
 //! means nothing changes nothing.
 
 use proptest::prelude::*;
-use sandbar_agents::{Agent, Order, Permissions, Step, all};
-use sandbar_types::{Answer, ExitStatus};
+use sandbar_agents::{Agent, Order, Step, all};
+use sandbar_types::{Answer, ExitStatus, Permissions};
 
 /// Lines that mean something to some agent, in any order.
 const LINES: &[&str] = &[

@@ -1,7 +1,7 @@
 //! What real agents do not do, by the agent that follows a script.
 
-use sandbar_agents::{Order, Permissions, Step, by_name};
-use sandbar_types::{AgentEvent, Answer, QuestionKind, ToolState};
+use sandbar_agents::{Order, Step, by_name};
+use sandbar_types::{AgentEvent, Answer, Permissions, QuestionKind, ToolState};
 
 use crate::drive::{Place, Ran, React, run};
 

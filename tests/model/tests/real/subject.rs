@@ -1,7 +1,7 @@
 //! One agent, a fresh model and a fresh place for it.
 
-use sandbar_agents::{Agent, Order, Permissions, Step, by_name};
-use sandbar_types::{AgentEvent, Answer};
+use sandbar_agents::{Agent, Order, Step, by_name};
+use sandbar_types::{AgentEvent, Answer, Permissions};
 
 use crate::{
     drive::{Place, Ran, React, run},
