@@ -197,6 +197,8 @@ fn a_killed_server_leaves_no_half_checkpoint_and_no_half_restore() {
     let two = make(&server, &sandbox, Some("two"));
     let (first, second) = ("first 1\nfirst 400\n", "second 1\nsecond 400\n");
     let look = "cat f1 f400; cat f* | cut -d' ' -f1 | sort -u | wc -l";
+    let intent = checkpoints_dir(&server, &sandbox).join("intent.json");
+    let mut met = 0;
     for round in 0..12_u64 {
         let to = if round % 2 == 0 { &one } else { &two };
         std::thread::scope(|scope| {
@@ -206,17 +208,26 @@ fn a_killed_server_leaves_no_half_checkpoint_and_no_half_restore() {
                 let made = server.try_api("POST", &address(&sandbox, "checkpoints"), None);
                 (reply.map(|reply| reply.status), made.map(|reply| reply.status))
             });
-            // At another moment each time.
-            let until = std::time::Instant::now() + Duration::from_millis(20 + round * 25);
-            eventually("the moment comes", DEADLINE, || {
-                if std::time::Instant::now() >= until { Ok(()) } else { Err(()) }
-            });
+            if round % 3 == 0 {
+                // Looked for without a pause, because a restore takes but moments.
+                let end = std::time::Instant::now() + DEADLINE;
+                while !intent.exists() && !asking.is_finished() && std::time::Instant::now() < end {
+                    std::hint::spin_loop();
+                }
+            } else {
+                // At another moment each time.
+                let until = std::time::Instant::now() + Duration::from_millis(20 + round * 25);
+                eventually("the moment comes", DEADLINE, || {
+                    if std::time::Instant::now() >= until { Ok(()) } else { Err(()) }
+                });
+            }
             server.crash();
             asking.join().expect("it does not panic")
         })
         .0
         .ok();
         server.kill();
+        met += u32::from(intent.exists());
         server.restart();
         let seen = server.sh(&sandbox, look);
         let is_whole = seen == format!("{first}1\n") || seen == format!("{second}1\n");
@@ -231,6 +242,7 @@ fn a_killed_server_leaves_no_half_checkpoint_and_no_half_restore() {
         assert_eq!(there, known, "round {round}: only whole ones are there");
         assert_eq!(names(&dir.join("views")), BTreeSet::new(), "round {round}");
     }
+    assert!(met > 0, "no kill met a restore under way");
     restore(&server, &sandbox, &one);
     assert_eq!(server.sh(&sandbox, look), format!("{first}1\n"));
     restore(&server, &sandbox, &two);
