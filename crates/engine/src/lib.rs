@@ -93,7 +93,7 @@ pub use sandbar_runtime::{
     Caller, ProcessAction, Usage,
     doctor::{Finding, Verdict},
 };
-pub use sandbar_store::{AppFilter, CommitTimes, Driver, SettingRow};
+pub use sandbar_store::{AppFilter, CommitTimes, Driver, SettingRow, TaskCount};
 pub use sandbar_workspace::Sizes;
 pub use sandbox::{
     IdempotencyKey, Sandbox, SandboxCreateParams, SandboxCreated, SandboxSize, SandboxWatch,

@@ -12,8 +12,9 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use sandbar_runtime::LaunchError;
-use sandbar_types::QuotaKind;
+use sandbar_types::{QuotaKind, TaskState};
 
 use crate::{
     Error, ErrorKind, Result,
@@ -86,9 +87,21 @@ impl Drop for GaugeGuard {
 }
 
 /// Upper bounds of the buckets of [`Durations`], in microseconds.
-pub const DURATION_BOUNDS_US: [u64; 12] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000,
+pub const DURATION_BOUNDS_US: [u64; 14] = [
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    500_000,
+    2_500_000,
+    10_000_000,
     60_000_000,
+    600_000_000,
+    3_600_000_000,
 ];
 
 /// How long something took, as a histogram.
@@ -164,6 +177,10 @@ pub struct Metrics {
     pub quota_refusals: Counters,
     /// Logins that were refused.
     pub login_failures: Counters,
+    /// Tasks that are over, by how they ended.
+    pub tasks_ended: Counters,
+    /// Tasks whose turn had come, from then to their end.
+    pub tasks: Durations,
 }
 
 /// How something that was asked for ended.
@@ -214,6 +231,19 @@ impl Metrics {
         self.quota_refusals.add_one(kind.as_str());
     }
 
+    /// A task is over; `began` is when its turn had come.
+    pub(crate) fn task_ended(
+        &self,
+        state: TaskState,
+        (began, ended): (Option<Timestamp>, Timestamp),
+    ) {
+        self.tasks_ended.add_one(state.as_str());
+        if let Some(began) = began {
+            // A clock that was set back is no time.
+            self.tasks.add(ended.duration_since(began).try_into().unwrap_or_default());
+        }
+    }
+
     pub(crate) fn login_failed(&self, err: &Error) {
         self.login_failures.add_one(err.code());
     }
@@ -228,7 +258,7 @@ mod tests {
         let mut counts = DurationCounts::default();
         counts.add(Duration::from_millis(5));
         counts.add(Duration::from_secs(100));
-        assert_eq!(counts.buckets, [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(counts.buckets, [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2]);
         assert_eq!((counts.count, counts.sum_us), (2, 100_005_000));
     }
 

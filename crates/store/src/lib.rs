@@ -114,9 +114,9 @@ pub use setting::{SettingRow, setting_list, setting_put_in_txn};
 pub use snapshot::{SnapshotContents, SnapshotError};
 pub use store::Store;
 pub use task::{
-    TaskFilter, TaskRow, task_fetch, task_fetch_of_tenant, task_find_session, task_insert_in_txn,
-    task_list, task_list_finished_before, task_list_open, task_list_open_sandboxes,
-    task_remove_in_txn, task_update_in_txn,
+    TaskCount, TaskFilter, TaskRow, task_count_open, task_fetch, task_fetch_of_tenant,
+    task_find_session, task_insert_in_txn, task_list, task_list_finished_before, task_list_open,
+    task_list_open_sandboxes, task_remove_in_txn, task_update_in_txn,
 };
 pub use tenant::{
     TenantRow, tenant_fetch, tenant_find_name, tenant_has_sandbox, tenant_insert_in_txn,

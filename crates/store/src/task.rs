@@ -204,6 +204,38 @@ pub async fn task_list_open(
     rows.iter().map(read).collect()
 }
 
+/// How many tasks are in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskCount {
+    /// In which.
+    pub state: TaskState,
+    /// How many there are.
+    pub tasks: u64,
+    /// How many of them have a question that nobody answered yet.
+    pub asking: u64,
+}
+
+/// Counts the tasks that are not over. A state that none is in is left out.
+///
+/// # Errors
+/// The database failed, or a row cannot be read.
+pub async fn task_count_open(conn: &mut impl Reads) -> Result<Vec<TaskCount>, StoreError> {
+    let rows = query(
+        "SELECT state, COUNT(*) AS tasks, COUNT(question) AS asking FROM task WHERE is_final = 0 GROUP BY state ORDER BY state",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::query("count open tasks"))?;
+    let count = |found: &Row| {
+        Ok(TaskCount {
+            state: row::json(found, "state")?,
+            tasks: row::count(found, "tasks")?,
+            asking: row::count(found, "asking")?,
+        })
+    };
+    rows.iter().map(count).collect()
+}
+
 /// The sandboxes that have tasks that are not over.
 ///
 /// # Errors

@@ -36,7 +36,8 @@ mod talk;
 mod work;
 
 use sandbar_store::{
-    TaskFilter, TaskRow, Update, task_fetch_of_tenant, task_list, task_update_in_txn,
+    TaskCount, TaskFilter, TaskRow, Update, task_count_open, task_fetch_of_tenant, task_list,
+    task_update_in_txn,
 };
 use sandbar_types::{SandboxId, Task, TaskId, TaskResult, TaskState, TenantId};
 
@@ -67,6 +68,14 @@ impl Engine {
         let filter = TaskFilter { sandbox, state, before };
         let rows = task_list(&mut self.inner.store.read().await?, &filter, limit).await?;
         Ok(rows.into_iter().map(model::listed).collect())
+    }
+
+    /// Counts the tasks that are not over, by state.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn task_counts(&self) -> Result<Vec<TaskCount>> {
+        Ok(task_count_open(&mut self.inner.store.read().await?).await?)
     }
 
     /// Ends a task: one that waits for its turn at once, one that runs as soon as its agent has stopped or was stopped.

@@ -224,8 +224,11 @@ impl Run {
         self.row.state = state;
         self.row.question = None;
         self.row.result = Some(result);
-        self.row.finished_at = Some(self.engine.now());
-        self.save(Some(&payload)).await
+        let at = self.engine.now();
+        self.row.finished_at = Some(at);
+        self.save(Some(&payload)).await?;
+        self.engine.inner.metrics.task_ended(state, (self.row.started_at, at));
+        Ok(())
     }
 
     /// Writes down what happened, and tells who follows it.

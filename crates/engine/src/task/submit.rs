@@ -223,6 +223,7 @@ async fn end_in_txn(
     let event = event_insert_of_sandbox_in_txn(&mut txn, row.sandbox_id, at, &payload).await?;
     txn.commit().await?;
     engine.inner.event_written(event);
+    engine.inner.metrics.task_ended(state, (row.started_at, at));
     let dir = engine.inner.layout.task(row.id);
     if let Err(err) = blocking(move || end_history(dir, at, (state, result))).await? {
         // The store knows, and who follows is told by it.

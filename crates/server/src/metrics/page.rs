@@ -15,6 +15,10 @@ use super::{
 pub(crate) struct Seen {
     /// Sandboxes in each state.
     pub(crate) sandboxes: BTreeMap<&'static str, u64>,
+    /// Tasks that are not over, in each state.
+    pub(crate) tasks: BTreeMap<&'static str, u64>,
+    /// Tasks with a question that nobody answered yet.
+    pub(crate) tasks_asking: u64,
     /// What commits of the store took.
     pub(crate) commits: CommitTimes,
     /// How often the store could not be used.
@@ -65,6 +69,7 @@ impl Page<'_> {
         let mut text = Text::default();
         self.requests(&mut text);
         self.sandboxes(&mut text);
+        self.tasks(&mut text);
         self.review(&mut text);
         self.previews(&mut text);
         self.network(&mut text);
@@ -130,6 +135,26 @@ impl Page<'_> {
             "What comparisons found to do.",
         ))
         .values(engine.reconcile_actions.counts());
+    }
+
+    fn tasks(&self, text: &mut Text) {
+        let Self { engine, seen, .. } = self;
+        text.begin(gauge("sandbar_tasks", &["state"], "Tasks that are not over, by state."))
+            .values(seen.tasks.iter().map(|(state, count)| (*state, *count)));
+        text.begin(gauge(
+            "sandbar_tasks_asking",
+            &[],
+            "Tasks with a question that nobody answered yet.",
+        ))
+        .value(&[], seen.tasks_asking);
+        text.begin(counter("sandbar_tasks_ended_total", &["state"], "Tasks that are over."))
+            .values(engine.tasks_ended.counts());
+        text.begin(histogram(
+            "sandbar_task_duration_seconds",
+            &[],
+            "Time from a task's turn to its end.",
+        ))
+        .durations(&[], &engine.tasks.counts());
     }
 
     fn review(&self, text: &mut Text) {

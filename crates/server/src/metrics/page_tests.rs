@@ -17,8 +17,12 @@ fn what_is_counted_is_what_is_shown() {
     let _running = engine.execs_running.hold();
     server.preview(http::StatusCode::BAD_GATEWAY);
     server.rate_limited.add_one();
+    engine.tasks_ended.add_one("failed");
+    engine.tasks.add(Duration::from_secs(100));
     let seen = Seen {
         sandboxes: BTreeMap::from([("running", 2)]),
+        tasks: BTreeMap::from([("waiting", 3)]),
+        tasks_asking: 2,
         commits: CommitTimes { count: 2, sum: Duration::from_millis(3) },
         egress: EgressCounts { allowed: 3, denied: BTreeMap::from([("host_not_allowed", 4)]) },
         store_unavailable: 5,
@@ -28,6 +32,11 @@ fn what_is_counted_is_what_is_shown() {
     let text = Page { server: &server, engine: &engine, seen }.render();
     for line in [
         "sandbar_sandboxes{state=\"running\"} 2",
+        "sandbar_tasks{state=\"waiting\"} 3",
+        "sandbar_tasks_asking 2",
+        "sandbar_tasks_ended_total{state=\"failed\"} 1",
+        "sandbar_task_duration_seconds_bucket{le=\"60\"} 0",
+        "sandbar_task_duration_seconds_bucket{le=\"600\"} 1",
         "sandbar_store_commit_seconds_sum 0.003",
         "sandbar_store_commit_seconds_count 2",
         "sandbar_launch_failures_total{step=\"seed\"} 1",

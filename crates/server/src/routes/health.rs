@@ -9,7 +9,8 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use sandbar_api::{Doctor, Finding, Health, Ready, StateName, Verdict};
-use sandbar_engine::Engine;
+use sandbar_engine::{Engine, TaskCount};
+use sandbar_types::TaskState;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -70,8 +71,11 @@ async fn readyz_at_root(state: State<AppState>) -> Response {
 async fn metrics(State(state): State<AppState>) -> Response {
     const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
     let engine = &state.engine;
+    let tasks = task_counts(engine).await;
     let seen = Seen {
         sandboxes: count_by_state(engine),
+        tasks: tasks.iter().map(|one| (one.state.as_str(), one.tasks)).collect(),
+        tasks_asking: tasks.iter().map(|one| one.asking).sum(),
         commits: engine.commit_times(),
         store_unavailable: engine.store_unavailable_count(),
         egress: engine.egress_counts(),
@@ -88,6 +92,18 @@ async fn metrics(State(state): State<AppState>) -> Response {
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics_at_root(state: State<AppState>) -> Response {
     metrics(state).await
+}
+
+/// Those of a store that cannot be read are left out, as what it says of itself shows.
+async fn task_counts(engine: &Engine) -> Vec<TaskCount> {
+    let open = TaskState::ALL.iter().filter(|state| !state.is_final());
+    let mut counts: Vec<_> =
+        open.map(|state| TaskCount { state: *state, tasks: 0, asking: 0 }).collect();
+    for found in engine.task_counts().await.unwrap_or_default() {
+        counts.retain(|one| one.state != found.state);
+        counts.push(found);
+    }
+    counts
 }
 
 fn count_by_state(engine: &Engine) -> BTreeMap<&'static str, u64> {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use sandbar_store::{
     SandboxRow, TaskFilter, TaskRow, Update, WriteTxn, sandbox_insert_in_txn, sandbox_prune_in_txn,
-    task_fetch, task_fetch_of_tenant, task_find_session, task_insert_in_txn, task_list,
-    task_list_finished_before, task_list_open, task_list_open_sandboxes, task_remove_in_txn,
-    task_update_in_txn,
+    task_count_open, task_fetch, task_fetch_of_tenant, task_find_session, task_insert_in_txn,
+    task_list, task_list_finished_before, task_list_open, task_list_open_sandboxes,
+    task_remove_in_txn, task_update_in_txn,
 };
 use sandbar_types::{
     ExecId, Generation, Question, QuestionKind, SandboxId, TaskId, TaskResult, TaskSpec, TaskState,
@@ -21,6 +21,7 @@ on_both!(
     what_is_recorded_of_a_task_is_what_is_read_and_by_its_tenant_alone,
     a15_tasks_come_in_the_order_in_which_they_were_asked_for,
     tasks_go_with_the_history_of_their_sandbox_and_not_before,
+    tasks_that_are_not_over_are_counted_by_state,
 );
 
 fn at(second: i64) -> Timestamp {
@@ -149,4 +150,26 @@ async fn tasks_go_with_the_history_of_their_sandbox_and_not_before(Fresh { store
     assert_eq!(task_fetch(&mut txn, rows[1].id).await.unwrap(), None);
     drop(txn);
     store.close().await;
+}
+
+async fn tasks_that_are_not_over_are_counted_by_state(Fresh { store, .. }: &Fresh) {
+    let mut txn = store.begin().await.unwrap();
+    let owner = with_sandbox(&mut txn, "one").await;
+    let states = [TaskState::Queued, TaskState::Waiting, TaskState::Waiting, TaskState::Failed];
+    for (number, state) in states.into_iter().enumerate() {
+        let mut row = task(owner.id);
+        task_insert_in_txn(&mut txn, &row).await.unwrap();
+        row.state = state;
+        row.question = (number == 2).then(|| Question {
+            id: "q1".parse().unwrap(),
+            kind: QuestionKind::Question,
+            text: "which?".to_owned(),
+            options: Vec::new(),
+            free_text: true,
+        });
+        assert!(matches!(task_update_in_txn(&mut txn, &row).await, Ok(Update::Applied(_))));
+    }
+    let counts = task_count_open(&mut txn).await.unwrap();
+    let counts: Vec<_> = counts.iter().map(|one| (one.state, one.tasks, one.asking)).collect();
+    assert_eq!(counts, [(TaskState::Queued, 1, 0), (TaskState::Waiting, 2, 1)]);
 }
