@@ -6,30 +6,24 @@
 
 mod answers;
 mod ending;
+mod steps;
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
-use sandbar_agents::{Conversation, Step};
-use sandbar_types::{
-    ExecId, ExecState, ExitStatus, SandboxState, TaskEventPayload, TaskFailure, TaskSpec,
-};
+use sandbar_agents::Conversation;
+use sandbar_types::{ExecId, ExecState, ExitStatus, SandboxState, TaskFailure, TaskSpec};
 use tokio::time::Instant;
 
 use super::{
     feed::{Feed, Item},
     input::{self, Input, Sent},
     meter::Meter,
-    past::TRUNCATED,
     run::{Outcome, Run},
     stop::{Act, Stop, Why},
-    talk::{self, Do, Talk},
+    talk::Talk,
 };
 use crate::{Error, Result, exec::ExecSession};
 
-/// LIMIT: events of one task that are made of what its agent prints.
-const EVENTS_MAX: u64 = 200_000;
-/// LIMIT: bytes of one history.
-const HISTORY_BYTES_MAX: u64 = 256 << 20;
 /// How long the log of before may be silent before what follows is taken for new.
 const REPLAY_PATIENCE: Duration = Duration::from_secs(5);
 /// Far enough away to be never.
@@ -226,84 +220,6 @@ impl<'r> Attendance<'r> {
     async fn go_live(&mut self) -> Result<()> {
         self.replay_until = None;
         self.settle(None).await
-    }
-
-    async fn carry_out(&mut self, to_do: Vec<Do>) -> Result<()> {
-        let mut waiting = VecDeque::from(to_do);
-        while let Some(to_do) = waiting.pop_front() {
-            match to_do {
-                Do::Tell(payload) => self.tell_of_agent(payload)?,
-                Do::Step(step) => {
-                    let more = self.step(step).await?;
-                    // What an answer of before leads to comes before what was said after it.
-                    for to_do in more.into_iter().rev() {
-                        waiting.push_front(to_do);
-                    }
-                }
-            }
-        }
-        self.run.announce();
-        Ok(())
-    }
-
-    async fn step(&mut self, step: Step) -> Result<Vec<Do>> {
-        match step {
-            Step::Event(_) => {}
-            Step::Send(text) => self.send(text).await?,
-            Step::CloseInput => drop(self.input.end()),
-            Step::Ask(question) => return self.ask(question).await,
-            Step::Unask(id) => return self.unask(&id).await,
-            Step::Session(session) => {
-                if self.run.row.session.as_ref() != Some(&session) {
-                    self.run.row.session = Some(session);
-                    self.run.save(None).await?;
-                }
-            }
-            Step::Usage(usage) => self.run.usage = Some(usage),
-            Step::Finished(outcome) => {
-                self.finished.get_or_insert(outcome);
-                self.input.end();
-                if self.stop.is_none() {
-                    self.begin_stop(Why::Done).await?;
-                }
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    async fn send(&mut self, text: String) -> Result<()> {
-        self.sends += 1;
-        if self.sends <= self.sent.count {
-            return Ok(());
-        }
-        if self.sends == self.sent.count + 1 && self.sent.is_in_doubt && self.is_doubt_real {
-            // Nobody knows how much of it came through; twice may be worse than not at all.
-            return self.begin_stop(Why::Interrupted).await;
-        }
-        if !self.input.send(text) {
-            let text = "the agent does not read what it is told".to_owned();
-            return match talk::status(text) {
-                Do::Tell(payload) => self.tell_of_agent(payload),
-                Do::Step(_) => Ok(()),
-            };
-        }
-        Ok(())
-    }
-
-    /// Writes down what was made of the agent's output, unless an earlier server did.
-    fn tell_of_agent(&mut self, payload: TaskEventPayload) -> Result<()> {
-        self.told += 1;
-        if self.told <= self.run.past.told || self.run.past.is_truncated {
-            return Ok(());
-        }
-        if self.told > EVENTS_MAX || self.run.history.bytes() > HISTORY_BYTES_MAX {
-            self.run.past.is_truncated = true;
-            return match talk::status(TRUNCATED.to_owned()) {
-                Do::Tell(payload) => self.run.note(payload),
-                Do::Step(_) => Ok(()),
-            };
-        }
-        self.run.note(payload)
     }
 
     /// Whether it works now is seen anew: it does not while it waits for an answer, or is frozen.
