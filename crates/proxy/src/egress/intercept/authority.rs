@@ -174,6 +174,6 @@ mod tests {
         let pem = authority.certificate().as_bytes();
         let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap();
         roots.add(certificate).unwrap();
-        assert!(!super::super::outside(roots).unwrap().enable_early_data);
+        assert!(!crate::egress::outside(roots).unwrap().enable_early_data);
     }
 }
