@@ -2,20 +2,29 @@
 
 use std::{fs, io, net::SocketAddr, path::PathBuf, process::Command, thread};
 
-use sandbar_test_model::{Model, ModelConfig, Record, Recorder, Tls};
+use sandbar_test_model::{Logins, Model, ModelConfig, Record, Recorder, Tls};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::Server;
 
 /// The names that it answers for.
-pub const MODEL_HOSTS: [&str; 3] =
-    ["api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"];
+pub const MODEL_HOSTS: [&str; 7] = [
+    "api.anthropic.com",
+    "api.openai.com",
+    "generativelanguage.googleapis.com",
+    // For those who logged in, and where they get their tokens.
+    "chatgpt.com",
+    "auth.openai.com",
+    "cloudcode-pa.googleapis.com",
+    "oauth2.googleapis.com",
+];
 
 /// A model that listens until it is dropped.
 #[derive(Debug)]
 pub struct ServedModel {
     recorder: Recorder,
+    logins: Logins,
     dir: tempfile::TempDir,
     end: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -32,7 +41,9 @@ impl ServedModel {
         certificates(&dir);
         let recorder = Recorder::default();
         let tls = Tls { cert: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
-        let config = ModelConfig { tls: Some(tls), recorder: recorder.clone() };
+        let logins = Logins::default();
+        let config =
+            ModelConfig { tls: Some(tls), recorder: recorder.clone(), logins: logins.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
         let model = runtime.block_on(bind(&config)).expect("an address of this host is free");
@@ -48,7 +59,13 @@ impl ServedModel {
                 }
             });
         });
-        Self { recorder, dir, end: Some(end), thread: Some(thread) }
+        Self { recorder, logins, dir, end: Some(end), thread: Some(thread) }
+    }
+
+    /// What its token endpoints answer.
+    #[must_use]
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// Starts a server that finds the model behind the true names, believes it, and may reach it.

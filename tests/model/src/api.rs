@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    anthropic, chat, gemini, responses,
+    anthropic, chat, code_assist, gemini, responses,
     script::{Reply, Tool, Turn},
 };
 
@@ -14,6 +14,7 @@ pub(crate) enum Api {
     Responses,
     Chat,
     Gemini,
+    CodeAssist,
 }
 
 impl Api {
@@ -25,6 +26,11 @@ impl Api {
             Some(Self::Responses)
         } else if path.ends_with("/chat/completions") {
             Some(Self::Chat)
+        } else if matches!(
+            path,
+            "/v1internal:generateContent" | "/v1internal:streamGenerateContent"
+        ) {
+            Some(Self::CodeAssist)
         } else if path.ends_with(":generateContent") || path.ends_with(":streamGenerateContent") {
             Some(Self::Gemini)
         } else {
@@ -36,7 +42,7 @@ impl Api {
     pub(crate) fn is_streamed(self, path: &str, body: &Value) -> bool {
         match self {
             Self::Anthropic | Self::Responses | Self::Chat => body["stream"] == true,
-            Self::Gemini => path.ends_with(":streamGenerateContent"),
+            Self::Gemini | Self::CodeAssist => path.ends_with(":streamGenerateContent"),
         }
     }
 
@@ -46,6 +52,7 @@ impl Api {
             Self::Responses => responses::turn(body),
             Self::Chat => chat::turn(body),
             Self::Gemini => gemini::turn(body),
+            Self::CodeAssist => code_assist::turn(body),
         }
     }
 
@@ -55,7 +62,7 @@ impl Api {
             Self::Anthropic => anthropic::begin(),
             Self::Responses => responses::begin(),
             Self::Chat => chat::begin(),
-            Self::Gemini => String::new(),
+            Self::Gemini | Self::CodeAssist => String::new(),
         }
     }
 
@@ -66,6 +73,7 @@ impl Api {
             Self::Responses => responses::word(word),
             Self::Chat => chat::word(word),
             Self::Gemini => gemini::word(word),
+            Self::CodeAssist => code_assist::word(word),
         }
     }
 
@@ -76,6 +84,7 @@ impl Api {
             Self::Responses => responses::end(text),
             Self::Chat => chat::end(),
             Self::Gemini => gemini::end(),
+            Self::CodeAssist => code_assist::end(),
         }
     }
 
@@ -86,6 +95,7 @@ impl Api {
             Self::Responses => responses::tool(tool, input),
             Self::Chat => chat::tool(tool, input),
             Self::Gemini => gemini::tool(tool, input),
+            Self::CodeAssist => code_assist::tool(tool, input),
         }
     }
 
@@ -96,6 +106,7 @@ impl Api {
             Self::Responses => responses::whole(reply),
             Self::Chat => chat::whole(reply),
             Self::Gemini => gemini::whole(reply),
+            Self::CodeAssist => code_assist::whole(reply),
         }
     }
 
@@ -113,7 +124,7 @@ impl Api {
             Self::Responses | Self::Chat => {
                 json!({ "error": { "type": kind, "code": null, "param": null, "message": message } })
             }
-            Self::Gemini => {
+            Self::Gemini | Self::CodeAssist => {
                 let status_text = match status {
                     429 => "RESOURCE_EXHAUSTED",
                     500.. => "INTERNAL",

@@ -38,7 +38,7 @@ pub(crate) fn turn(body: &Value) -> Turn {
     turn
 }
 
-fn response(parts: &Value, reason: Option<&str>) -> Value {
+pub(crate) fn response(parts: &Value, reason: Option<&str>) -> Value {
     let mut candidate = json!({ "index": 0, "content": { "role": "model", "parts": parts } });
     if let Some(reason) = reason {
         candidate["finishReason"] = json!(reason);
@@ -69,7 +69,7 @@ pub(crate) fn tool(tool: &Tool, input: &Value) -> String {
     event(None, &called(tool, input))
 }
 
-fn called(tool: &Tool, input: &Value) -> Value {
+pub(crate) fn called(tool: &Tool, input: &Value) -> Value {
     let call = json!({ "name": tool.name, "args": input });
     response(&json!([{ "functionCall": call }]), Some("STOP"))
 }

@@ -5,13 +5,17 @@
 mod anthropic;
 mod api;
 mod chat;
+mod chatgpt;
+mod code_assist;
 mod gemini;
+mod logins;
 mod record;
 mod responses;
 mod script;
 mod server;
 
 pub use self::{
+    logins::Logins,
     record::{Record, Recorder},
     server::{Model, ModelConfig, Tls},
 };

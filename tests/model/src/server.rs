@@ -1,6 +1,9 @@
 //! The server: one connection after the other, plain or with TLS.
 
-use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, io, io::Read as _, net::SocketAddr, path::PathBuf, sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -8,12 +11,13 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Request, Response,
     body::{Frame, Incoming},
-    header::CONTENT_TYPE,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use ruzstd::decoding::StreamingDecoder;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,6 +29,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     api::Api,
+    chatgpt, code_assist,
+    logins::Logins,
     record::{Record, Recorder},
     script::{Reply, Script},
 };
@@ -51,6 +57,8 @@ pub struct ModelConfig {
     pub tls: Option<Tls>,
     /// Where requests go.
     pub recorder: Recorder,
+    /// What its token endpoints answer.
+    pub logins: Logins,
 }
 
 /// A server that listens.
@@ -73,6 +81,7 @@ impl std::fmt::Debug for Model {
 struct Shared {
     script: Script,
     recorder: Recorder,
+    logins: Logins,
 }
 
 impl Model {
@@ -84,7 +93,8 @@ impl Model {
     pub async fn bind(address: SocketAddr, config: ModelConfig) -> io::Result<Self> {
         let tls = config.tls.as_ref().map(acceptor).transpose()?;
         let listener = TcpListener::bind(address).await?;
-        let shared = Arc::new(Shared { script: Script::default(), recorder: config.recorder });
+        let ModelConfig { recorder, logins, tls: _ } = config;
+        let shared = Arc::new(Shared { script: Script::default(), recorder, logins });
         Ok(Self { listener, tls, shared })
     }
 
@@ -150,7 +160,9 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return text(400, "the body ended early") };
-    let body = body.to_bytes();
+    let Some(body) = decoded(&parts.headers, body.to_bytes()) else {
+        return text(400, "the body is not compressed as it says");
+    };
     let body = serde_json::from_slice(&body)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
     let headers = parts.headers.iter().map(|(name, value)| {
@@ -163,10 +175,25 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
         body: body.clone(),
     });
     let path = parts.uri.path();
+    if path.starts_with("/backend-api/") && !parts.headers.contains_key(AUTHORIZATION) {
+        return text(401, "nobody is logged in");
+    }
+    let account = parts.headers.get("chatgpt-account-id").and_then(|id| id.to_str().ok());
+    if let Some(answered) = code_assist::answer(path).or_else(|| chatgpt::answer(path, account)) {
+        return whole(200, &answered);
+    }
     match Api::of(path) {
         Some(api) if parts.method == "POST" => {
             let reply = shared.script.reply(&api.turn(&body));
             written(api, reply, api.is_streamed(path, &body))
+        }
+        // Codex speaks over WebSockets where it may, and asks as usual where it is told that it may not.
+        Some(Api::Responses) => whole(426, &json!({})),
+        Some(_) | None if path == "/token" || path == "/oauth/token" => {
+            match shared.logins.answer(&body) {
+                Some(tokens) => whole(200, &tokens),
+                None => whole(400, &json!({ "error": "invalid_grant" })),
+            }
         }
         Some(_) | None if path.ends_with("/count_tokens") => {
             whole(200, &json!({ "input_tokens": 11 }))
@@ -181,6 +208,16 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
             whole(404, &json!({ "error": { "type": "not_found_error", "message": "not found" } }))
         }
     }
+}
+
+/// The body as it was written: Codex compresses it for ChatGPT.
+fn decoded(headers: &HeaderMap, body: Bytes) -> Option<Bytes> {
+    if headers.get(CONTENT_ENCODING).is_none_or(|coding| coding != "zstd") {
+        return Some(body);
+    }
+    let mut whole = Vec::new();
+    StreamingDecoder::new(&*body).ok()?.read_to_end(&mut whole).ok()?;
+    Some(whole.into())
 }
 
 fn written(api: Api, reply: Reply, is_streamed: bool) -> Response<Body> {

@@ -14,7 +14,7 @@ pub(crate) fn serve() -> Served {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let recorder = Recorder::default();
-    let config = ModelConfig { tls: None, recorder: recorder.clone() };
+    let config = ModelConfig { recorder: recorder.clone(), ..ModelConfig::default() };
     let model = runtime.block_on(Model::bind("127.0.0.1:0".parse().unwrap(), config)).unwrap();
     let url = format!("http://{}", model.address().unwrap());
     runtime.spawn(model.serve());
