@@ -8,6 +8,7 @@
 //! [`claude`] for the stream of Claude Code, [`codex`] for Codex's app server, [`command`] for anything else. What they
 //! share is small: [`rpc`] reads JSON-RPC, [`form`] keeps questions apart, [`speech`] remembers what was said last.
 //! [`seat`] is for those who start one by hand.
+//! [`mod@login`] knows the files that logins are in.
 //! `tests/model` drives the real programs through these.
 
 mod acp;
@@ -19,6 +20,7 @@ mod conversation;
 mod credential;
 mod detection;
 mod form;
+mod login;
 mod registry;
 mod rpc;
 mod seat;
@@ -29,8 +31,9 @@ use sandbar_types::Permissions;
 pub use self::{
     agent::{Agent, Launch, Order},
     conversation::{Conversation, Step},
-    credential::{Credential, CredentialKind, KeyHeader},
+    credential::{Credential, CredentialKind, KeyHeader, TokenBody, TokenEndpoint},
     detection::{Login, login, version, version_argv},
+    login::{HostLogin, OAuthClient, StandIn, client_of, expires_at, of_file},
     registry::{all, by_name},
     seat::{Prepared, Seat},
 };

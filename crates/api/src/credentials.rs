@@ -121,6 +121,9 @@ pub struct CredentialRenewalRequest {
     /// Who asks, as the endpoint knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// What the endpoint knows who asks by, where it wants that. It goes to the token endpoint alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
 }
 
 /// Changes a credential. What is absent stays as it is, the value too.

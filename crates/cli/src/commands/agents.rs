@@ -1,15 +1,16 @@
 //! `sandbar agents`: coding agents and the keys that they work with, which never get into a sandbox.
 
+mod client;
 mod install;
 mod list;
 mod login;
 
 use std::{env, path::PathBuf};
 
-use sandbar_api::{CredentialCreateRequest, CredentialRenewalRequest, KnownAgent, Secret, paths};
+use sandbar_api::{CredentialCreateRequest, KnownAgent, Secret, paths};
 use sandbar_types::{AgentName, EnvName};
 
-use self::login::{Found, Renewing, of_login};
+use self::login::{Found, of_login};
 use crate::{
     commands::secret::{bind_request, read_value},
     context::Context,
@@ -83,12 +84,7 @@ async fn connect(args: ConnectArgs, context: &mut Context) -> Result<(), Failure
     let of_provider = env.as_ref().map(|env| format!(".{}", env.as_str().to_ascii_lowercase()));
     let name = format!("agent.{}{}", agent.name, of_provider.unwrap_or_default());
     let is_renewed = renewal.is_some();
-    let renewal = renewal.map(|Renewing { refresh_token, expires_at }| CredentialRenewalRequest {
-        refresh_token: Secret(refresh_token),
-        expires_at,
-        token_url: args.token_url.clone(),
-        client_id: None,
-    });
+    let renewal = renewal.map(|renewing| renewing.request(args.token_url.clone()));
     let request = CredentialCreateRequest {
         name: name.parse().map_err(|error| {
             Failure::usage("the name of the agent is no name of a secret").caused_by(&error)

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use sandbar_agents::{Agent, Credential, CredentialKind};
+use jiff::Timestamp;
+use sandbar_agents::{Agent, Credential, CredentialKind, KeyHeader};
+use sandbar_secrets::ExposeSecret as _;
+use sandbar_store::CredentialRow;
 use sandbar_types::{
     AgentName, EnvName, InjectionPlace, InjectionRule, SandboxId, TOOLBOX, TenantId,
 };
@@ -102,11 +105,17 @@ pub(crate) async fn of_agent(
     agent: &AgentName,
 ) -> Result<Option<&'static Credential>> {
     let rows = wire::rows(inner, sandbox).await?;
-    let bound = rows.iter().filter(|row| row.agent.as_ref() == Some(agent));
-    let mut variables = bound.filter_map(|row| row.env.as_ref());
-    Ok(variables.find_map(|name| {
-        Credential::of(agent.as_str()).find(|known| known.env.contains(&name.as_str()))
-    }))
+    let mut ways: Vec<_> =
+        rows.iter().filter(|row| row.agent.as_ref() == Some(agent)).filter_map(way).collect();
+    // What a variable takes is used before what a file does, as the agents do.
+    ways.sort_by_key(|way| way.env.is_empty());
+    Ok(ways.first().copied())
+}
+
+/// What is known of the way that a credential is of.
+pub(super) fn way(row: &CredentialRow) -> Option<&'static Credential> {
+    let env = row.env.as_ref().map(EnvName::as_str);
+    Credential::of_placed(row.agent.as_ref()?.as_str(), env, &row.placeholder)
 }
 
 /// Adds what is known of the agent to what is not said.
@@ -119,32 +128,35 @@ pub(super) fn complete(mut params: CredentialCreateParams) -> Result<CredentialC
         return Ok(params);
     }
     let known = known(&params)?;
-    let Some(variable) = known.env.first() else {
-        let (agent, provider) = (known.agent, known.provider);
-        let message = format!(
-            "`{agent}` reads its login, {provider}, from no variable, so that it cannot be put into requests"
-        );
-        return Err(invalid(message).hint("give it a key of an API"));
-    };
+    if let Some(stand_in) = known.stand_in {
+        let token = params.value.expose_secret();
+        if stand_in.content("placeholder", token, Timestamp::UNIX_EPOCH).is_none() {
+            let message =
+                format!("the token does not say whose it is, as those of {} do", known.provider);
+            return Err(invalid(message).hint("log in anew with the agent on the host"));
+        }
+    }
     let hosts: Vec<(String, u16)> = match host {
         Some(host) => vec![split(&host)?],
         None => known.hosts.iter().map(|host| ((*host).to_owned(), 443)).collect(),
     };
-    let rule = |(host, port): &(String, u16), header: sandbar_agents::KeyHeader| InjectionRule {
+    let rule = |(host, port): &(String, u16), path: &str, header: KeyHeader| InjectionRule {
         host: host.clone(),
         port: *port,
         methods: Vec::new(),
-        path: "/".to_owned(),
+        path: path.to_owned(),
         place: InjectionPlace::Header {
             name: header.name.to_owned(),
             template: header.value("{}"),
         },
     };
-    let rules =
-        hosts.iter().flat_map(|host| known.headers.iter().map(|header| rule(host, *header)));
-    params.rules = rules.collect();
-    let env = || variable.parse().expect("it is a name of a variable");
-    params.env = Some(params.env.unwrap_or_else(env));
+    for host in &hosts {
+        for path in known.paths {
+            params.rules.extend(known.headers.iter().map(|header| rule(host, path, *header)));
+        }
+    }
+    let first = known.env.first().map(|name| name.parse().expect("it is a name of a variable"));
+    params.env = params.env.or(first);
     params.prefix = Some(params.prefix.unwrap_or_else(|| known.key_prefix.to_owned()));
     Ok(params)
 }
@@ -227,12 +239,29 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_no_variable_takes_is_refused_by_name() {
-        for agent in ["codex", "gemini"] {
-            let refused = complete(params(agent, Login::OAuth, None)).unwrap_err();
-            assert!(refused.message().contains("login"), "{}", refused.message());
+    fn c2_a_login_that_no_variable_takes_has_what_stands_for_it_and_gets_no_more_than_it_needs() {
+        let opaque = complete(params("codex", Login::OAuth, None)).unwrap_err();
+        assert!(opaque.message().contains("whose"), "{}", opaque.message());
+        // `{"https://api.openai.com/auth":{"chatgpt_account_id":"a"}}`
+        let token =
+            "e30.eyJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9hY2NvdW50X2lkIjoiYSJ9fQ.s";
+        let login =
+            CredentialCreateParams { value: token.into(), ..params("codex", Login::OAuth, None) };
+        let complete = complete(login).unwrap();
+        assert_eq!((complete.env, complete.prefix.as_deref()), (None, Some("chatgpt-")));
+        let paths: Vec<&str> = complete.rules.iter().map(|rule| rule.path.as_str()).collect();
+        assert_eq!(paths, ["/backend-api/codex", "/backend-api/wham/accounts/check"]);
+        assert!(super::super::check_rules(&complete.rules).is_ok());
+    }
+
+    #[test]
+    fn c2_logins_that_a_variable_takes_need_nothing_else() {
+        for (agent, variable) in
+            [("claude-code", "CLAUDE_CODE_OAUTH_TOKEN"), ("gemini", "GOOGLE_CLOUD_ACCESS_TOKEN")]
+        {
+            let complete = complete(params(agent, Login::OAuth, None)).unwrap();
+            assert_eq!(complete.env.as_ref().map(EnvName::as_str), Some(variable));
         }
-        assert!(complete(params("claude-code", Login::OAuth, None)).is_ok());
     }
 
     #[test]

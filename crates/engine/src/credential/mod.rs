@@ -8,6 +8,7 @@ mod agents;
 mod changes;
 mod model;
 mod renewal;
+mod stand_in;
 mod trust;
 mod values;
 mod why;
@@ -20,10 +21,10 @@ use sandbar_store::{
 };
 use sandbar_types::{CredentialId, Generation, InjectionRule, InvalidRule, TenantId};
 
-use self::values::Part;
 pub(crate) use self::{
     agents::of_agent,
     changes::Changes,
+    stand_in::stand_in,
     trust::prepare,
     wire::{begin, bound, placeholders},
 };
@@ -38,6 +39,7 @@ pub use self::{
     why::{CredentialWhy, WhyRequest},
     wire::{RenewalAsk, Wire, WireCredential, WireRenewal, WireTold},
 };
+use self::{renewal::RenewalSecrets, values::Part};
 use crate::{Engine, Error, ErrorKind, Result, error::require_seen};
 
 /// LIMIT: credentials of one tenant, app or sandbox.
@@ -78,7 +80,7 @@ impl Engine {
         values::check(&params.value)?;
         let placeholder = values::placeholder(params.prefix.as_deref().unwrap_or_default())?;
         let renewal = params.renewal.map(|renewal| renewal.plan(params.agent.as_ref()));
-        let (renewal, refresh) = renewal.transpose()?.unzip();
+        let (renewal, secrets) = renewal.transpose()?.unzip();
         let now = self.now();
         let row = CredentialRow {
             id: CredentialId::generate(),
@@ -110,8 +112,8 @@ impl Engine {
         }
         credential_insert_in_txn(&mut txn, &row).await?;
         values::put(&mut txn, &ring, (&row, now), (Part::Value, &params.value)).await?;
-        if let Some(refresh) = &refresh {
-            values::put(&mut txn, &ring, (&row, now), (Part::Refresh, refresh)).await?;
+        if let Some(secrets) = &secrets {
+            secrets.put(&mut txn, &ring, (&row, now)).await?;
         }
         txn.commit().await?;
         drop(ring);
@@ -165,7 +167,7 @@ impl Engine {
         let mut row = fetch(&mut txn, which).await?;
         row.env = env.unwrap_or(row.env);
         if value.is_some() && row.renewal.take().is_some() {
-            values::remove(&mut txn, &row, Part::Refresh).await?;
+            RenewalSecrets::remove(&mut txn, &row).await?;
         }
         row.rules = checked(rules.unwrap_or(row.rules))?;
         row.updated_at = self.now();
@@ -195,6 +197,7 @@ impl Engine {
         let row = fetch(&mut txn, which).await?;
         credential_remove_in_txn(&mut txn, row.tenant_id, row.id).await?;
         txn.commit().await?;
+        self.inner.credentials.renewals.forget(row.id);
         self.inner.credentials.tell(row.tenant_id);
         Ok(())
     }

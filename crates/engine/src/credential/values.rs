@@ -16,6 +16,9 @@ const VALUE_BYTES: std::ops::RangeInclusive<usize> = 8..=(16 << 10);
 /// LIMIT: bytes of what a placeholder begins with.
 const PREFIX_BYTES_MAX: usize = 32;
 
+/// What every placeholder holds.
+pub(super) const PLACEHOLDER: &str = "sbx-placeholder-";
+
 pub(super) fn check(value: &SecretString) -> Result<()> {
     let value = value.expose_secret();
     if !VALUE_BYTES.contains(&value.len()) {
@@ -34,7 +37,7 @@ pub(super) fn placeholder(prefix: &str) -> Result<String> {
     if prefix.len() > PREFIX_BYTES_MAX || !prefix.bytes().all(is_plain) {
         return Err(invalid("a placeholder begins with letters, digits, `-`, `_` and `.` only"));
     }
-    Ok(format!("{prefix}sbx-placeholder-{}", uuid::Uuid::new_v4().simple()))
+    Ok(format!("{prefix}{PLACEHOLDER}{}", uuid::Uuid::new_v4().simple()))
 }
 
 /// What is sealed of a credential.
@@ -44,12 +47,15 @@ pub(super) enum Part {
     Value,
     /// What a new value is asked for with. It goes to the token endpoint, and to no way out.
     Refresh,
+    /// What the token endpoint knows by who asks. It goes there, and to no way out.
+    Client,
 }
 
 fn key(row: &CredentialRow, part: Part) -> ConfigKey {
     let key = match part {
         Part::Value => "VALUE",
         Part::Refresh => "REFRESH",
+        Part::Client => "CLIENT",
     };
     ConfigKey {
         tenant_id: row.tenant_id,

@@ -9,6 +9,7 @@ use sandbar_types::{CredentialName, EnvName, InjectionRule, SandboxId, Target, T
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    agents,
     renewal::Renewal,
     trust,
     values::{self, Part},
@@ -225,7 +226,7 @@ pub(crate) async fn bound(inner: &Inner, id: SandboxId) -> Result<Vec<Target>> {
     Ok(rules.filter_map(|rule| rule.target()).collect())
 }
 
-/// Variables with placeholders for the programs of a sandbox; what it sets itself wins.
+/// Variables with placeholders for the programs of a sandbox, and those that make them look; what it sets itself wins.
 pub(crate) async fn placeholders(
     inner: &Inner,
     id: SandboxId,
@@ -233,7 +234,15 @@ pub(crate) async fn placeholders(
     let Some(row) = inner.actors().get(&id).map(|handle| handle.row()) else {
         return Ok(BTreeMap::new());
     };
-    let found = rows(inner, id).await?;
-    let named = found.into_iter().filter_map(|found| Some((found.env?, found.placeholder)));
-    Ok(named.filter(|(name, _)| !row.spec.env.contains_key(name)).collect())
+    let mut variables = BTreeMap::new();
+    for found in rows(inner, id).await? {
+        let switches = agents::way(&found).map_or(&[][..], |way| way.switches);
+        for (name, value) in switches {
+            variables
+                .insert(name.parse().expect("it is a name of a variable"), (*value).to_owned());
+        }
+        variables.extend(found.env.map(|name| (name, found.placeholder)));
+    }
+    variables.retain(|name, _| !row.spec.env.contains_key(name));
+    Ok(variables)
 }

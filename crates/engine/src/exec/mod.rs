@@ -22,7 +22,7 @@ pub use self::{
     model::{Captured, Exec, ExecItem, ExecResult},
     session::{ExecReader, ExecSession, ExecWriter},
 };
-use crate::{Engine, Error, ErrorKind, Result, actor::Ordinary, trace::TRACES};
+use crate::{Engine, Error, ErrorKind, Result, actor::Ordinary, credential, trace::TRACES};
 
 /// How long a supervisor may take until it has heard a signal.
 const SIGNAL_HEARD_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -37,6 +37,12 @@ impl Engine {
     #[tracing::instrument(target = TRACES, name = "exec start", skip_all, fields(sandbox.id = %id))]
     pub async fn exec_start(&self, id: SandboxId, spec: ExecSpec) -> Result<ExecSession> {
         check(&spec)?;
+        credential::stand_in(self, id, &spec).await?;
+        self.exec_begin(id, spec).await
+    }
+
+    /// Starts a command as it is: nothing is made for it before.
+    pub(crate) async fn exec_begin(&self, id: SandboxId, spec: ExecSpec) -> Result<ExecSession> {
         let (reply, answer) = oneshot::channel();
         self.inner.actor(id)?.send(Ordinary::Exec { spec, reply })?;
         answer.await.unwrap_or_else(|_gone| {

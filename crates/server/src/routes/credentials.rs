@@ -87,6 +87,7 @@ async fn credential_create(
             expires_at: renewal.expires_at,
             token_url: renewal.token_url,
             client_id: renewal.client_id,
+            client_secret: renewal.client_secret.map(|secret| secret.0.into()),
         }),
     };
     let made = state.engine.credential_create(principal.tenant, params).await?;

@@ -71,12 +71,18 @@ async fn row(mut agent: KnownAgent, home: &Path) -> Row {
 
 /// Where a program of the `PATH` is, or one of the toolbox.
 fn program_path(name: &str, home: &Path) -> Option<PathBuf> {
+    program_paths(name, home).next()
+}
+
+/// Every place of the `PATH` that has a program, then that of the toolbox.
+pub(super) fn program_paths(name: &str, home: &Path) -> impl Iterator<Item = PathBuf> {
     // It may come from a server elsewhere: a name, and not a place.
     let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    let path = env::var_os("PATH").filter(|_| is_name)?;
-    let dirs = env::split_paths(&path).filter(|dir| dir.is_absolute());
-    let mut paths = dirs.chain([Toolbox::of_home(home).programs()]).map(|dir| dir.join(name));
-    paths.find(|path| path.is_file())
+    let path = env::var_os("PATH").filter(|_| is_name).unwrap_or_default();
+    let dirs: Vec<PathBuf> = env::split_paths(&path).filter(|dir| dir.is_absolute()).collect();
+    let toolbox = is_name.then(|| Toolbox::of_home(home).programs());
+    let paths: Vec<PathBuf> = dirs.into_iter().chain(toolbox).map(|dir| dir.join(name)).collect();
+    paths.into_iter().filter(|path| path.is_file())
 }
 
 /// What a program says that its version is; `None` where it says nothing in time.

@@ -7,11 +7,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use sandbar_agents::{Credential, CredentialKind};
-use sandbar_api::CredentialLogin;
+use sandbar_agents::{Credential, CredentialKind, HostLogin, OAuthClient};
+use sandbar_api::{CredentialLogin, CredentialRenewalRequest, Secret};
 use sandbar_types::EnvName;
 use serde_json::Value;
 
+use super::client;
 use crate::failure::Failure;
 
 /// LIMIT: bytes that are read of a login.
@@ -36,10 +37,27 @@ pub(super) struct Found {
 }
 
 /// What a login is renewed with.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Renewing {
-    pub(super) refresh_token: String,
-    pub(super) expires_at: Option<Timestamp>,
+    refresh_token: String,
+    expires_at: Option<Timestamp>,
+    /// Who asks, where the server does not know it.
+    client: Option<OAuthClient>,
+}
+
+impl Renewing {
+    /// As the server is asked, with another token endpoint where there is one.
+    pub(super) fn request(self, token_url: Option<String>) -> CredentialRenewalRequest {
+        let (client_id, client_secret) =
+            self.client.map(|OAuthClient { id, secret }| (id, Secret(secret))).unzip();
+        CredentialRenewalRequest {
+            refresh_token: Secret(self.refresh_token),
+            expires_at: self.expires_at,
+            token_url,
+            client_id,
+            client_secret,
+        }
+    }
 }
 
 impl Found {
@@ -51,13 +69,21 @@ impl Found {
         Self { value, login, env: None, renewal: None }
     }
 
-    fn token(value: String) -> Self {
-        Self { value, login: CredentialLogin::Oauth, env: None, renewal: None }
-    }
-
-    fn renewed(self, refresh_token: Option<String>, expires_at: Option<Timestamp>) -> Self {
-        let renewal = refresh_token.map(|refresh_token| Renewing { refresh_token, expires_at });
-        Self { renewal, ..self }
+    /// What the file of a login of `agent` holds.
+    fn login(agent: &str, login: HostLogin, home: &Path) -> Result<Self, Failure> {
+        let HostLogin { kind, value, refresh_token, expires_at, client_id } = login;
+        if kind == CredentialKind::Key {
+            return Ok(Self::key(value));
+        }
+        let endpoint = Credential::of(agent).find_map(|known| known.token_endpoint);
+        let is_of_program = endpoint.is_some_and(|endpoint| endpoint.client_id.is_none());
+        let client = match is_of_program && refresh_token.is_some() {
+            true => Some(client::of_program(agent, client_id.as_deref(), home)?),
+            false => None,
+        };
+        let renewal =
+            refresh_token.map(|refresh_token| Renewing { refresh_token, expires_at, client });
+        Ok(Self { value, login: CredentialLogin::Oauth, env: None, renewal })
     }
 
     /// Of that variable: a token where it takes those, and of its provider where `agent` has several.
@@ -82,27 +108,15 @@ pub(super) fn of_login(
     variable: Option<&EnvName>,
     home: &Path,
 ) -> Result<Option<Found>, Failure> {
-    let text = |file: &Value, pointer: &str| {
-        file.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
-    };
     let Some(path) = Credential::of(agent).find_map(|known| known.login_file) else {
         return Ok(None);
     };
     let Some(file) = read(&home.join(path))? else { return Ok(None) };
-    match agent {
-        "claude-code" => Ok(text(&file, "/claudeAiOauth/accessToken").map(|token| {
-            let ends = file.pointer("/claudeAiOauth/expiresAt").and_then(Value::as_i64);
-            let ends = ends.and_then(|at| Timestamp::from_millisecond(at).ok());
-            Found::token(token).renewed(text(&file, "/claudeAiOauth/refreshToken"), ends)
-        })),
-        "codex" => match text(&file, "/OPENAI_API_KEY").map(Found::key) {
-            None if file.pointer("/tokens/access_token").is_some() => Err(unusable("Codex")),
-            found => Ok(found),
-        },
-        "gemini" if file.pointer("/access_token").is_some() => Err(unusable("Gemini CLI")),
-        "opencode" => Ok(of_opencode(&file, variable)),
-        _ => Ok(None),
+    if agent == "opencode" {
+        return Ok(of_opencode(&file, variable));
     }
+    let found = sandbar_agents::of_file(agent, &file);
+    found.map(|found| Found::login(agent, found, home)).transpose()
 }
 
 /// OpenCode keeps a key for each provider: that of the variable, or the first that is there.
@@ -114,12 +128,6 @@ fn of_opencode(file: &Value, variable: Option<&EnvName>) -> Option<Found> {
         let key = file.get(provider)?.get("key")?.as_str()?.to_owned();
         Some(Found::key(key).of("opencode", env.parse().ok().as_ref()))
     })
-}
-
-fn unusable(agent: &str) -> Failure {
-    let message =
-        format!("{agent} reads its login from no variable, so that it cannot be put into requests");
-    Failure::usage(message).hint("give it a key of an API: `--key-stdin < key.txt`")
 }
 
 fn read(path: &Path) -> Result<Option<Value>, Failure> {
@@ -152,18 +160,6 @@ mod tests {
     }
 
     #[test]
-    fn c2_a_login_brings_what_it_is_renewed_with() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join(".claude")).unwrap();
-        let login = r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-a","refreshToken":"sk-ant-ort01-b","expiresAt":1700000000000}}"#;
-        std::fs::write(home.path().join(".claude/.credentials.json"), login).unwrap();
-        let found = of_login("claude-code", None, home.path()).ok().flatten().unwrap();
-        let expires_at = Timestamp::from_second(1_700_000_000).ok();
-        let refresh_token = "sk-ant-ort01-b".to_owned();
-        assert_eq!(found.renewal, Some(Renewing { refresh_token, expires_at }));
-    }
-
-    #[test]
     fn c2_logins_are_read_where_agents_keep_them() {
         let claude = r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-a","refreshToken":"r"}}"#;
         assert_eq!(
@@ -171,7 +167,10 @@ mod tests {
             Some(("sk-ant-oat01-a".to_owned(), CredentialLogin::Oauth))
         );
         let codex = r#"{"OPENAI_API_KEY":null,"tokens":{"access_token":"t"}}"#;
-        assert_eq!(login("codex", ".codex/auth.json", codex), None, "no variable takes it");
+        assert_eq!(
+            login("codex", ".codex/auth.json", codex),
+            Some(("t".to_owned(), CredentialLogin::Oauth))
+        );
         let codex = r#"{"OPENAI_API_KEY":"sk-proj-1"}"#;
         assert_eq!(
             login("codex", ".codex/auth.json", codex),
@@ -183,6 +182,11 @@ mod tests {
             Some(("sk-or-v1-1".to_owned(), CredentialLogin::Key))
         );
         assert_eq!(login("gemini", ".gemini/oauth_creds.json", "{}"), None);
+        assert_eq!(
+            login("gemini", ".gemini/oauth_creds.json", r#"{"access_token":"ya29.a"}"#),
+            Some(("ya29.a".to_owned(), CredentialLogin::Oauth)),
+            "without a token to renew it with, it is good until it ends"
+        );
         assert_eq!(login("codex", ".codex/auth.json", "nonsense"), None);
     }
 
