@@ -251,7 +251,7 @@ mod tests {
         assert_eq!((complete.env, complete.prefix.as_deref()), (None, Some("chatgpt-")));
         let paths: Vec<&str> = complete.rules.iter().map(|rule| rule.path.as_str()).collect();
         assert_eq!(paths, ["/backend-api/codex", "/backend-api/wham/accounts/check"]);
-        assert!(super::super::check_rules(&complete.rules).is_ok());
+        assert!(super::super::checked(complete.rules.clone()).is_ok());
     }
 
     #[test]
