@@ -219,7 +219,7 @@ class App(TypedDict):
 # Whether an app builds.
 class AppCheck(TypedDict):
     # How the check came out.
-    status: AppCheckStatus
+    status: CheckStatus
     exit: NotRequired[ExitStatus | None]
     # Whether it ran longer than it may.
     timed_out: bool
@@ -248,10 +248,6 @@ class AppCheckRequest(TypedDict):
     # Restarts the processes with `restart_after_task` afterwards, whether or not the app builds, and waits for
     # the web ones to be ready, 90 seconds at most.
     restart: NotRequired[bool]
-
-
-# How a check of a build came out.
-AppCheckStatus: TypeAlias = "Literal['passed', 'failed', 'skipped']"
 
 
 # Makes an app like another one.
@@ -586,7 +582,7 @@ class ChangesPage(TypedDict):
     next_cursor: NotRequired[str | None]
 
 
-# How a check came out.
+# How a check of a build came out.
 CheckStatus: TypeAlias = "Literal['passed', 'failed', 'skipped']"
 
 
@@ -788,6 +784,7 @@ class CredentialRenewalRequest(TypedDict):
     token_url: NotRequired[str | None]
     # Who asks, as the endpoint knows it.
     client_id: NotRequired[str | None]
+    client_secret: NotRequired[Secret | None]
 
 
 # Changes a credential. What is absent stays as it is, the value too.
@@ -1614,7 +1611,8 @@ InjectionPlace: TypeAlias = 'InjectionPlaceHeader | InjectionPlaceBasic | Inject
 
 # Which requests get a credential, and where in them. Always over TLS: a rule for plain HTTP cannot be written.
 class InjectionRule(TypedDict):
-    # The host, exactly: a name in lower case, or an address. No pattern is taken.
+    # The host, exactly: a name, or an address. No pattern is taken. Names in other scripts are written as
+    # `xn--…`.
     host: str
     # The port; 443 when absent.
     port: NotRequired[int]
@@ -3045,8 +3043,8 @@ class TaskEvent(TypedDict):
     by: NotRequired[AnsweredBy]
     # How.
     exit: NotRequired[ExitStatus]
-    # `passed`, `failed`, `skipped`.
-    status: NotRequired[str]
+    # How that came out.
+    status: NotRequired[CheckStatus]
     # The last lines, where it failed.
     message: NotRequired[str | None]
     # Whether it is.
@@ -3120,8 +3118,8 @@ class TaskEventPayloadEnded(TypedDict):
 
 # It was tried whether the app builds.
 class TaskEventPayloadBuild(TypedDict):
-    # `passed`, `failed`, `skipped`.
-    status: str
+    # How that came out.
+    status: CheckStatus
     # The last lines, where it failed.
     message: NotRequired[str | None]
     event: Literal['build']
@@ -3166,8 +3164,7 @@ class TaskResult(TypedDict):
     files_changed_count: NotRequired[int | None]
     # The last thing that the agent said.
     final_message: NotRequired[str | None]
-    # `passed`, `failed`, `skipped`; absent where it was not tried.
-    build_status: NotRequired[str | None]
+    build_status: NotRequired[CheckStatus | None]
     # The end of what a failed build wrote, at most 2000 bytes.
     build_error_message: NotRequired[str | None]
     # Whether the preview answers; absent where there is none.

@@ -2203,7 +2203,7 @@ export interface components {
         /** @description Whether an app builds. */
         AppCheck: {
             /** @description How the check came out. */
-            status: components["schemas"]["AppCheckStatus"];
+            status: components["schemas"]["CheckStatus"];
             exit?: components["schemas"]["ExitStatus"] | null;
             /** @description Whether it ran longer than it may. */
             timed_out: boolean;
@@ -2237,11 +2237,6 @@ export interface components {
              */
             restart: boolean;
         };
-        /**
-         * @description How a check of a build came out.
-         * @enum {string}
-         */
-        AppCheckStatus: "passed" | "failed" | "skipped";
         /** @description Makes an app like another one. */
         AppCloneRequest: {
             /** @description Its name, unique in the tenant. */
@@ -2592,7 +2587,7 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
-         * @description How a check came out.
+         * @description How a check of a build came out.
          * @enum {string}
          */
         CheckStatus: "passed" | "failed" | "skipped";
@@ -2825,6 +2820,7 @@ export interface components {
             token_url?: string | null;
             /** @description Who asks, as the endpoint knows it. */
             client_id?: string | null;
+            client_secret?: components["schemas"]["Secret"] | null;
         };
         /** @description Changes a credential. What is absent stays as it is, the value too. */
         CredentialUpdateRequest: {
@@ -3842,7 +3838,7 @@ export interface components {
         };
         /** @description Which requests get a credential, and where in them. Always over TLS: a rule for plain HTTP cannot be written. */
         InjectionRule: {
-            /** @description The host, exactly: a name in lower case, or an address. No pattern is taken. */
+            /** @description The host, exactly: a name, or an address. No pattern is taken. Names in other scripts are written as `xn--…`. */
             host: string;
             /**
              * Format: int32
@@ -5929,8 +5925,8 @@ export interface components {
             /** @enum {string} */
             event: "ended";
         } | {
-            /** @description `passed`, `failed`, `skipped`. */
-            status: string;
+            /** @description How that came out. */
+            status: components["schemas"]["CheckStatus"];
             /** @description The last lines, where it failed. */
             message?: string | null;
             /** @enum {string} */
@@ -5980,11 +5976,8 @@ export interface components {
              * @default null
              */
             final_message: string | null;
-            /**
-             * @description `passed`, `failed`, `skipped`; absent where it was not tried.
-             * @default null
-             */
-            build_status: string | null;
+            /** @default null */
+            build_status: components["schemas"]["CheckStatus"] | null;
             /**
              * @description The end of what a failed build wrote, at most 2000 bytes.
              * @default null
