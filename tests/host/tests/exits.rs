@@ -235,26 +235,44 @@ fn case_66_without_a_proxy_there_is_no_way_out_and_with_a_broken_policy_no_proxy
     assert_eq!(service.asked.load(Ordering::SeqCst), asked);
 }
 
-/// Connects as often as it is told, asks for a tunnel each time, and holds what it has.
+/// Connects as often as it is told, asks for a tunnel each time, holds what it gets, and comes again where it got none.
 const FLOOD: &str = r#"
 import resource, socket, sys, time
 count, to = int(sys.argv[1]), sys.argv[2].encode()
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-held = []
-for number in range(count):
+def begun():
     s = socket.socket()
     s.setblocking(False)
     s.connect_ex(("127.0.0.1", 3128))
-    held.append(s)
+    return s
+waiting, asked = [begun() for _ in range(count)], []
 while True:
-    for s in held:
+    still = []
+    for s in waiting:
         try:
             s.send(b"CONNECT " + to + b" HTTP/1.1\r\nHost: " + to + b"\r\n\r\n")
+            asked.append(s)
+        except BlockingIOError:
+            still.append(s)
         except OSError:
-            pass
+            still.append(begun())
+    waiting, open_still = still, []
+    for s in asked:
+        try:
+            said = s.recv(4096)
+        except BlockingIOError:
+            said = b" 200 "
+        except OSError:
+            said = b""
+        if b" 200 " in said:
+            open_still.append(s)
+        else:
+            s.close()
+            waiting.append(begun())
+    asked = open_still
     open("/tmp/flooding", "a").write("x")
-    time.sleep(0.2)
+    time.sleep(0.05)
 "#;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Files inside that stand for a login: of agents that read one from nowhere else. Made by the sandbox itself, before the
 //! agent is started. What a person put there themselves stays.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use sandbar_agents::{Credential, StandIn};
 use sandbar_secrets::ExposeSecret as _;
@@ -12,14 +12,7 @@ use super::{
     values::{self, PLACEHOLDER, Part},
     wire,
 };
-use crate::{Engine, Error, ErrorKind, ExecItem, Result, engine::Inner};
-
-/// Writes standard input into a file, at once, unless there is one that does not hold `$2`.
-const MAKE: &str = r#"umask 077; file="$HOME/$1"; new="$file.$$"
-if [ -e "$file" ] || [ -L "$file" ]; then grep -qs -- "$2" "$file" || exit 0; fi
-mkdir -p -- "$(dirname -- "$file")" && cat >"$new" && mv -f -- "$new" "$file""#;
-/// LIMIT: how long a file may take.
-const TIMEOUT_MS: u64 = 10_000;
+use crate::{Engine, Result, engine::Inner, exec::HomeFile};
 
 /// For whom files are made.
 enum Wanted {
@@ -56,7 +49,8 @@ impl Wanted {
 pub(crate) async fn stand_in(engine: &Engine, sandbox: SandboxId, spec: &ExecSpec) -> Result<()> {
     let Some(wanted) = Wanted::of(spec) else { return Ok(()) };
     for (stand_in, content) in contents(&engine.inner, sandbox, &wanted).await? {
-        match (make(engine, sandbox, (stand_in, &content)).await, &wanted) {
+        let file = HomeFile { path: stand_in.path(), content: &content, mark: Some(PLACEHOLDER) };
+        match (file.make(engine, sandbox).await, &wanted) {
             (Ok(()), _) => {}
             (Err(err), Wanted::Agent(_)) => return Err(err),
             (Err(err), Wanted::Any) => {
@@ -95,37 +89,10 @@ async fn contents(
     Ok(contents)
 }
 
-async fn make(
-    engine: &Engine,
-    sandbox: SandboxId,
-    (stand_in, content): (StandIn, &str),
-) -> Result<()> {
-    let path = stand_in.path();
-    let spec = ExecSpec {
-        argv: ["sh", "-c", MAKE, "sh", path, PLACEHOLDER].map(str::to_owned).to_vec(),
-        env: BTreeMap::new(),
-        cwd: None,
-        terminal: None,
-        stdin: true,
-        timeout_ms: Some(TIMEOUT_MS),
-    };
-    let mut session = engine.exec_begin(sandbox, spec).await?;
-    // It may have ended without reading: there is such a file.
-    session.writer.stdin(content.as_bytes()).await.ok();
-    session.writer.stdin_end().await.ok();
-    while let Some(item) = session.reader.next().await? {
-        if let ExecItem::End { end, .. } = item
-            && end.status.shell_code() == 0
-        {
-            return Ok(());
-        }
-    }
-    let message = format!("the file `{path}` of the agent could not be made in the sandbox");
-    Err(Error::new(ErrorKind::Unavailable, "unavailable", message))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

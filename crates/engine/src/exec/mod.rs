@@ -1,6 +1,7 @@
 //! Execs: start, follow, wait, signal; and what is left of them when the sandbox does not run.
 
 mod capture;
+mod home;
 mod memory;
 mod model;
 mod seat;
@@ -14,6 +15,7 @@ use sandbar_types::{ExecId, ExecSpec, ExecState, SandboxId};
 use tokio::sync::oneshot;
 
 pub(crate) use self::{
+    home::HomeFile,
     memory::MemoryKills,
     seat::Seated,
     session::{AfterLog, Reporter},

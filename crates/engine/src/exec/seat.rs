@@ -12,9 +12,8 @@ use std::{
 use sandbar_agents::{Credential, Prepared, Seat, by_name};
 use sandbar_types::{EnvName, ExecSpec, SandboxId};
 
-use crate::{
-    Engine, Result, credential, exec::ExecSession, sandbox::workspace_path, task::files_make,
-};
+use super::{ExecSession, HomeFile};
+use crate::{Engine, Result, credential, sandbox::workspace_path};
 
 /// What people start in a terminal to start something else.
 const SHELLS: [&str; 8] = ["bash", "dash", "env", "fish", "screen", "sh", "tmux", "zsh"];
@@ -64,8 +63,10 @@ impl Engine {
             }
             let may_start = spec.argv.first().is_some_and(|command| may_start(command, agent));
             if may_start && !files.is_empty() && !handle.seated.known().contains(agent) {
-                // Two at once make one file, and the other finds it.
-                files_make(self, id, &files).await?;
+                for (path, content) in &files {
+                    // Two at once make one file, and the other finds it.
+                    HomeFile { path, content, mark: None }.make(self, id).await?;
+                }
                 handle.seated.known().insert(agent);
             }
         }

@@ -11,10 +11,13 @@ use sandbar_types::{
 use super::{
     around,
     attendance::Attendance,
-    files,
     run::{Outcome, Run},
 };
-use crate::{Error, Result, credential, exec::ExecSession, sandbox::workspace_path};
+use crate::{
+    Error, Result, credential,
+    exec::{ExecSession, HomeFile},
+    sandbox::workspace_path,
+};
 
 /// Says inside which task it is for, and to the next server which exec was a task's.
 const TASK_VARIABLE: &str = "SANDBAR_TASK_ID";
@@ -133,8 +136,11 @@ async fn ready(run: &Run) -> Result<()> {
 
 async fn start(run: &mut Run, agent: &'static dyn Agent, order: &Order) -> Result<Outcome> {
     let launch = agent.launch(order);
-    if let Err(err) = files::make(&run.engine, run.row.sandbox_id, &launch.files).await {
-        return Ok(Outcome::unavailable(&err));
+    for (path, content) in &launch.files {
+        let file = HomeFile { path, content, mark: None };
+        if let Err(err) = file.make(&run.engine, run.row.sandbox_id).await {
+            return Ok(Outcome::unavailable(&err));
+        }
     }
     if run.past.before.is_none()
         && let Some(checkpoint) = around::before(run).await

@@ -17,7 +17,6 @@ mod answer;
 mod around;
 mod attendance;
 mod feed;
-mod files;
 mod follow;
 mod history;
 mod input;
@@ -41,8 +40,8 @@ use sandbar_store::{
 };
 use sandbar_types::{SandboxId, Task, TaskId, TaskResult, TaskState, TenantId};
 
-pub(crate) use self::{files::make as files_make, lane::resume, work::Work};
 pub use self::{follow::TaskFollower, model::TaskListParams};
+pub(crate) use self::{lane::resume, work::Work};
 use crate::{Engine, Error, ErrorKind, Result};
 
 impl Engine {
