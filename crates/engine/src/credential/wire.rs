@@ -41,8 +41,7 @@ pub struct WireCredential {
 /// What the way out is to know of how a credential is renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireRenewal {
-    /// Where new values come from. Nothing is bound to it by that; where the value is, the programs inside are not to ask
-    /// there themselves.
+    /// Where new values come from. The programs inside are not to ask there themselves.
     pub host: String,
     /// The port.
     pub port: u16,

@@ -65,6 +65,14 @@ impl CredentialSet {
                     of.push(Arc::clone(&credential));
                 }
             }
+            // Ended as well, so that a program inside that would renew it is told who does: its provider would say of what
+            // stands for the token that it was revoked, and some agents give up then.
+            if let Some(renewal) = &credential.renewal {
+                let of = by_target.entry(renewal.endpoint.clone()).or_default();
+                if !of.iter().any(|known| Arc::ptr_eq(known, &credential)) {
+                    of.push(Arc::clone(&credential));
+                }
+            }
         }
         let bound = by_target.into_iter().map(|(target, of)| (target, Arc::new(Bound::new(of))));
         Self { bound: bound.collect() }
@@ -191,8 +199,7 @@ impl Bound {
             .collect()
     }
 
-    /// Whether a credential that is put into requests to `target` is renewed at `path` there. A request that got the value
-    /// could get another one with it, which nobody would take out of the answer.
+    /// Whether a credential of ours is renewed at `path` of `target`.
     pub(super) fn is_token_endpoint(&self, target: &Target, path: &str) -> bool {
         let path = path.trim_end_matches('/');
         let mut renewals = self.credentials.iter().filter_map(|known| known.renewal.as_ref());

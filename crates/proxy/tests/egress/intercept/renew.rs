@@ -121,28 +121,7 @@ async fn a_value_that_an_upstream_refuses_is_renewed_and_the_program_is_to_ask_a
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_nothing_is_bound_to_is_a_host_like_any_other() {
-    let (upstream, heads) = remembering().await;
-    let (port, roots) = (upstream.address().port(), upstream.roots.clone());
-    let endpoint = Target { host: super::world::HOST.parse().unwrap(), port };
-    let renewal = Renewal { endpoint, path: "/oauth/token".to_owned(), expires_at: None };
-    let elsewhere = sandbar_types::InjectionRule {
-        host: "model.example".to_owned(),
-        ..rule(443, "/v1", bearer())
-    };
-    let renewed = Credential { renewal: Some(renewal), ..credential(vec![elsewhere]) };
-    let set = watch::Sender::new(Arc::new(CredentialSet::new(vec![renewed])));
-    let world = World::renewing(upstream, set, None).await;
-    // Somebody's own login there is their own: the certificate is the upstream's, and the request arrives.
-    let mut stream = world.connect_with(super::world::HOST, roots).await.unwrap();
-    let request = format!("POST /oauth/token HTTP/1.1\r\nHost: {}\r\n\r\n", world.target());
-    stream.write_all(request.as_bytes()).await.unwrap();
-    assert!(head(&mut stream).await.starts_with("HTTP/1.1 200 "));
-    assert_eq!(heads.lock().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn the_token_endpoint_of_what_a_request_gets_is_the_servers_alone() {
+async fn the_token_endpoint_is_the_servers_alone() {
     let (upstream, heads) = remembering().await;
     let (world, _) = world(upstream, 3600, Some).await;
     let target = world.target();
