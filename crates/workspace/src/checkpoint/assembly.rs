@@ -4,7 +4,7 @@
 //! the next one needs of it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     io,
     os::fd::{AsFd, BorrowedFd},
 };
@@ -40,9 +40,9 @@ pub fn assemble(
         .iter()
         .filter(|(path, _)| !path.is_empty() && wanted.is_none_or(|wanted| wanted.contains(path)))
         .collect();
-    let trees = held.iter().map(|held| Tree::new(*held)).collect::<io::Result<Vec<_>>>();
     let mut assembly = Assembly {
-        trees: trees.map_err(CaptureError::at(b""))?,
+        held,
+        trees: BTreeMap::new(),
         to: Tree::new(into).map_err(CaptureError::at(b""))?,
         into,
         holders: HashMap::new(),
@@ -63,7 +63,9 @@ pub fn assemble(
 }
 
 struct Assembly<'a> {
-    trees: Vec<Tree>,
+    held: &'a [BorrowedFd<'a>],
+    /// Those that something is taken from: of a thousand captures most hold nothing that is wanted.
+    trees: BTreeMap<usize, Tree>,
     to: Tree,
     into: BorrowedFd<'a>,
     /// Which of the trees has a path.
@@ -77,10 +79,11 @@ impl<'a> Assembly<'a> {
     fn find(&mut self, objects: &[(&'a [u8], &'a Held)]) -> Result<(), CaptureError> {
         let wanted: HashMap<&[u8], (&'a [u8], &Held)> =
             objects.iter().map(|(path, held)| (*path, (*path, *held))).collect();
-        for (at, tree) in self.trees.iter_mut().enumerate() {
+        for (at, held) in self.held.iter().enumerate() {
             if self.holders.len() == wanted.len() {
                 break;
             }
+            let mut tree = Tree::new(*held).map_err(CaptureError::at(b""))?;
             let mut pending = vec![Vec::new()];
             while let Some(path) = pending.pop() {
                 let Some(dir) = tree.dir(&path).map_err(CaptureError::at(&path))? else {
@@ -118,21 +121,32 @@ impl<'a> Assembly<'a> {
                 return Ok(());
             }
         }
-        let from = self.trees[*self.holders.get(path).ok_or(Errno::NOENT)?].dir(parent)?;
-        let from = from.ok_or(Errno::NOENT)?;
-        link_or_copy((from, name), (to, name))
+        let holder = *self.holders.get(path).ok_or(Errno::NOENT)?;
+        let from = tree_of(&mut self.trees, self.held, holder)?.dir(parent)?;
+        link_or_copy((from.ok_or(Errno::NOENT)?, name), (to, name))
     }
 
     fn dress(&mut self, path: &[u8], held: &Held) -> io::Result<()> {
         // Every capture has the top.
         let holder =
             if path.is_empty() { 0 } else { *self.holders.get(path).ok_or(Errno::NOENT)? };
-        let from = self.trees[holder].dir(path)?.ok_or(Errno::NOENT)?;
+        let from = tree_of(&mut self.trees, self.held, holder)?.dir(path)?.ok_or(Errno::NOENT)?;
         let to = self.to.dir(path)?.ok_or(Errno::NOENT)?;
         let mut stat = rustix::fs::fstat(from)?;
         // What the holder got since has moved its own time.
         copy::set_modified(&mut stat, held.stamp.mtime_ns);
         copy::dress((from, b"."), (to, b"."), &stat, Attributes::Raw)
+    }
+}
+
+fn tree_of<'t>(
+    trees: &'t mut BTreeMap<usize, Tree>,
+    held: &[BorrowedFd<'_>],
+    holder: usize,
+) -> io::Result<&'t mut Tree> {
+    match trees.entry(holder) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(place) => Ok(place.insert(Tree::new(held[holder])?)),
     }
 }
 
