@@ -25,6 +25,7 @@ mod exchange;
 mod host;
 mod intercept;
 mod log;
+mod pace;
 mod policy;
 mod proxy;
 mod resolver;

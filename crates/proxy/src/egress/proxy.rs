@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,7 @@ use super::{
     host::Upstreams,
     intercept::Interception,
     log::{EgressLog, ToldLately},
+    pace::Pace,
     policy::{Policy, Target},
     resolver::{Resolver, SystemResolver},
 };
@@ -32,6 +33,8 @@ const ACCEPT_FAILURES_MAX: u32 = 100;
 pub struct EgressLimits {
     /// Connections at once.
     pub connections_max: usize,
+    /// Connections that are accepted in a second, in the long run; half as many at once. Others wait.
+    pub connections_per_second: u32,
     /// Lookups of names at once.
     pub lookups_max: usize,
     /// How long a request's head may take.
@@ -48,6 +51,7 @@ impl Default for EgressLimits {
     fn default() -> Self {
         Self {
             connections_max: 256,
+            connections_per_second: 1000,
             lookups_max: 8,
             head_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
@@ -74,6 +78,7 @@ pub struct EgressProxy {
     /// For the connections of all doors together.
     places: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
+    pace: Pace,
 }
 
 impl EgressProxy {
@@ -93,6 +98,7 @@ impl EgressProxy {
             sandbox_name: "SANDBOX".to_owned(),
             places: Arc::new(Semaphore::new(limits.connections_max)),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+            pace: Pace::new(limits.connections_per_second),
         }
     }
 
@@ -125,7 +131,9 @@ impl EgressProxy {
     pub fn with_limits(self, limits: EgressLimits) -> Self {
         let lookups = Semaphore::new(limits.lookups_max);
         let places = Arc::new(Semaphore::new(limits.connections_max));
-        Self { limits, lookups, told: ToldLately::new(limits.denial_window), places, ..self }
+        let told = ToldLately::new(limits.denial_window);
+        let pace = Pace::new(limits.connections_per_second);
+        Self { limits, lookups, told, places, pace, ..self }
     }
 
     /// Sets another policy. Connections that it refuses, or would carry in another way, are ended.
@@ -172,7 +180,7 @@ impl EgressProxy {
                     }
                     continue;
                 }
-                accepted = accept(&listener, &self.turned_away) => accepted,
+                accepted = self.accept(&listener) => accepted,
             };
             let (stream, spare) = match accepted {
                 Ok(accepted) => accepted,
@@ -210,20 +218,25 @@ impl EgressProxy {
     }
 }
 
+impl EgressProxy {
+    /// Accepts, once it is time and there is room to turn somebody away.
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        sleep_until(self.pace.next()).await;
+        let spare = Arc::clone(&self.turned_away).acquire_owned().await;
+        let spare = spare.map_err(io::Error::other)?;
+        let (stream, _) = listener.accept().await?;
+        self.pace.count(Instant::now());
+        Ok((stream, spare))
+    }
+}
+
 /// Whether the process or the host is out of something, which is given back by and by. Others may have taken it, and for
 /// as long as they like: it ends nothing.
 fn is_scarcity(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| scarce.contains(&errno))
-}
-
-/// Accepts, once there is room to turn somebody away.
-async fn accept(
-    listener: &TcpListener,
-    turned_away: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let spare = Arc::clone(turned_away).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, spare))
 }

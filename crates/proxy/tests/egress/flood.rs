@@ -30,7 +30,7 @@ const HELD_MAX: usize = 256 + 2 * 32;
 /// Questions of the sandbox that is left alone.
 const ASKED: usize = 200;
 const CONNECTIONS: usize = 10_000;
-const STORM: usize = 20_000;
+const STORM: usize = 6_000;
 
 /// Two sandboxes that may reach the same upstream.
 struct Two {
