@@ -1,7 +1,9 @@
 //! `sandbar __launch`: a fresh process with one thread that builds one sandbox and stays as its keeper.
 
+mod below;
 mod binds;
 mod claim;
+mod filesystems;
 mod init;
 mod layers;
 mod rootfs;

@@ -3,26 +3,29 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::{Component, Path},
+    path::Path,
 };
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, fchmod, fstat, mkdirat, open, openat,
-        symlinkat,
+        AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, fstat, mkdirat, open, openat, symlinkat,
     },
     io::Errno,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
-        OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-        fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
+        MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+        mount_change, move_mount, open_tree, unmount,
     },
     process::{chdir, fchdir, pivot_root, umask},
 };
 use sandbar_linux::mount::{MountAttributes, NODEV, NOEXEC, NOSUID, RDONLY, Reach, set_attributes};
 use sandbar_types::HostPath;
 
-use super::{binds::with_place, init::own_mounts};
+use super::{
+    below::{DIRECTORY, walk, write},
+    binds::with_place,
+    filesystems::{masks, proc, pts, tmpfs},
+    init::own_mounts,
+};
 use crate::native::{
     certificates::take_over,
     etc_files::{CERTIFICATES, TRUSTSTORE},
@@ -32,8 +35,6 @@ use crate::native::{
 
 /// Where the host has a directory that the new root can be attached to until it is the root.
 const STAGE: &str = "/usr";
-const DIRECTORY: OFlags =
-    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Detached trees by index into the mounts that they are for.
 pub(super) type Binds = Vec<(usize, OwnedFd)>;
@@ -95,7 +96,7 @@ impl Root {
     pub(super) fn make(links: &[Link]) -> io::Result<Self> {
         umask(Mode::from_raw_mode(0o022));
         let namespace_limits = open("/proc/sys/user", DIRECTORY, Mode::empty())?;
-        let masks = make_masks()?;
+        let masks = masks()?;
         stage(masks.as_fd())?;
         let tree = tmpfs(
             1 << 20,
@@ -126,12 +127,12 @@ impl Root {
         // Before what is a view of one of them.
         if let Some(etc) = &self.etc {
             for file in &plan.etc {
-                write_below(etc.as_fd(), Path::new(&file.path), file.content.as_bytes())?;
+                write(etc.as_fd(), Path::new(&file.path), file.content.as_bytes())?;
             }
             if let Some(pem) = take_over(certificates)? {
-                write_below(etc.as_fd(), Path::new(CERTIFICATES), pem.as_bytes())?;
+                write(etc.as_fd(), Path::new(CERTIFICATES), pem.as_bytes())?;
                 if plan.mounts.iter().any(|mount| mount.what == What::Truststore) {
-                    write_below(etc.as_fd(), Path::new(TRUSTSTORE), &truststore(&pem))?;
+                    write(etc.as_fd(), Path::new(TRUSTSTORE), &truststore(&pem))?;
                 }
             }
         }
@@ -402,29 +403,6 @@ fn give(dir: BorrowedFd<'_>, name: &Path, owner: Option<u32>) -> io::Result<()> 
     )?)
 }
 
-/// Walks down without following a link; `make` makes what is missing.
-fn walk(
-    top: BorrowedFd<'_>,
-    path: &Path,
-    make: &mut dyn FnMut(BorrowedFd<'_>, &Path) -> io::Result<()>,
-) -> io::Result<OwnedFd> {
-    let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
-    for component in path.components() {
-        let Component::Normal(name) = component else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        let name = Path::new(name);
-        dir = match openat(&dir, name, DIRECTORY, Mode::empty()) {
-            Err(Errno::NOENT) => {
-                make(dir.as_fd(), name)?;
-                openat(&dir, name, DIRECTORY, Mode::empty())?
-            }
-            other => other?,
-        };
-    }
-    Ok(dir)
-}
-
 fn attach(tree: BorrowedFd<'_>, point: BorrowedFd<'_>) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(tree, "", point, "", flags)?)
@@ -440,71 +418,4 @@ fn clone_of(tree: &OwnedFd) -> io::Result<OwnedFd> {
 fn stage(tree: BorrowedFd<'_>) -> io::Result<()> {
     let point = open(STAGE, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     attach(tree, point.as_fd())
-}
-
-fn tmpfs(bytes: u64, inodes: u64, mode: u32, attributes: MountAttrFlags) -> io::Result<OwnedFd> {
-    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in [
-        ("size", bytes.to_string()),
-        ("nr_inodes", inodes.to_string()),
-        ("mode", format!("{mode:o}")),
-    ] {
-        fsconfig_set_string(&fs, key, value.as_str())?;
-    }
-    fsconfig_create(&fs)?;
-    Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
-}
-
-fn proc(attributes: MountAttrFlags) -> io::Result<OwnedFd> {
-    let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&fs, "hidepid", "invisible")?;
-    fsconfig_create(&fs)?;
-    Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
-}
-
-fn pts() -> io::Result<OwnedFd> {
-    let fs = fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_flag(&fs, "newinstance")?;
-    fsconfig_set_string(&fs, "ptmxmode", "0666")?;
-    fsconfig_set_string(&fs, "mode", "0620")?;
-    fsconfig_create(&fs)?;
-    Ok(fsmount(
-        &fs,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC,
-    )?)
-}
-
-/// Objects of our own to cover others with; never the sandbox's `/dev/null`, which is not ours to trust.
-fn make_masks() -> io::Result<OwnedFd> {
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let tree = tmpfs(64 << 10, 16, 0o555, attributes)?;
-    mkdirat(&tree, "dir", Mode::from_raw_mode(0o555))?;
-    write_below(tree.as_fd(), Path::new("empty"), b"")?;
-    // Tells reboots apart to whoever asks inside, and says nothing about the host.
-    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    write_below(tree.as_fd(), Path::new("boot_id"), boot_id.as_bytes())?;
-    set_attributes(
-        tree.as_fd(),
-        Reach::Mount,
-        MountAttributes { set: RDONLY, ..MountAttributes::default() },
-    )?;
-    Ok(tree)
-}
-
-fn write_below(dir: BorrowedFd<'_>, path: &Path, content: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new(""));
-    let dir =
-        walk(dir, parent, &mut |dir, name| Ok(mkdirat(dir, name, Mode::from_raw_mode(0o755))?))?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let file = openat(
-        &dir,
-        Path::new(name),
-        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::from_raw_mode(0o644),
-    )?;
-    fchmod(&file, Mode::from_raw_mode(0o444))?;
-    std::io::Write::write_all(&mut std::fs::File::from(file), content)
 }
