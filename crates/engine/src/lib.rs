@@ -52,8 +52,7 @@ pub use app::{
 };
 pub use audit::{AuditEntry, AuditFilter, AuditOrder, AuditRecord, AuditTarget};
 pub use checkpoint::{
-    Checkpoint, CheckpointChanges, CheckpointMakeParams, CheckpointPoint, RestoreOutcome,
-    RevertOutcome,
+    Checkpoint, CheckpointMakeParams, CheckpointPoint, RestoreOutcome, RevertOutcome,
 };
 pub use config::{Clock, EngineConfig, SystemClock};
 pub use credential::{

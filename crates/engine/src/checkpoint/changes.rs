@@ -7,9 +7,9 @@ use sandbar_store::SandboxRow;
 use sandbar_types::{ChangeSet, CheckpointId, SandboxId, Selection};
 use sandbar_workspace::{ChangeLimits, Layers, changes_between, diff, proposal::Proposal};
 
-use super::{CheckpointChanges, CheckpointPoint, points::Opened};
+use super::{CheckpointPoint, points::Opened};
 use crate::{
-    Consistency, Engine, Error, Result,
+    Engine, Error, Result,
     engine::Inner,
     lifecycle::{Request, admit},
     review::unreadable,
@@ -27,7 +27,6 @@ pub(super) struct Compared {
 /// A sandbox of which points are opened: held still where the living one is among them.
 struct Held {
     row: Arc<SandboxRow>,
-    consistency: Consistency,
     _still: Option<StillGuard>,
 }
 
@@ -44,12 +43,11 @@ impl Inner {
     async fn held(self: &Arc<Self>, id: SandboxId, points: [CheckpointPoint; 2]) -> Result<Held> {
         let held = if points.contains(&CheckpointPoint::Now) {
             let still = self.hold_still(id).await?;
-            let (row, consistency) = (Arc::clone(&still.row), still.consistency);
-            Held { row, consistency, _still: Some(still) }
+            Held { row: Arc::clone(&still.row), _still: Some(still) }
         } else {
             let row = self.actor(id)?.row();
             admit(&row.state, Request::Files)?;
-            Held { row, consistency: Consistency::Stopped, _still: None }
+            Held { row, _still: None }
         };
         source::check(&held.row).await?;
         for point in points {
@@ -90,11 +88,11 @@ impl Engine {
         id: SandboxId,
         from: CheckpointPoint,
         to: CheckpointPoint,
-    ) -> Result<CheckpointChanges> {
+    ) -> Result<ChangeSet> {
         let _looking = self.inner.checkpoints.look(id).await;
         let held = self.inner.held(id, [from, to]).await?;
-        let compared = self.inner.compared(&held, [from, to]).await?;
-        Ok(CheckpointChanges { set: (*compared.set).clone(), consistency: held.consistency })
+        let Compared { set, .. } = self.inner.compared(&held, [from, to]).await?;
+        Ok(Arc::unwrap_or_clone(set))
     }
 
     /// The same as a patch that `git apply` accepts.

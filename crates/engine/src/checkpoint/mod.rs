@@ -30,8 +30,7 @@ mod revert;
 mod turns;
 
 pub use self::model::{
-    Checkpoint, CheckpointChanges, CheckpointMakeParams, CheckpointPoint, RestoreOutcome,
-    RevertOutcome,
+    Checkpoint, CheckpointMakeParams, CheckpointPoint, RestoreOutcome, RevertOutcome,
 };
 pub(crate) use self::{
     history::remove,

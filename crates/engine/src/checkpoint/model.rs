@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 use sandbar_store::CheckpointRow;
-use sandbar_types::{ChangeSet, CheckpointId, CheckpointKind, SandboxId, TaskId, WorkspacePath};
-
-use crate::Consistency;
+use sandbar_types::{CheckpointId, CheckpointKind, SandboxId, TaskId, WorkspacePath};
 
 /// A point of a workspace's past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,15 +65,6 @@ pub enum CheckpointPoint {
     Now,
     /// As it was when nothing was changed in it: the source.
     Source,
-}
-
-/// What differs between two points.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckpointChanges {
-    /// The changes.
-    pub set: ChangeSet,
-    /// How the later point was read.
-    pub consistency: Consistency,
 }
 
 /// What a restore did.

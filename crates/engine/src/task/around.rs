@@ -4,8 +4,7 @@ use sandbar_types::{CheckpointId, CheckpointKind, TaskId, TaskResult, TenantId};
 
 use super::run::Run;
 use crate::{
-    CheckpointChanges, CheckpointMakeParams, CheckpointPoint, Engine, Error, ErrorKind, Result,
-    RevertOutcome,
+    CheckpointMakeParams, CheckpointPoint, Engine, Error, ErrorKind, Result, RevertOutcome,
 };
 
 /// What differs between both checkpoints.
@@ -46,7 +45,7 @@ pub(super) async fn difference(
 ) -> Option<Difference> {
     let points = (CheckpointPoint::Checkpoint(before), CheckpointPoint::Checkpoint(after));
     let compared = run.engine.checkpoint_changes(run.row.sandbox_id, points.0, points.1).await;
-    let CheckpointChanges { set, .. } = compared
+    let set = compared
         .inspect_err(|err| {
             tracing::warn!(task.id = %run.row.id, error = err as &dyn std::error::Error, "what a task changed is not known");
         })

@@ -112,9 +112,9 @@ async fn checkpoint_changes(
     Query(query): Query<CheckpointDiffQuery>,
 ) -> Result<Answer<CheckpointChanges>, ApiError> {
     let to = point(query.to.as_deref())?;
-    let found = state.engine.checkpoint_changes(id, CheckpointPoint::Checkpoint(from), to).await?;
+    let set = state.engine.checkpoint_changes(id, CheckpointPoint::Checkpoint(from), to).await?;
     let to = query.to.unwrap_or_else(|| "now".to_owned());
-    Ok(Answer(CheckpointChanges { from, to, set: found.set }))
+    Ok(Answer(CheckpointChanges { from, to, set }))
 }
 
 /// Shows the same as a patch that `git apply` accepts.
