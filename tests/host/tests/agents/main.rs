@@ -344,6 +344,36 @@ fn asks_and_is_answered(subject: &mut Subject) {
     assert_eq!((asked.len(), by), (1, vec![&json!("person")]), "{done:#?}");
 }
 
+/// An agent that may not change anything unasked is told yes from another terminal; nothing was changed before.
+fn asks_whether_it_may(subject: &Subject) {
+    subject.server.sh(&subject.sandbox, &format!("rm -f {MADE}"));
+    let (code, stdout, stderr) =
+        subject.sandbar(&subject.words("EDIT please", &["--detach", "--ask"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let task: Value = serde_json::from_str(&stdout).expect("JSON");
+    let task = task["id"].as_str().expect("an id").to_owned();
+    let done = eventually("it is over, and was asked", DEADLINE, || {
+        let now = subject.task(&task);
+        let question = &now["question"];
+        if question["kind"] == "permission" {
+            let is_made = subject.server.exec(&subject.sandbox, &["test", "-e", MADE]);
+            assert_ne!(is_made["exit_code"], 0, "{question}");
+            let options = question["options"].as_array().expect("options");
+            let yes = options.iter().find(|option| option["allows"] == true).expect("one says yes");
+            let label = yes["label"].as_str().expect("text");
+            let (code, _, stderr) = subject.sandbar(&["task", "answer", &task, "--option", label]);
+            assert_eq!(code, Some(0), "{stderr}");
+        }
+        if now["state"] == "succeeded" { Ok(subject.over(&task)) } else { Err(now) }
+    });
+    let asked = done.of_kind("question").into_iter();
+    assert!(
+        asked.filter(|asked| asked["question"]["kind"] == "permission").count() > 0,
+        "{done:#?}"
+    );
+    subject.server.sh(&subject.sandbox, &format!("test -e {MADE}"));
+}
+
 /// The server is killed while the agent speaks, when nobody inside has the key. The connection to the model goes with it;
 /// the agent asks again by itself, and is ended.
 fn bears_a_crash(subject: &mut Subject) {
@@ -389,6 +419,7 @@ fn claude_code_edits_and_its_key_is_at_the_model_and_nowhere_else() {
     works_without_a_task(&subject, &["claude", "-p", "EDIT", "--permission-mode", "acceptEdits"]);
     bears_a_crash(&mut subject);
     asks_and_is_answered(&mut subject);
+    asks_whether_it_may(&subject);
     subject.is_at_the_model("x-api-key", "");
     subject.is_nowhere();
 }
@@ -401,6 +432,7 @@ fn codex_edits_and_its_key_is_at_the_model_and_nowhere_else() {
     bears_what_the_model_does(&subject);
     bears_a_crash(&mut subject);
     asks_and_is_answered(&mut subject);
+    asks_whether_it_may(&subject);
     subject.is_at_the_model("authorization", "Bearer ");
     subject.is_nowhere();
 }
@@ -410,6 +442,7 @@ fn gemini_edits_and_its_key_is_at_the_model_and_nowhere_else() {
     let Some(mut subject) = Subject::new("gemini", "gemini") else { return };
     edits_and_is_taken_back(&subject, ("x-goog-api-key", ""));
     bears_what_the_model_does(&subject);
+    asks_whether_it_may(&subject);
     bears_a_crash(&mut subject);
     subject.is_at_the_model("x-goog-api-key", "");
     subject.is_nowhere();
@@ -420,6 +453,7 @@ fn opencode_edits_with_the_key_of_claude_code() {
     let Some(mut subject) = Subject::new("opencode", "claude-code") else { return };
     subject.asked = &["--model", "anthropic/claude-sonnet-4-5"];
     edits_and_is_taken_back(&subject, ("x-api-key", ""));
+    asks_whether_it_may(&subject);
     bears_a_crash(&mut subject);
     subject.is_nowhere();
 }
