@@ -360,8 +360,8 @@ fn asks_whether_it_may(subject: &Subject) {
             assert_ne!(is_made["exit_code"], 0, "{question}");
             let options = question["options"].as_array().expect("options");
             let yes = options.iter().find(|option| option["allows"] == true).expect("one says yes");
-            let label = yes["label"].as_str().expect("text");
-            let (code, _, stderr) = subject.sandbar(&["task", "answer", &task, "--option", label]);
+            let id = yes["id"].as_str().expect("text");
+            let (code, _, stderr) = subject.sandbar(&["task", "answer", &task, "--option", id]);
             assert_eq!(code, Some(0), "{stderr}");
         }
         if now["state"] == "succeeded" { Ok(subject.over(&task)) } else { Err(now) }
