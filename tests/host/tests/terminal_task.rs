@@ -32,8 +32,14 @@ fn who_leaves_a_task_is_told_how_it_is_followed_and_ended() {
     assert!(terminal.is_sane());
     // What it said does what it says.
     terminal.press(&["clear", "Enter"]);
-    terminal.press(&[&format!("sandbar task logs -f {id}; echo code=$?"), "Enter"]);
-    terminal.shows("\nbegun");
+    let follow = format!("sandbar task logs -f {id}; echo code=$?");
+    terminal.press(&[&follow, "Enter"]);
+    // Below what was typed: the same word is on the screen until it is cleared, and a shell takes Ctrl-C for itself.
+    eventually("it follows", DEADLINE, || {
+        let screen = terminal.screen();
+        let shown = screen.rsplit_once(&follow).map(|(_, shown)| shown.contains("\nbegun"));
+        if shown == Some(true) { Ok(()) } else { Err(screen) }
+    });
     terminal.press(&["C-c"]);
     terminal.shows("code=130");
     terminal.press(&["clear", "Enter"]);
