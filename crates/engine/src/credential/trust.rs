@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn every_variable_that_names_certificates_names_the_bundle_but_ones_own() {
-        let own = variables(&[("GIT_SSL_CAINFO", "/work/ca.pem")]);
+        let own = variables(&[("GIT_SSL_CAINFO", "/srv/ca.pem")]);
         let mut env = own.clone();
         lead_to_bundle(&own, &mut env);
-        assert_eq!(env[&"GIT_SSL_CAINFO".parse().unwrap()], "/work/ca.pem");
+        assert_eq!(env[&"GIT_SSL_CAINFO".parse().unwrap()], "/srv/ca.pem");
         assert_eq!(env[&"NIX_SSL_CERT_FILE".parse().unwrap()], BUNDLE);
         assert!(!env.contains_key(&OF_NPM.parse().unwrap()));
         // Also one whose file nobody sees inside.
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn without_the_bundle_nothing_of_the_host_is_named() {
-        let own = variables(&[("CURL_CA_BUNDLE", "/work/ca.pem")]);
+        let own = variables(&[("CURL_CA_BUNDLE", "/srv/ca.pem")]);
         let host = [("SSL_CERT_FILE", "/opt/site/ca.pem"), (OF_NPM, "/opt/site/ca.pem")];
         let mut env = variables(&host);
         env.extend(variables(&[("npm_config_registry", "https://npm.example.org/")]));
