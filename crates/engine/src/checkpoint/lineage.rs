@@ -113,7 +113,8 @@ mod tests {
 
     fn text(place: &Place, id: CheckpointId) -> String {
         let view = place.view_dir().unwrap();
-        let SandboxDir(assembled) = place.assemble(id, None, &view).unwrap();
+        let manifest = place.manifest(id).unwrap();
+        let SandboxDir(assembled) = place.assemble((id, &manifest), None, &view).unwrap();
         let names = fs::read_dir(assembled.join("upper")).unwrap();
         let mut found: Vec<_> = names
             .map(|name| name.unwrap().path())
@@ -152,6 +153,8 @@ mod tests {
         }
         let fifth = make(&place, Some(fourth));
         fs::rename(place.checkpoint(fourth), data.path().join("lost")).unwrap();
-        assert!(place.assemble(fifth, None, &place.view_dir().unwrap()).is_err());
+        let manifest = place.manifest(fifth).unwrap();
+        let view = place.view_dir().unwrap();
+        assert!(place.assemble((fifth, &manifest), None, &view).is_err());
     }
 }

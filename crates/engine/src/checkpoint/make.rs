@@ -130,7 +130,7 @@ async fn finish(
     params: CheckpointMakeParams,
 ) -> Result<Checkpoint> {
     let (place, id) = (Place::of(&inner.layout, row.id), begun.id);
-    let new = CheckpointRow {
+    let mut new = CheckpointRow {
         id,
         sandbox_id: row.id,
         task_id: params.task_id,
@@ -142,9 +142,12 @@ async fn finish(
     };
     let syncing = place.clone();
     let synced = blocking(move || syncing.finish(id, &begun.captured)).await?;
-    if let Err(err) = synced {
-        give_up(&place, id).await;
-        return Err(refused(err));
+    match synced {
+        Ok(manifest_bytes) => new.bytes += manifest_bytes,
+        Err(err) => {
+            give_up(&place, id).await;
+            return Err(refused(err));
+        }
     }
     if let Err(err) = record(inner, &new).await {
         drop(blocking(move || place.remove(id)).await);

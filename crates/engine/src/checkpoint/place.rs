@@ -84,22 +84,28 @@ impl Place {
         Ok(held)
     }
 
-    /// Brings a checkpoint to the disk, and gives it its name.
-    pub(super) fn finish(&self, id: CheckpointId, captured: &Captured) -> Result<(), CaptureError> {
+    /// Brings a checkpoint to the disk, and gives it its name; returns the bytes of its manifest.
+    pub(super) fn finish(
+        &self,
+        id: CheckpointId,
+        captured: &Captured,
+    ) -> Result<u64, CaptureError> {
         let held = File::open(self.fresh(id).join("held")).map_err(failed)?;
         let log = Log::of(&held).map_err(failed)?;
         make_durable(held.as_fd(), captured, log)?;
         self.name(id, &captured.manifest, log).map_err(failed)
     }
 
-    fn name(&self, id: CheckpointId, manifest: &Manifest, log: Log) -> io::Result<()> {
+    fn name(&self, id: CheckpointId, manifest: &Manifest, log: Log) -> io::Result<u64> {
         let fresh = self.fresh(id);
-        save(manifest, &File::create_new(fresh.join("manifest"))?, log)?;
+        let file = File::create_new(fresh.join("manifest"))?;
+        save(manifest, &file, log)?;
         if log == Log::Each {
             File::open(&fresh)?.sync_all()?;
         }
         fs::rename(fresh, self.checkpoint(id))?;
-        log.wait(&File::open(&self.dir)?)
+        log.wait(&File::open(&self.dir)?)?;
+        Ok(file.metadata()?.len())
     }
 
     /// Removes what was begun and will not be finished.
@@ -112,14 +118,14 @@ impl Place {
         Manifest::read(BufReader::new(File::open(self.checkpoint(id).join("manifest"))?))
     }
 
-    /// Puts the layer of a checkpoint together in a directory of `view`, or what is `wanted` of it.
+    /// Puts the layer of a checkpoint, which consists of `manifest`, together in a directory of `view`, or what is
+    /// `wanted` of it.
     pub(super) fn assemble(
         &self,
-        id: CheckpointId,
+        (id, manifest): (CheckpointId, &Manifest),
         wanted: Option<&Paths>,
         view: &SandboxDir,
     ) -> Result<SandboxDir, CaptureError> {
-        let manifest = self.manifest(id).map_err(failed)?;
         let before = self.lineage(id).map_err(failed)?;
         let opened = before.iter().map(|id| File::open(self.held(*id)));
         let held: Vec<_> = opened.collect::<io::Result<_>>().map_err(failed)?;
@@ -128,7 +134,7 @@ impl Place {
         let upper = assembled.0.join("upper");
         DirBuilder::new().mode(0o700).recursive(true).create(&upper).map_err(failed)?;
         let upper = File::open(upper).map_err(failed)?;
-        assemble(&manifest, wanted, &held, upper.as_fd())?;
+        assemble(manifest, wanted, &held, upper.as_fd())?;
         Ok(assembled)
     }
 

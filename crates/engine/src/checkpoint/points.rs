@@ -10,7 +10,10 @@ use std::{
 use sandbar_runtime::{SandboxDir, View};
 use sandbar_store::SandboxRow;
 use sandbar_types::CheckpointId;
-use sandbar_workspace::{Point, checkpoint::Paths};
+use sandbar_workspace::{
+    Point,
+    checkpoint::{Manifest, Paths},
+};
 
 use super::{
     CheckpointPoint,
@@ -32,6 +35,13 @@ impl Opened {
         let upper = self.layer.as_ref().unwrap_or(&self.view.upper);
         Point { merged: self.view.merged.as_fd(), upper: upper.as_fd() }
     }
+}
+
+/// What is to be put together: a checkpoint, what it consists of, and what is wanted of that where not all is.
+struct Layer {
+    id: CheckpointId,
+    manifest: Manifest,
+    wanted: Option<Arc<Paths>>,
 }
 
 /// The directory of a view, removed when nobody looks any more.
@@ -63,7 +73,12 @@ impl Inner {
                 Ok(Opened { view, layer: None, _scratch: None })
             }
             CheckpointPoint::Source => self.opened(row, None).await,
-            CheckpointPoint::Checkpoint(id) => self.opened(row, Some((id, None))).await,
+            CheckpointPoint::Checkpoint(id) => {
+                let place = Place::of(&self.layout, row.id);
+                let manifest = blocking(move || place.manifest(id)).await?;
+                let manifest = manifest.map_err(|err| unreadable(err.into()))?;
+                self.opened(row, Some(Layer { id, manifest, wanted: None })).await
+            }
         }
     }
 
@@ -76,26 +91,27 @@ impl Inner {
     ) -> Result<[Opened; 2]> {
         let place = Place::of(&self.layout, row.id);
         let [old, new] = points;
-        let differing = move || Ok(place.manifest(old)?.differing(&place.manifest(new)?));
-        let wanted: io::Result<Paths> = blocking(differing).await?;
-        let wanted = Arc::new(wanted.map_err(|err| unreadable(err.into()))?);
-        let old = self.opened(row, Some((old, Some(Arc::clone(&wanted))))).await?;
-        Ok([old, self.opened(row, Some((new, Some(wanted)))).await?])
+        let layers = blocking(move || {
+            let manifests = (place.manifest(old)?, place.manifest(new)?);
+            let wanted = Some(Arc::new(manifests.0.differing(&manifests.1)));
+            let new = Layer { id: new, manifest: manifests.1, wanted: wanted.clone() };
+            Ok::<_, io::Error>((Layer { id: old, manifest: manifests.0, wanted }, new))
+        });
+        let (old, new) = layers.await?.map_err(|err| unreadable(err.into()))?;
+        Ok([self.opened(row, Some(old)).await?, self.opened(row, Some(new)).await?])
     }
 
-    async fn opened(
-        &self,
-        row: &SandboxRow,
-        which: Option<(CheckpointId, Option<Arc<Paths>>)>,
-    ) -> Result<Opened> {
+    /// Opens what the source is below `which`, or the source itself.
+    async fn opened(&self, row: &SandboxRow, which: Option<Layer>) -> Result<Opened> {
         let place = Place::of(&self.layout, row.id);
         let scratch = Scratch(place.view_dir().map_err(Error::internal)?);
         let mut spec = record::launch_spec(row, scratch.0.clone());
         let mut layer = None;
-        if let Some((id, wanted)) = which {
+        if let Some(Layer { id, manifest, wanted }) = which {
             let dir = scratch.0.clone();
-            let assembled = blocking(move || place.assemble(id, wanted.as_deref(), &dir)).await?;
-            let assembled = assembled.map_err(|err| unreadable(err.into()))?;
+            let assembled =
+                blocking(move || place.assemble((id, &manifest), wanted.as_deref(), &dir));
+            let assembled = assembled.await?.map_err(|err| unreadable(err.into()))?;
             layer = Some(File::open(assembled.0.join("upper")).map_err(Error::internal)?.into());
             spec.fork_of = Some(assembled);
         }

@@ -17,8 +17,6 @@ use crate::{Engine, Result, credential, sandbox::workspace_path};
 
 /// What people start in a terminal to start something else.
 const SHELLS: [&str; 8] = ["bash", "dash", "env", "fish", "screen", "sh", "tmux", "zsh"];
-/// Agents that a person talks to at a terminal.
-const AGENTS: [&str; 4] = ["claude-code", "codex", "opencode", "gemini"];
 
 /// For which agents the files of a sandbox were made.
 #[derive(Debug, Default)]
@@ -90,7 +88,9 @@ fn prepared(
         });
         Some((agent, seat?.prepared()))
     };
-    AGENTS.into_iter().filter_map(of_agent).collect()
+    // The others are whatever command a task names.
+    let agents = sandbar_agents::all().iter().filter(|agent| agent.program().is_some());
+    agents.filter_map(|agent| of_agent(agent.name())).collect()
 }
 
 /// Whether `command` is the agent, or may start it.
