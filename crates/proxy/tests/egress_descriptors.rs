@@ -8,19 +8,10 @@ use std::{
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sandbar_proxy::egress::{Closed, Connected, Denial, EgressLog, EgressProxy, Policy};
+use sandbar_proxy::egress::{EgressProxy, Policy, Unheard};
 use sandbar_types::SandboxId;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-#[derive(Debug)]
-struct Unheard;
-
-impl EgressLog for Unheard {
-    fn denied(&self, _sandbox: SandboxId, _denial: &Denial) {}
-    fn connected(&self, _connected: &Connected) {}
-    fn closed(&self, _closed: &Closed) {}
-}
 
 #[tokio::test(start_paused = true)]
 async fn case_71_a_proxy_outlives_any_time_without_a_descriptor() {

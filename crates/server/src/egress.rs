@@ -19,7 +19,7 @@ use sandbar_engine::{
 };
 use sandbar_proxy::egress::{
     CallerFiles, Closed, Connected, Denial, EgressLog, EgressProxy, HostConfiguration, HostPattern,
-    Inside, Mode, Policy, Resolver, SplitHorizon, SystemResolver, Upstreams, environment,
+    Inside, Mode, Policy, Resolver, SplitHorizon, SystemResolver, Unheard, Upstreams, environment,
 };
 use sandbar_types::{
     EGRESS_PORT, EnvName, NetworkMode, NetworkSpec, NetworkWhy, SandboxId, Target,
@@ -233,18 +233,6 @@ impl ServerNetwork {
             self.set_rules(live).await;
         }
     }
-}
-
-/// Hears of nothing: what the server asks itself is in no log of a sandbox.
-#[derive(Debug)]
-struct Unheard;
-
-impl EgressLog for Unheard {
-    fn denied(&self, _sandbox: SandboxId, _denial: &Denial) {}
-
-    fn connected(&self, _connected: &Connected) {}
-
-    fn closed(&self, _closed: &Closed) {}
 }
 
 /// The sockets of one sandbox, as the proxy asks for them.

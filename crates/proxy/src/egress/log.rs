@@ -101,6 +101,18 @@ pub trait EgressLog: Send + Sync + fmt::Debug {
     fn closed(&self, closed: &Closed);
 }
 
+/// Hears of nothing: for what is no sandbox's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unheard;
+
+impl EgressLog for Unheard {
+    fn denied(&self, _sandbox: SandboxId, _denial: &Denial) {}
+
+    fn connected(&self, _connected: &Connected) {}
+
+    fn closed(&self, _closed: &Closed) {}
+}
+
 /// What was told lately. A sandbox that is refused a thousand times makes one event.
 #[derive(Debug)]
 pub struct ToldLately<K> {

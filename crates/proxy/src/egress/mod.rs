@@ -44,7 +44,7 @@ pub use self::{
         Authority, AuthorityError, Credential, CredentialLog, CredentialRenewer, CredentialSet,
         Interception, Renewal,
     },
-    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, ToldLately, Way},
+    log::{Closed, Connected, ConnectionEnd, EgressLog, Passage, ToldLately, Unheard, Way},
     policy::{
         Address, AddressKind, Allowed, Host, HostName, HostPattern, InvalidPattern, InvalidTarget,
         Mode, Policy, Target, Verdict, address_kind, decide,
